@@ -1,3 +1,88 @@
 // Package awsapi is the front door: it finds the operation, learns who is
 // calling, and turns faults into the error documents that AWS's clients expect.
 package awsapi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"tokaido/gate"
+	"tokaido/iam"
+	"tokaido/principal"
+	"tokaido/value"
+)
+
+// Protocol is how an operation is put on the wire.
+type Protocol uint8
+
+// The protocols.
+const (
+	JSON10 Protocol = iota + 1 // X-Amz-Target, application/x-amz-json-1.0
+	JSON11
+	RESTJSON
+	Query // Action=… in a form, XML answers
+)
+
+// Op is one operation of one service.
+type Op struct {
+	Service  string // the name in signatures: "states", "bedrock", "iam", "sts", "cloudtrail"
+	Source   string // CloudTrail's eventSource: "states.amazonaws.com"
+	Name     string // "StartExecution"
+	Protocol Protocol
+	Target   string // JSON10, JSON11: "AWSStepFunctions.StartExecution"
+	Route    string // RESTJSON: a ServeMux pattern, "POST /model/{modelId}/converse"
+	Version  string // Query: "2010-05-08"; the XML namespace follows from Service and Version
+	ReadOnly bool
+
+	// Needs says what must be allowed. It may refuse a request that cannot be
+	// understood. An Op without Needs must say why in Open.
+	Needs func(context.Context, *Request) ([]iam.Authorization, error)
+	Open  string // why nobody needs permission, or why Handle enters the gate by itself
+
+	// Params returns the requestParameters of the record, without prompts and
+	// secrets; nil stands for the whole Input.
+	Params func(*Request) value.Value
+
+	// Handle performs the operation. Unless Open is set it runs inside the gate.
+	Handle func(context.Context, *Request) (*Response, error)
+}
+
+// Request is a call whose caller is known and whose body is read.
+type Request struct {
+	Op      *Op
+	By      *principal.Principal
+	Region  string // of the signature's scope
+	Account string // the caller's
+	Meta    gate.Meta
+	Context iam.Context // condition keys of the request: aws:SourceIp, aws:SecureTransport, …
+
+	Path   map[string]string // RESTJSON: decoded segments, by the names in Route
+	Query  url.Values
+	Header http.Header
+	Raw    []byte      // the body as it came
+	Input  value.Value // the body as an object: parsed JSON, or the form of a Query call
+}
+
+// Response is an answer.
+type Response struct {
+	Status int         // 0: 200
+	Header http.Header // further headers
+	Body   value.Value // JSON, or what the XML of a Query answer is made of
+	Raw    []byte      // instead of Body: written as it is, with Header's Content-Type
+
+	// Stream, if set, writes an event stream; an error before the first event is
+	// an ordinary error answer, one after it an exception event.
+	Stream func(context.Context, EventWriter) error
+}
+
+// EventWriter sends the events of a stream. Each is flushed at once.
+type EventWriter interface {
+	// Event sends one event with a JSON payload.
+	Event(name string, payload value.Value) error
+}
+
+// OK is an answer with a JSON or XML body made of members.
+func OK(members ...value.Member) *Response {
+	return &Response{Body: value.Object(members...)}
+}
