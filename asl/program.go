@@ -142,10 +142,10 @@ type Pattern uint8
 
 // The integration patterns.
 const (
-	RequestResponse Pattern = iota
-	Sync                    // .sync
-	Sync2                   // .sync:2
-	WaitForTaskToken        // .waitForTaskToken
+	RequestResponse  Pattern = iota
+	Sync                     // .sync
+	Sync2                    // .sync:2
+	WaitForTaskToken         // .waitForTaskToken
 )
 
 // TaskPart is what only a Task has.
