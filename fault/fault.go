@@ -7,8 +7,6 @@ package fault
 import (
 	"errors"
 	"fmt"
-
-	"tokaido/value"
 )
 
 // Kind says whose mistake it was.
@@ -26,11 +24,17 @@ type Error struct {
 	Kind    Kind
 	Code    string // as AWS spells it, e.g. "ExecutionDoesNotExist"
 	Message string
-	Status  int            // HTTP status if the protocol's usual one does not apply, else 0
-	Members []value.Member // further members of the error document
-	Auth    bool           // said by the authorization layer, which writes "Message" where services write "message"
-	Detail  any            // for rooms above, never for the wire: the iam.Decision behind a denial
-	Err     error          // cause, for our logs only
+	Status  int      // HTTP status if the protocol's usual one does not apply, else 0
+	Members []Member // further members of the error document
+	Auth    bool     // said by the authorization layer, which writes "Message" where services write "message"
+	Detail  any      // for rooms above, never for the wire: the iam.Decision behind a denial
+	Err     error    // cause, for our logs only
+}
+
+// Member is a further member of an error document: a string, a number or a bool.
+type Member struct {
+	Name  string
+	Value any
 }
 
 func (e *Error) Error() string {
