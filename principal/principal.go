@@ -1,9 +1,19 @@
 // Package principal knows who exists: accounts, users, roles, access keys and
 // sessions, and the policies that bind them. It hands out Principals; it
-// decides nothing (iam) and records nothing (trail).
+// decides only whether a role may be assumed, and records nothing (trail).
+//
+// The contract: a change is durable in the Store, all of it or none, before
+// anybody can see it; reading never waits for a writer; and what a Directory
+// hands out is never changed afterwards. Secrets are shown by no String, no
+// format verb and no log.
 package principal
 
-import "time"
+import (
+	"strconv"
+	"time"
+
+	"tokaido/iam"
+)
 
 // Type is what a Principal is, in the words of aws:PrincipalType.
 type Type string
@@ -16,7 +26,14 @@ const (
 	Service     Type = "Service" // an AWS service principal, e.g. states.amazonaws.com
 )
 
-// Principal is an authenticated caller with everything that binds it.
+// Tag is a name and a value on a user, role or policy, or of a session.
+type Tag struct {
+	Key   string `json:"k"`
+	Value string `json:"v"`
+}
+
+// Principal is an authenticated caller with everything that binds it. It must
+// not be changed: many requests may share it.
 type Principal struct {
 	Type        Type
 	Account     string
@@ -27,4 +44,60 @@ type Principal struct {
 	SessionName string
 	AccessKeyID string
 	IssuedAt    time.Time // of temporary credentials
+	Expires     time.Time // of temporary credentials
+	AssumedBy   string    // AssumedRole: the service that assumed it, e.g. "states.amazonaws.com"; "" for a client
+	Chained     bool      // AssumedRole: assumed with the credentials of another role
+
+	Tags           []Tag // of the user or role, overridden by those of the session
+	TransitiveTags []string
+	SourceIdentity string
+	Policies       iam.Policies
+}
+
+// Temporary reports whether p calls with temporary credentials.
+func (p *Principal) Temporary() bool { return !p.IssuedAt.IsZero() }
+
+// Caller is p as iam matches it.
+func (p *Principal) Caller() iam.Caller {
+	c := iam.Caller{
+		Type: string(p.Type), ARN: p.ARN, Account: p.Account, ID: p.ID,
+		RoleARN: p.RoleARN, SessionName: p.SessionName, Root: p.Type == Root,
+	}
+	if p.Type == Service {
+		c.Service = p.Name
+	}
+	return c
+}
+
+// Context is the condition keys that follow from who p is (iam.md, section 5).
+func (p *Principal) Context() iam.Context {
+	one := func(key, v string) iam.Attribute { return iam.Attribute{Key: key, Values: []string{v}} }
+	c := make(iam.Context, 0, 12+len(p.Tags))
+	c = append(c, one("aws:PrincipalType", string(p.Type)))
+	if p.Type == Service {
+		return append(c, one("aws:PrincipalIsAWSService", "true"), one("aws:PrincipalServiceName", p.Name),
+			iam.Attribute{Key: "aws:PrincipalServiceNamesList", Values: []string{p.Name}, Multi: true})
+	}
+	arn := p.ARN
+	if p.Type == AssumedRole {
+		arn = p.RoleARN
+	}
+	c = append(c, one("aws:PrincipalArn", arn), one("aws:PrincipalAccount", p.Account), one("aws:userid", p.ID),
+		one("aws:PrincipalIsAWSService", "false"), one("aws:ViaAWSService", "false"))
+	if p.Type == User {
+		c = append(c, one("aws:username", p.Name))
+	}
+	for _, t := range p.Tags {
+		c = append(c, one("aws:PrincipalTag/"+t.Key, t.Value))
+	}
+	if p.Temporary() {
+		c = append(c, one("aws:TokenIssueTime", p.IssuedAt.UTC().Format(time.RFC3339)))
+		if p.AssumedBy == "" {
+			c = append(c, one("aws:MultiFactorAuthPresent", strconv.FormatBool(false)))
+		}
+	}
+	if p.SourceIdentity != "" {
+		c = append(c, one("aws:SourceIdentity", p.SourceIdentity))
+	}
+	return c
 }
