@@ -1,3 +1,126 @@
-// Package flow keeps state machines and their executions: create, version,
-// start, stop, describe. A Driver makes executions move.
+// Package flow keeps state machines and their executions: it creates, versions,
+// starts, stops and describes them, with AWS's rules and words. What makes an
+// execution move is a [Driver]; what it does outside is an [Invoker]'s.
+//
+// The package refuses to know how it is called (awsapi/sfn), who is allowed to
+// (gate), and where anything is kept (store).
 package flow
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"tokaido/asl"
+	"tokaido/engine"
+	"tokaido/value"
+)
+
+// Store keeps definitions and what belongs to them, under rising or scattered
+// keys of any bytes.
+type Store interface {
+	// Load returns every entry whose key begins with prefix, in order of keys.
+	Load(ctx context.Context, prefix string) iter.Seq2[Entry, error]
+	// Get returns what is stored under key, or ErrNotFound.
+	Get(ctx context.Context, key string) ([]byte, error)
+	// Save makes all changes or none; they must be durable when it returns nil.
+	// After an error it must be unknown only whether they were made, never which.
+	Save(ctx context.Context, changes ...Change) error
+}
+
+// Entry is one thing stored. Data must not be changed.
+type Entry struct {
+	Key  string
+	Data []byte
+}
+
+// Change sets or, where Data is nil, deletes one entry.
+type Change struct {
+	Key  string
+	Data []byte
+}
+
+// ErrNotFound says that a store or a driver does not have what was asked for.
+var ErrNotFound = errors.New("not found")
+
+// ErrClosed says that a driver is shutting down, or has had to stop because its
+// store failed; nothing that it had not acknowledged is promised.
+var ErrClosed = errors.New("closed")
+
+// Execution is what is known about one execution besides its events.
+type Execution struct {
+	ARN        string
+	Name       string
+	Revision   string // of which machine, and which definition and role: [Library.Revision]
+	MachineARN string // without qualifier
+	VersionARN string // "" if not started through one
+	AliasARN   string // "" if not started through one
+	Express    bool
+	Sync       bool
+	Seed       uint64
+	Trace      string // trace header
+
+	Status  engine.Status
+	Started time.Time
+	Stopped time.Time // zero while it runs
+
+	RedriveCount int64
+	Redriven     time.Time
+}
+
+// Outcome is how an execution ended.
+type Outcome struct {
+	Execution
+	Output       value.Value // Succeeded
+	Error, Cause *string
+}
+
+// Query selects executions for [Driver.List].
+type Query struct {
+	Under  string         // the ARN of a machine, a version, an alias or a map run
+	Status *engine.Status // nil: any
+	After  *Mark          // nil: from the newest
+}
+
+// Mark is a place in a list of executions.
+type Mark struct {
+	Started time.Time
+	ID      uint64
+}
+
+// Driver makes executions move and survive restarts. An execution's Express
+// ones it may keep in memory.
+type Driver interface {
+	// Start begins x, which must have an ARN, a Name, a Revision and a Seed, with
+	// an input. The execution is durable when it returns nil (an Express one: has
+	// begun). If there is an execution of that ARN, it returns that one and exists.
+	Start(ctx context.Context, x Execution, input value.Value) (got Execution, exists bool, err error)
+	// Run begins an Express execution and waits until it has ended.
+	Run(ctx context.Context, x Execution, input value.Value) (Outcome, error)
+	// Feed gives an execution an input: a Stop, or what became of a task. It is
+	// durable when Feed returns nil. ErrNotFound: no such execution. An input that
+	// no longer matters is ignored, as the engine has it; for an execution that
+	// has ended, ended is true.
+	Feed(ctx context.Context, arn string, in engine.Input) (x Execution, ended bool, err error)
+	// Describe returns what is known about an execution, or ErrNotFound.
+	Describe(ctx context.Context, arn string) (Execution, error)
+	// List returns executions, the newest first, each with its place.
+	List(ctx context.Context, q Query) iter.Seq2[Listed, error]
+	// History returns an execution's events in order of Seq, those of the engine's
+	// own included, from the one numbered from on (forward), or from it downwards.
+	// from 0 means the first, or the last.
+	History(ctx context.Context, arn string, from int64, reverse bool) iter.Seq2[engine.Event, error]
+}
+
+// Listed is an execution with its place in a list.
+type Listed struct {
+	Execution
+	Mark Mark
+}
+
+// Programs gives drivers what an execution runs.
+type Programs interface {
+	// Program returns a revision's program and role. It must be the same for ever.
+	Program(ctx context.Context, revision string) (Revision, *asl.Program, error)
+}
