@@ -1,0 +1,384 @@
+package pebble
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"tokaido/engine"
+	"tokaido/flow"
+	"tokaido/flow/journal"
+)
+
+// log is a Store as the journal's log.
+type log Store
+
+func (l *log) store() *Store { return (*Store)(l) }
+
+// Room implements the journal's optional question.
+func (l *log) Room() error { return l.store().Room() }
+
+func (l *log) Append(ctx context.Context, rows ...journal.Row) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.tips) >= tipsKept {
+		clear(l.tips)
+	}
+	b := l.db.NewBatch()
+	defer b.Close()
+	if err := l.put(b, rows); err != nil {
+		clear(l.tips) // some of them may be ahead of the truth
+		return err
+	}
+	if err := l.store().commit(b); err != nil {
+		clear(l.tips)
+		return err
+	}
+	for i := range rows {
+		if e := rows[i].Entry; e != nil && e.Status != engine.Running {
+			delete(l.tips, rows[i].ID) // nothing follows
+		}
+	}
+	return nil
+}
+
+// put checks the rows and puts them into a batch. l.mu is held.
+func (l *log) put(b *pebble.Batch, rows []journal.Row) error {
+	started := map[string]bool{} // by this call
+	for i := range rows {
+		r := &rows[i]
+		if r.New {
+			if r.Entry == nil || r.ID == 0 || started[r.Entry.ARN] {
+				return fmt.Errorf("append: execution %d exists already, or has no entry", r.ID)
+			}
+			if _, err := l.store().get(entryKey(r.Entry.ARN)); !errors.Is(err, flow.ErrNotFound) {
+				return fmt.Errorf("append: execution %s exists already: %w", r.Entry.ARN, err)
+			}
+			tip, err := l.tip(r.ID)
+			if err != nil || tip != 0 {
+				return fmt.Errorf("append: execution %d has a history already: %w", r.ID, err)
+			}
+			started[r.Entry.ARN] = true
+		}
+		if r.Entry != nil {
+			if err := l.putEntry(b, r); err != nil {
+				return err
+			}
+		}
+		if e := r.Events; e.From != 0 {
+			tip, err := l.tip(r.ID)
+			if err != nil {
+				return err
+			}
+			if tip == 0 && !r.New {
+				return fmt.Errorf("append: no execution %d", r.ID)
+			}
+			if e.From != tip+1 || e.To < e.From {
+				return fmt.Errorf("append: events %d to %d of execution %d do not follow event %d", e.From, e.To, r.ID, tip)
+			}
+			d := b.SetDeferred(17, 8+len(e.Data))
+			d.Key[0] = keyEvents
+			binary.BigEndian.PutUint64(d.Key[1:], r.ID)
+			binary.BigEndian.PutUint64(d.Key[9:], uint64(e.From))
+			binary.BigEndian.PutUint64(d.Value, uint64(e.To))
+			copy(d.Value[8:], e.Data)
+			if err := d.Finish(); err != nil {
+				return err
+			}
+			l.tips[r.ID] = e.To
+		}
+	}
+	return nil
+}
+
+// putEntry writes an execution's entry and moves it in the lists.
+func (l *log) putEntry(b *pebble.Batch, r *journal.Row) error {
+	e := r.Entry
+	arn := []byte(e.ARN)
+	var err error
+	set := func(key, value []byte) {
+		if err == nil {
+			err = b.Set(key, value, nil)
+		}
+	}
+	remove := func(key []byte) {
+		if err == nil {
+			err = b.Delete(key, nil)
+		}
+	}
+	set(entryKey(e.ARN), appendEntry(nil, r.ID, e))
+	for _, u := range e.Under {
+		if r.New {
+			set(listKey(u, anyStatus, e.Started, r.ID), arn)
+		} else if r.Was != e.Status {
+			remove(listKey(u, byte(r.Was), e.Started, r.ID))
+		}
+		if r.New || r.Was != e.Status {
+			set(listKey(u, byte(e.Status), e.Started, r.ID), arn)
+		}
+	}
+	switch running, was := e.Status == engine.Running, !r.New && r.Was == engine.Running; {
+	case running && !was:
+		set(idKey(keyOpen, r.ID), arn)
+	case !running && was:
+		remove(idKey(keyOpen, r.ID))
+	}
+	if e.Status != engine.Running {
+		set(endedKey(e.Stopped, r.ID), arn)
+	}
+	return err
+}
+
+// tip is the number of an execution's last event. l.mu is held.
+func (l *log) tip(id uint64) (int64, error) {
+	if t, ok := l.tips[id]; ok {
+		return t, nil
+	}
+	for e, err := range l.Read(context.Background(), id, 0, true) {
+		return e.To, err
+	}
+	return 0, nil
+}
+
+func (l *log) Find(ctx context.Context, arn string) (journal.Entry, error) {
+	v, err := l.store().get(entryKey(arn))
+	if err != nil {
+		return journal.Entry{}, err
+	}
+	return decodeEntry(arn, v)
+}
+
+func (l *log) Read(ctx context.Context, id uint64, from int64, reverse bool) iter.Seq2[journal.Events, error] {
+	return func(yield func(journal.Events, error) bool) {
+		o := under(idKey(keyEvents, id))
+		if from != 0 {
+			o2, err := l.bounds(ctx, o, id, from, reverse)
+			if err != nil {
+				yield(journal.Events{}, err)
+				return
+			}
+			o = o2
+		}
+		for r, err := range l.store().scan(ctx, o, reverse) {
+			var e journal.Events
+			if err == nil {
+				e, err = decodeEvents(r.key, r.value)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// bounds narrows the rows of an execution to those from the one on that has
+// event number from, or up to it.
+func (l *log) bounds(ctx context.Context, o *pebble.IterOptions, id uint64, from int64, reverse bool) (*pebble.IterOptions, error) {
+	next := append(idKey(keyEvents, id), make([]byte, 8)...)
+	binary.BigEndian.PutUint64(next[9:], uint64(from)+1)
+	if reverse {
+		return &pebble.IterOptions{LowerBound: o.LowerBound, UpperBound: next}, nil
+	}
+	// The row that has it is the last one that begins at or before it.
+	for r, err := range l.store().scan(ctx, &pebble.IterOptions{LowerBound: o.LowerBound, UpperBound: next}, true) {
+		if err != nil {
+			return nil, err
+		}
+		e, err := decodeEvents(r.key, r.value)
+		if err != nil {
+			return nil, err
+		}
+		if e.To < from {
+			break
+		}
+		return &pebble.IterOptions{LowerBound: bytes.Clone(r.key), UpperBound: o.UpperBound}, nil
+	}
+	return &pebble.IterOptions{LowerBound: next, UpperBound: o.UpperBound}, nil
+}
+
+func (l *log) Open(ctx context.Context) iter.Seq2[journal.Entry, error] {
+	return l.entries(ctx, under([]byte{keyOpen}))
+}
+
+// entries returns the entries whose ARNs the rows hold.
+func (l *log) entries(ctx context.Context, o *pebble.IterOptions) iter.Seq2[journal.Entry, error] {
+	return func(yield func(journal.Entry, error) bool) {
+		for r, err := range l.store().scan(ctx, o, false) {
+			var e journal.Entry
+			if err == nil {
+				e, err = l.Find(ctx, string(r.value))
+				if errors.Is(err, flow.ErrNotFound) {
+					continue // expired since the scan began
+				}
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (l *log) List(ctx context.Context, arn string, status *engine.Status, after *journal.Place) iter.Seq2[journal.Entry, error] {
+	class := byte(anyStatus)
+	if status != nil {
+		class = byte(*status)
+	}
+	prefix := listKey(arn, class, 0, 0)
+	o := under(prefix[:len(prefix)-16])
+	if after != nil {
+		o.LowerBound = append(listKey(arn, class, after.Started, after.ID), 0) // the one after it
+	}
+	return l.entries(ctx, o)
+}
+
+func (l *log) Expire(ctx context.Context, before time.Time, limit int) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.db.NewBatch()
+	defer b.Close()
+	n := 0
+	for r, err := range l.store().scan(ctx, &pebble.IterOptions{LowerBound: []byte{keyEnded}, UpperBound: endedKey(before.UnixMilli(), 0)}, false) {
+		if err != nil {
+			return 0, err
+		}
+		if n == limit {
+			break
+		}
+		if err := b.Delete(bytes.Clone(r.key), nil); err != nil {
+			return 0, err
+		}
+		e, err := l.Find(ctx, string(r.value))
+		if errors.Is(err, flow.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		if !bytes.Equal(r.key, endedKey(e.Stopped, e.ID)) || e.Status == engine.Running {
+			continue // it was redriven: another row stands for its end
+		}
+		n++
+		err = errors.Join(b.Delete(entryKey(e.ARN), nil), b.DeleteRange(idKey(keyEvents, e.ID), idKey(keyEvents, e.ID+1), nil))
+		for _, u := range e.Under {
+			err = errors.Join(err, b.Delete(listKey(u, anyStatus, e.Started, e.ID), nil), b.Delete(listKey(u, byte(e.Status), e.Started, e.ID), nil))
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	if b.Empty() {
+		return 0, nil
+	}
+	return n, l.store().commit(b)
+}
+
+func (l *log) LastID(ctx context.Context) (uint64, error) {
+	var last uint64
+	for _, kind := range []byte{keyOpen, keyEvents} {
+		for r, err := range l.store().scan(ctx, under([]byte{kind}), true) {
+			if err != nil {
+				return 0, err
+			}
+			if len(r.key) < 9 {
+				return 0, fmt.Errorf("key %x is too short", r.key)
+			}
+			last = max(last, binary.BigEndian.Uint64(r.key[1:]))
+			break
+		}
+	}
+	return last, nil
+}
+
+func entryKey(arn string) []byte { return append([]byte{keyEntry}, arn...) }
+
+func idKey(kind byte, id uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 17), kind), id)
+}
+
+func endedKey(at int64, id uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(append(make([]byte, 0, 17), keyEnded), uint64(at)), id)
+}
+
+// listKey makes later executions come first.
+func listKey(under string, class byte, started int64, id uint64) []byte {
+	k := make([]byte, 0, 1+len(under)+2+16)
+	k = append(append(append(k, keyList), under...), 0, class)
+	k = binary.BigEndian.AppendUint64(k, ^uint64(started))
+	return binary.BigEndian.AppendUint64(k, ^id)
+}
+
+// entryVersion is the form of what is under keyEntry.
+const entryVersion = 1
+
+func appendEntry(b []byte, id uint64, e *journal.Entry) []byte {
+	b = append(b, entryVersion, byte(e.Status))
+	b = binary.BigEndian.AppendUint64(b, id)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Started))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Stopped))
+	b = binary.AppendUvarint(b, uint64(len(e.Under)))
+	for _, u := range e.Under {
+		b = binary.AppendUvarint(b, uint64(len(u)))
+		b = append(b, u...)
+	}
+	return append(b, e.Data...)
+}
+
+// decodeEntry is the inverse of appendEntry. It keeps b.
+func decodeEntry(arn string, b []byte) (journal.Entry, error) {
+	bad := func(what string) (journal.Entry, error) {
+		return journal.Entry{}, fmt.Errorf("entry of %s: %s", arn, what)
+	}
+	if len(b) < 26 {
+		return bad("too short")
+	}
+	if b[0] != entryVersion {
+		return bad("of a version that this program does not know")
+	}
+	if b[1] > byte(engine.PendingRedrive) {
+		return bad("unknown status")
+	}
+	e := journal.Entry{
+		ARN:     arn,
+		Status:  engine.Status(b[1]),
+		ID:      binary.BigEndian.Uint64(b[2:]),
+		Started: int64(binary.BigEndian.Uint64(b[10:])),
+		Stopped: int64(binary.BigEndian.Uint64(b[18:])),
+	}
+	b = b[26:]
+	n, k := binary.Uvarint(b)
+	if k <= 0 || n > uint64(len(b)) {
+		return bad("broken list")
+	}
+	b = b[k:]
+	for range n {
+		m, k := binary.Uvarint(b)
+		if k <= 0 || m > uint64(len(b)-k) {
+			return bad("broken list")
+		}
+		e.Under = append(e.Under, string(b[k:k+int(m)]))
+		b = b[k+int(m):]
+	}
+	e.Data = b
+	return e, nil
+}
+
+// decodeEvents copies: keys and values of a scan do not last.
+func decodeEvents(key, value []byte) (journal.Events, error) {
+	if len(key) != 17 || len(value) < 8 {
+		return journal.Events{}, fmt.Errorf("broken row of events %x", key)
+	}
+	return journal.Events{
+		From: int64(binary.BigEndian.Uint64(key[9:])),
+		To:   int64(binary.BigEndian.Uint64(value)),
+		Data: bytes.Clone(value[8:]),
+	}, nil
+}

@@ -1,0 +1,347 @@
+// Package pebble is every room's storage interface on Pebble: one database in
+// the data directory, one write-ahead log, one fsync for all that is committed
+// together.
+//
+// Whatever it acknowledges is on the disk. When the disk fails, the write that
+// found out and all later ones return errors (or the process ends, if Pebble
+// finds out by itself): nobody is told that something is kept that may not be.
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"tokaido/flow"
+	"tokaido/flow/journal"
+	"tokaido/principal"
+)
+
+// What a store holds in memory at most, in bytes, unless Options say otherwise.
+const (
+	defaultCache    = 32 << 20
+	defaultMemTable = 16 << 20 // of which there may be memTables at once
+	memTables       = 4
+	maxOpenFiles    = 500
+)
+
+// The kinds of keys. Rows of one kind lie together; those of the journal rise,
+// except the index by ARN.
+const (
+	keyPrincipal = 'p' // + key
+	keyFlow      = 'f' // + key
+	keyEntry     = 'a' // + ARN of an execution
+	keyOpen      = 'o' // + ID: ARN, of those that have not ended
+	keyEvents    = 'e' // + ID, number of the first event
+	keyList      = 'l' // + ARN listed under, 0, class, ^start, ^ID: ARN
+	keyEnded     = 't' // + end, ID: ARN
+)
+
+// anyStatus is the class of keyList in which all executions are; the others are
+// the statuses.
+const anyStatus = 0xff
+
+// Options of a Store; the zero Options are what serve uses.
+type Options struct {
+	Logger   *slog.Logger // nil: slog.Default
+	Cache    int64        // bytes of the block cache
+	MemTable uint64       // bytes of one memtable
+	Reserve  uint64       // bytes of disk below which no execution may start; 0: defaultReserve
+	FS       vfs.FS       // nil: the operating system's
+}
+
+// defaultReserve is what must be left on the disk for executions that run
+// already, the trail, and Pebble's compactions.
+const defaultReserve = 128 << 20
+
+// Store is an open database.
+type Store struct {
+	db      *pebble.DB
+	fs      vfs.FS
+	dir     string
+	reserve uint64
+	logger  *slog.Logger
+
+	failed atomic.Pointer[error]
+
+	mu   sync.Mutex       // held from check to commit of an Append
+	tips map[uint64]int64 // guarded by mu: number of the last event, of executions that were appended to lately
+}
+
+// tipsKept is how many tips are remembered; the others are read when needed.
+const tipsKept = 1 << 16
+
+// Open opens the database in dir, making it if there is none. Only one process
+// may have it open.
+func Open(dir string, o Options) (*Store, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Cache == 0 {
+		o.Cache = defaultCache
+	}
+	if o.MemTable == 0 {
+		o.MemTable = defaultMemTable
+	}
+	if o.Reserve == 0 {
+		o.Reserve = defaultReserve
+	}
+	s := &Store{fs: o.FS, dir: dir, reserve: o.Reserve, logger: o.Logger, tips: map[uint64]int64{}}
+	opts := &pebble.Options{
+		FS:                          o.FS,
+		Logger:                      (*logger)(s),
+		FormatMajorVersion:          pebble.FormatNewest,
+		CacheSize:                   o.Cache,
+		MemTableSize:                o.MemTable,
+		MemTableStopWritesThreshold: memTables,
+		MaxOpenFiles:                maxOpenFiles,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+	}
+	opts.EnsureDefaults()
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // every start asks whether its ARN is taken
+	}
+	db, err := pebble.Open(dir, opts)
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", dir, err)
+	}
+	s.db = db
+	return s, nil
+}
+
+// Close writes what is in memory and lets go of the directory. Nobody may be
+// using the store.
+func (s *Store) Close() error {
+	if !s.failed.CompareAndSwap(nil, &errClosed) {
+		return s.err() // Pebble's commit pipeline no longer moves: the log has what was acknowledged
+	}
+	return s.db.Close()
+}
+
+var errClosed = errors.New("database is closed")
+
+// Principals is the store as principal's.
+func (s *Store) Principals() principal.Store { return principals{s} }
+
+// Flow is the store as flow's.
+func (s *Store) Flow() flow.Store { return flows{s} }
+
+// Journal is the store as the journal's log.
+func (s *Store) Journal() journal.Log { return (*log)(s) }
+
+func (s *Store) err() error {
+	if p := s.failed.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// ErrFull says that the disk has less left than the reserve.
+var ErrFull = errors.New("disk is full")
+
+// Room returns ErrFull if the disk has less left than the reserve.
+func (s *Store) Room() error {
+	u, err := s.fs.GetDiskUsage(s.dir)
+	if err != nil {
+		return nil // a file system that cannot tell
+	}
+	if u.AvailBytes < s.reserve {
+		return fmt.Errorf("%w: %d MiB left in %s, of which %d MiB are kept in reserve", ErrFull, u.AvailBytes>>20, s.dir, s.reserve>>20)
+	}
+	return nil
+}
+
+// fatal is what Pebble's Fatalf becomes: it must not return, and a commit that
+// fails must come back as an error.
+type fatal struct{ error }
+
+// commit makes a batch durable.
+func (s *Store) commit(b *pebble.Batch) (err error) {
+	if err := s.err(); err != nil {
+		return err
+	}
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case fatal:
+			err = fmt.Errorf("database failed: %w", r.error)
+		case error: // Pebble panics when its log cannot be written
+			err = fmt.Errorf("database failed: %w", r)
+		default:
+			panic(r)
+		}
+		if err != nil {
+			s.failed.CompareAndSwap(nil, &err)
+		}
+	}()
+	return b.Commit(pebble.Sync)
+}
+
+// get returns a copy of what is under key.
+func (s *Store) get(key []byte) ([]byte, error) {
+	if err := s.err(); err == errClosed {
+		return nil, err
+	}
+	v, done, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, flow.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	b := append(make([]byte, 0, len(v)), v...)
+	return b, done.Close()
+}
+
+// scan returns the rows with a prefix, in order of keys. Neither key nor value
+// outlives its turn.
+func (s *Store) scan(ctx context.Context, o *pebble.IterOptions, reverse bool) iter.Seq2[row, error] {
+	return func(yield func(row, error) bool) {
+		if err := s.err(); err == errClosed {
+			yield(row{}, err)
+			return
+		}
+		it, err := s.db.NewIterWithContext(ctx, o)
+		if err != nil {
+			yield(row{}, err)
+			return
+		}
+		defer it.Close()
+		next, ok := it.Next, false
+		if reverse {
+			ok, next = it.Last(), it.Prev
+		} else {
+			ok = it.First()
+		}
+		for ; ok; ok = next() {
+			v, err := it.ValueAndErr()
+			if err == nil {
+				err = ctx.Err()
+			}
+			if !yield(row{it.Key(), v}, err) || err != nil {
+				return
+			}
+		}
+		if err := it.Error(); err != nil {
+			yield(row{}, err)
+		}
+	}
+}
+
+type row struct{ key, value []byte }
+
+// under is the bounds of all keys that begin with prefix.
+func under(prefix []byte) *pebble.IterOptions {
+	return &pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)}
+}
+
+// after is the first key that comes after all that begin with prefix; nil if
+// there is none.
+func after(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] != 0xff {
+			u := append([]byte(nil), prefix[:i+1]...)
+			u[i]++
+			return u
+		}
+	}
+	return nil
+}
+
+type principals struct{ s *Store }
+
+func (p principals) Load(ctx context.Context) iter.Seq2[principal.Entry, error] {
+	return func(yield func(principal.Entry, error) bool) {
+		for r, err := range p.s.scan(ctx, under([]byte{keyPrincipal}), false) {
+			var e principal.Entry
+			if err == nil {
+				e = principal.Entry{Key: string(r.key[1:]), Data: append(make([]byte, 0, len(r.value)), r.value...)}
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func (p principals) Save(ctx context.Context, changes ...principal.Change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b := p.s.db.NewBatch()
+	for _, c := range changes {
+		if err := set(b, keyPrincipal, c.Key, c.Data); err != nil {
+			return err
+		}
+	}
+	return p.s.commit(b)
+}
+
+func set(b *pebble.Batch, kind byte, key string, data []byte) error {
+	k := append([]byte{kind}, key...)
+	if data == nil {
+		return b.Delete(k, nil)
+	}
+	return b.Set(k, data, nil)
+}
+
+type flows struct{ s *Store }
+
+func (f flows) Load(ctx context.Context, prefix string) iter.Seq2[flow.Entry, error] {
+	return func(yield func(flow.Entry, error) bool) {
+		for r, err := range f.s.scan(ctx, under(append([]byte{keyFlow}, prefix...)), false) {
+			var e flow.Entry
+			if err == nil {
+				e = flow.Entry{Key: string(r.key[1:]), Data: append(make([]byte, 0, len(r.value)), r.value...)}
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func (f flows) Get(ctx context.Context, key string) ([]byte, error) {
+	return f.s.get(append([]byte{keyFlow}, key...))
+}
+
+func (f flows) Save(ctx context.Context, changes ...flow.Change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b := f.s.db.NewBatch()
+	for _, c := range changes {
+		if err := set(b, keyFlow, c.Key, c.Data); err != nil {
+			return err
+		}
+	}
+	return f.s.commit(b)
+}
+
+// logger is a Store as Pebble's logger. What Pebble says in passing is noise.
+type logger Store
+
+func (l *logger) Infof(string, ...any) {}
+
+func (l *logger) Errorf(format string, args ...any) {
+	l.logger.Error("pebble", "message", fmt.Sprintf(format, args...))
+}
+
+func (l *logger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	l.logger.Error("pebble cannot go on", "err", err)
+	failed := error(fatal{err})
+	l.failed.CompareAndSwap(nil, &failed)
+	panic(fatal{err})
+}
