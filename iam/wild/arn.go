@@ -1,0 +1,143 @@
+package wild
+
+import "strings"
+
+// Parts is an ARN cut at its first five colons. OK is false if it has fewer.
+type Parts struct {
+	Part [6]string
+	OK   bool
+}
+
+// Cut cuts s.
+func Cut(s string) (p Parts) {
+	for i := range 5 {
+		j := strings.IndexByte(s, ':')
+		if j < 0 {
+			return Parts{}
+		}
+		p.Part[i], s = s[:j], s[j+1:]
+	}
+	p.Part[5], p.OK = s, true
+	return p
+}
+
+// ARN is a compiled ARN pattern: six parts, each held against its own, so that
+// no wildcard before the sixth reaches over a colon. A pattern of fewer parts
+// matches nothing; "*" alone matches everything.
+type ARN struct {
+	part  [6]Pattern
+	text  string
+	all   bool
+	short bool
+	vars  bool
+}
+
+// Vars says where an ARN pattern may have variables.
+type Vars uint8
+
+// The places.
+const (
+	NoVars    Vars = iota
+	LastPart       // in the sixth part, as Resource elements have them
+	EveryPart      // anywhere, as the values of ARN operators have them
+)
+
+// CompileARN compiles s.
+func CompileARN(s string, vars Vars) ARN {
+	a := ARN{text: s, all: s != "" && strings.Trim(s, "*") == ""}
+	if a.all {
+		return a
+	}
+	var cut Parts
+	if vars == EveryPart {
+		cut = cutOutside(s)
+	} else {
+		cut = Cut(s)
+	}
+	if !cut.OK {
+		a.short = true
+		return a
+	}
+	for i, part := range cut.Part {
+		a.part[i] = Compile(part, vars == EveryPart || vars == LastPart && i == 5)
+		a.vars = a.vars || a.part[i].Variables()
+	}
+	return a
+}
+
+// cutOutside cuts at the first five colons that are not inside of ${…}.
+func cutOutside(s string) (p Parts) {
+	n, from := 0, 0
+	for i := 0; i < len(s) && n < 5; i++ {
+		switch {
+		case s[i] == '$' && i+1 < len(s) && s[i+1] == '{':
+			if end := strings.IndexByte(s[i:], '}'); end > 0 {
+				i += end
+			}
+		case s[i] == ':':
+			p.Part[n] = s[from:i]
+			n, from = n+1, i+1
+		}
+	}
+	if n < 5 {
+		return Parts{}
+	}
+	p.Part[5], p.OK = s[from:], true
+	return p
+}
+
+// String is the pattern as it was written.
+func (a *ARN) String() string { return a.text }
+
+// All reports whether a is "*".
+func (a *ARN) All() bool { return a.all }
+
+// Short reports whether a has fewer than six parts.
+func (a *ARN) Short() bool { return a.short }
+
+// Part is the pattern of part i, from 0; only if a is neither All nor Short.
+func (a *ARN) Part(i int) *Pattern { return &a.part[i] }
+
+// Match reports whether a matches the string s, of which p are the parts. What
+// is no ARN is matched by "*" only, or by itself.
+func (a *ARN) Match(s string, p *Parts, get Values) bool {
+	if a.all {
+		return true
+	}
+	if !p.OK || a.short {
+		return !p.OK && a.short && a.text == s
+	}
+	for i := range a.part {
+		pt := &a.part[i]
+		switch pt.kind {
+		case isExact:
+			if p.Part[i] != pt.exact {
+				return false
+			}
+		case isAll:
+		case isGlob:
+			if !glob(pt.pieces, p.Part[i]) {
+				return false
+			}
+		case isVariable:
+			r, ok := pt.Resolve(get)
+			if !ok || !r.Match(p.Part[i]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Resolvable reports whether each of a's variables has a value or a default.
+func (a *ARN) Resolvable(get Values) bool {
+	if !a.vars {
+		return true
+	}
+	for i := range a.part {
+		if _, ok := a.part[i].Resolve(get); !ok {
+			return false
+		}
+	}
+	return true
+}
