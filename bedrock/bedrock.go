@@ -1,4 +1,223 @@
 // Package bedrock knows models, inference profiles, where a call may run, and
 // runs it there. It asks nobody for permission: gate does, with what Plan says
 // is needed.
+//
+// What stays true:
+//
+//   - a request reaches only Regions of its Plan, whatever fails or is full;
+//   - a request that got its first byte from a Region is never sent to another;
+//   - every Region that was tried, or passed over because it was full or out, is
+//     in the Result, also when the call failed;
+//   - bodies are the model family's own, in and out: a Backend never sees
+//     Converse, which is translated here.
+//
+// DESIGN.md says how a Region is chosen.
 package bedrock
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"tokaido/bedrock/catalog"
+	"tokaido/fault"
+)
+
+// Backend answers for models in Regions: it is where inference really runs.
+type Backend interface {
+	// Invoke answers a call whole. The error must be a *fault.Error where AWS has
+	// a code for what happened (see [Fault]); any other error is taken for a
+	// Region that failed. It must stop when ctx is done.
+	Invoke(ctx context.Context, c Call) (*Answer, error)
+	// Stream answers in chunks. An error ends it. The last chunk, and only it,
+	// must carry Usage. A consumer may stop early.
+	Stream(ctx context.Context, c Call) iter.Seq2[Chunk, error]
+}
+
+// Counter is a Backend that can count a call's input tokens without running it.
+type Counter interface {
+	CountTokens(ctx context.Context, c Call) (int, error)
+}
+
+// Call is one attempt in one Region.
+type Call struct {
+	Region string
+	Model  *catalog.Model
+	Body   []byte // in the model family's own form; must not be changed
+	Accept string // "" or a media type
+}
+
+// Answer is a model's whole answer.
+type Answer struct {
+	Body        []byte // in the model family's own form
+	ContentType string
+	Usage       Usage
+}
+
+// Chunk is a piece of a streamed answer: one JSON object of the model family.
+type Chunk struct {
+	Body  []byte
+	Usage *Usage // on the last chunk
+}
+
+// Usage is counted in tokens. Input excludes what was read from or written to a
+// prompt cache.
+type Usage struct{ Input, Output, CacheRead, CacheWrite int }
+
+// Request is what a client of InvokeModel sends.
+type Request struct {
+	Body        []byte
+	ContentType string // "": application/json
+	Accept      string // "": application/json
+}
+
+// Result is what came of a call that was tried in at least one Region, or that
+// found no room in any.
+type Result struct {
+	Region      string // which answered; "" if none did
+	Body        []byte // of a whole answer
+	ContentType string
+	Usage       Usage
+	Attempts    []Attempt     // Regions tried or passed over, in order
+	Latency     time.Duration // from the first attempt to the last byte
+	FirstByte   time.Duration // streams: to the first chunk
+}
+
+// Rerouted reports whether another Region than the source one was involved.
+func (r *Result) Rerouted(p *Plan) bool {
+	return len(r.Attempts) > 1 || len(r.Attempts) == 1 && r.Attempts[0].Region != p.Region
+}
+
+// Attempt is what happened with one Region.
+type Attempt struct {
+	Region  string
+	Outcome Outcome
+	Latency time.Duration
+	Err     error // nil if it answered
+}
+
+// Outcome is how an attempt ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Served    Outcome = "served"
+	Full      Outcome = "full" // passed over: its limits leave no room
+	Out       Outcome = "out"  // passed over: it throttled or failed lately
+	Throttled Outcome = "throttled"
+	Failed    Outcome = "failed" // another Region may do better
+	Refused   Outcome = "refused"
+	Cut       Outcome = "cut" // it ended in the middle of a stream
+)
+
+// Limits is what one model can take in one Region; 0 means no limit.
+type Limits struct {
+	Concurrent        int
+	RequestsPerMinute int
+	TokensPerMinute   int
+}
+
+// Config is what a Runtime is made of.
+type Config struct {
+	Catalog *catalog.Catalog // nil: the one that came with the program
+
+	// Backend chooses who answers for a model in a Region; nil: nobody there. It
+	// is asked once for each pair.
+	Backend func(region string, m *catalog.Model) Backend
+
+	// Limits says what a model can take in a Region. It may be nil. It is asked
+	// once for each pair.
+	Limits func(region string, m *catalog.Model) Limits
+
+	// Applications finds application inference profiles. It may be nil: there
+	// are none.
+	Applications Applications
+}
+
+// Applications finds application inference profiles.
+type Applications interface {
+	// Application returns the profile of an account in a Region by the id that
+	// its ARN ends with.
+	Application(region, account, id string) (Application, bool)
+}
+
+// Application is an application inference profile.
+type Application struct {
+	ID   string
+	Copy string            // id of the foundation model or system profile it was made from
+	Tags map[string]string // its tags
+}
+
+// Runtime plans calls and runs them.
+type Runtime struct {
+	catalog *catalog.Catalog
+	config  Config
+	started time.Time
+
+	mu     sync.RWMutex
+	lanes  map[laneKey]*lane   // guarded by mu
+	routes map[routeKey]*route // guarded by mu
+}
+
+type laneKey struct{ region, model string }
+
+type routeKey struct{ region, id string } // id of the profile or the model
+
+// New is a Runtime. It has no goroutines and needs no end.
+func New(c Config) *Runtime {
+	if c.Catalog == nil {
+		c.Catalog = catalog.Load()
+	}
+	return &Runtime{catalog: c.Catalog, config: c, started: time.Now(), lanes: map[laneKey]*lane{}, routes: map[routeKey]*route{}}
+}
+
+// Catalog is the catalog that plans are made with.
+func (rt *Runtime) Catalog() *catalog.Catalog { return rt.catalog }
+
+// faults are the codes of Bedrock's runtime with their kinds and statuses.
+var faults = map[string]struct {
+	kind   fault.Kind
+	status int
+}{
+	"AccessDeniedException":         {fault.Client, 403},
+	"ConflictException":             {fault.Client, 400},
+	"InternalServerException":       {fault.Server, 500},
+	"ModelErrorException":           {fault.Client, 424},
+	"ModelNotReadyException":        {fault.Throttle, 429},
+	"ModelStreamErrorException":     {fault.Client, 424},
+	"ModelTimeoutException":         {fault.Client, 408},
+	"ResourceNotFoundException":     {fault.Client, 404},
+	"ServiceQuotaExceededException": {fault.Client, 400},
+	"ServiceUnavailableException":   {fault.Server, 503},
+	"ThrottlingException":           {fault.Throttle, 429},
+	"ValidationException":           {fault.Client, 400},
+}
+
+// Fault is an error with one of Bedrock's codes, and the kind and status that
+// belong to it.
+func Fault(code, format string, args ...any) *fault.Error {
+	f := fault.Newf(code, format, args...)
+	if d, ok := faults[code]; ok {
+		f.Kind, f.Status = d.kind, d.status
+	}
+	return f
+}
+
+func invalidf(format string, args ...any) *fault.Error {
+	return Fault("ValidationException", format, args...)
+}
+
+// unsupported refuses a member that is AWS's and that we do not act on.
+func unsupported(what, got string) *fault.Error {
+	return invalidf("%s is not supported by this server: %s", what, got)
+}
+
+func short(s string) string {
+	const most = 80
+	if len(s) > most {
+		return fmt.Sprintf("%.*s… (%d bytes)", most, s, len(s))
+	}
+	return s
+}

@@ -1,0 +1,222 @@
+package bedrock
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"tokaido/value"
+)
+
+// MaxBody is the largest body of a request to a model: AWS's limit.
+const MaxBody = 25_000_000
+
+const jsonType = "application/json"
+
+// Check refuses a request that cannot be sent to any model. Its error is in
+// AWS's words where they are known.
+func (r *Request) Check() error {
+	for _, t := range []struct{ name, media string }{{"Content-Type", r.ContentType}, {"Accept", r.Accept}} {
+		m, _, err := mime.ParseMediaType(t.media)
+		if t.media != "" && (err != nil || m != jsonType && !(t.name == "Accept" && m == "*/*")) {
+			return invalidf("%s %q is not supported: the models of this server read and write %s", t.name, short(t.media), jsonType)
+		}
+	}
+	if len(r.Body) > MaxBody {
+		return invalidf("1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than or equal to %d", MaxBody)
+	}
+	v, err := value.Parse(r.Body)
+	if err != nil || !v.IsObject() {
+		return invalidf("Malformed input request, please reformat your input and try again.")
+	}
+	return nil
+}
+
+// Invoke runs a request whole: the model family's body in, its body out. The
+// Result is there, with what was tried, also when there is an error.
+func (rt *Runtime) Invoke(ctx context.Context, p *Plan, r Request) (*Result, error) {
+	if err := r.Check(); err != nil {
+		return &Result{}, err
+	}
+	var a *Answer
+	res, err := rt.run(ctx, p, p.cost(r.Body), func(ctx context.Context, l *lane) (served, error) {
+		var err error
+		a, err = l.backend.Invoke(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept})
+		if err == nil && a == nil {
+			err = errors.New("a backend without an answer")
+		}
+		if err != nil {
+			return served{}, err
+		}
+		return served{usage: a.Usage}, nil
+	})
+	if err == nil {
+		res.Body, res.ContentType = a.Body, a.ContentType
+		if res.ContentType == "" {
+			res.ContentType = jsonType
+		}
+	}
+	return res, err
+}
+
+// Begun is what is known of a stream when its first chunk is there.
+type Begun struct {
+	Region   string
+	Attempts []Attempt // Regions tried or passed over before
+}
+
+// InvokeStream runs a request and passes on each chunk as it comes. begun, if
+// not nil, is called before the first. The last chunk carries AWS's invocation
+// metrics. An error of chunk ends the stream; the Region is not blamed for it.
+func (rt *Runtime) InvokeStream(ctx context.Context, p *Plan, r Request, begun func(Begun), chunk func([]byte) error) (*Result, error) {
+	if err := r.Check(); err != nil {
+		return &Result{}, err
+	}
+	return rt.stream(ctx, p, r, begun, func(c Chunk, took, first time.Duration) error {
+		if c.Usage == nil {
+			return chunk(c.Body)
+		}
+		return chunk(withMetrics(c.Body, *c.Usage, took, first))
+	})
+}
+
+// stream passes on chunks with the times since the call began.
+func (rt *Runtime) stream(ctx context.Context, p *Plan, r Request, begun func(Begun), chunk func(c Chunk, took, first time.Duration) error) (*Result, error) {
+	if !p.Model.Streaming && p.Model.Input != nil { // without modalities nothing is known of it
+		return &Result{}, invalidf("The model %s doesn't support response streaming.", p.ModelID)
+	}
+	start := rt.now()
+	var tried []Attempt
+	var consumer error // an error of chunk
+	res, err := rt.run(ctx, p, p.cost(r.Body), func(ctx context.Context, l *lane) (out served, err error) {
+		began := rt.now()
+		last := false
+		for c, err := range l.backend.Stream(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept}) {
+			if err != nil {
+				tried = append(tried, Attempt{Region: l.region, Err: err})
+				return out, err
+			}
+			if last {
+				return out, errors.New("a backend that goes on after its last chunk")
+			}
+			now := rt.now()
+			if !out.begun {
+				out.begun, out.firstByte = true, max(now-began, 1)
+				if begun != nil {
+					begun(Begun{Region: l.region, Attempts: tried})
+				}
+			}
+			if c.Usage != nil {
+				out.usage, last = *c.Usage, true
+			}
+			if consumer = chunk(c, now-start, began-start+out.firstByte); consumer != nil {
+				out.left = true
+				return out, consumer
+			}
+		}
+		if !last {
+			return out, errors.New("a stream without an end")
+		}
+		return out, nil
+	})
+	if consumer != nil {
+		return res, consumer
+	}
+	return res, err
+}
+
+// withMetrics adds what AWS adds to the last chunk.
+func withMetrics(body []byte, u Usage, took, first time.Duration) []byte {
+	n := len(body)
+	for n > 0 && body[n-1] != '}' {
+		n--
+	}
+	if n == 0 {
+		return body
+	}
+	b := make([]byte, n-1, n+160)
+	copy(b, body)
+	if v, err := value.Parse(body); err == nil && v.Len() > 0 {
+		b = append(b, ',')
+	}
+	b = append(b, `"amazon-bedrock-invocationMetrics":{"inputTokenCount":`...)
+	b = strconv.AppendInt(b, int64(u.Input), 10)
+	b = append(b, `,"outputTokenCount":`...)
+	b = strconv.AppendInt(b, int64(u.Output), 10)
+	b = append(b, `,"invocationLatency":`...)
+	b = strconv.AppendInt(b, took.Milliseconds(), 10)
+	b = append(b, `,"firstByteLatency":`...)
+	b = strconv.AppendInt(b, first.Milliseconds(), 10)
+	if u.CacheRead > 0 || u.CacheWrite > 0 {
+		b = append(b, `,"cacheReadInputTokenCount":`...)
+		b = strconv.AppendInt(b, int64(u.CacheRead), 10)
+		b = append(b, `,"cacheWriteInputTokenCount":`...)
+		b = strconv.AppendInt(b, int64(u.CacheWrite), 10)
+	}
+	return append(b, "}}"...)
+}
+
+// CountTokens counts a body's input tokens where the plan's first Region that
+// can count is.
+func (rt *Runtime) CountTokens(ctx context.Context, p *Plan, body []byte) (int, string, error) {
+	if err := (&Request{Body: body}).Check(); err != nil {
+		return 0, "", err
+	}
+	for _, l := range p.route.lanes {
+		if c, ok := l.backend.(Counter); ok {
+			n, err := c.CountTokens(ctx, Call{Region: l.region, Model: p.Model, Body: body})
+			return n, l.region, err
+		}
+	}
+	return 0, "", invalidf("The provided model doesn't support counting tokens.")
+}
+
+// cost is what a request takes from a tokens-per-minute limit before it is run:
+// about its input, and all the output that it asks for.
+func (p *Plan) cost(body []byte) int {
+	if !p.route.counted {
+		return 0
+	}
+	v, err := value.Parse(body)
+	if err != nil {
+		return 0
+	}
+	return EstimateTokens(string(body)) + maxTokens(v)
+}
+
+// EstimateTokens is a rough count of a text's tokens that is the same
+// everywhere: four ASCII characters, or one other, to a token.
+func EstimateTokens(s string) int {
+	ascii, other := 0, 0
+	for i := 0; i < len(s); {
+		if s[i] < utf8.RuneSelf {
+			ascii++
+			i++
+			continue
+		}
+		_, n := utf8.DecodeRuneInString(s[i:])
+		other++
+		i += n
+	}
+	return (ascii+3)/4 + other
+}
+
+// maxTokens finds the output limit in a body of any family.
+func maxTokens(v value.Value) int {
+	for _, x := range []value.Value{
+		v.Get("max_tokens"),
+		v.Get("inferenceConfig").Get("maxTokens"),
+		v.Get("inferenceConfig").Get("max_new_tokens"),
+		v.Get("max_gen_len"),
+		v.Get("textGenerationConfig").Get("maxTokenCount"),
+		v.Get("max_completion_tokens"),
+	} {
+		if n, ok := x.Int(); ok && n > 0 && n < 1<<31 {
+			return int(n)
+		}
+	}
+	return 0
+}

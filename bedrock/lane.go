@@ -1,0 +1,364 @@
+package bedrock
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tokaido/bedrock/catalog"
+	"tokaido/fault"
+)
+
+// lane is one model in one Region: its backend, its limits and how it does.
+type lane struct {
+	region  string
+	backend Backend
+	limits  Limits
+
+	mu       sync.Mutex
+	inFlight int           // guarded by mu, as all that follows
+	latency  time.Duration // moving average; 0: not known
+	requests bucket
+	tokens   bucket
+	fails    int           // in a row
+	pauses   int           // in a row
+	until    time.Duration // out until then; 0: not
+	trust    int           // requests at once while it recovers; 0: any number
+}
+
+// bucket holds what a minute gives, at most; it fills evenly.
+type bucket struct {
+	level float64
+	at    time.Duration
+}
+
+func (b *bucket) fill(now time.Duration, perMinute int) {
+	b.level = min(float64(perMinute), b.level+float64(perMinute)*(now-b.at).Minutes())
+	b.at = now
+}
+
+// route is a profile or a model from one source Region: who may answer.
+type route struct {
+	regions []string // of the plan, source first; with or without a backend
+	lanes   []*lane  // those with a backend, in the same order
+	first   int      // the source Region's lane; -1: it has none
+	counted bool     // a lane limits tokens
+}
+
+func (rt *Runtime) routeOf(p *Plan, id string) *route {
+	key := routeKey{p.Region, id}
+	rt.mu.RLock()
+	r := rt.routes[key]
+	rt.mu.RUnlock()
+	if r != nil {
+		return r
+	}
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if r := rt.routes[key]; r != nil {
+		return r
+	}
+	r = &route{first: -1}
+	if p.Profile == nil {
+		r.regions = []string{p.Region}
+	} else {
+		r.regions = slices.Clone(p.Profile.Destinations(p.Region))
+		if i := slices.Index(r.regions, p.Region); i > 0 {
+			r.regions = slices.Insert(slices.Delete(r.regions, i, i+1), 0, p.Region)
+		}
+	}
+	for _, region := range r.regions {
+		l := rt.laneLocked(region, p.Model)
+		if l == nil {
+			continue
+		}
+		if region == p.Region {
+			r.first = len(r.lanes)
+		}
+		r.lanes = append(r.lanes, l)
+		r.counted = r.counted || l.limits.TokensPerMinute > 0
+	}
+	rt.routes[key] = r
+	return r
+}
+
+func (rt *Runtime) laneLocked(region string, m *catalog.Model) *lane {
+	key := laneKey{region, m.ID}
+	if l, ok := rt.lanes[key]; ok {
+		return l
+	}
+	var l *lane
+	if b := rt.config.Backend(region, m); b != nil {
+		l = &lane{region: region, backend: b}
+		if rt.config.Limits != nil {
+			l.limits = rt.config.Limits(region, m)
+		}
+		now := rt.now()
+		l.requests = bucket{float64(l.limits.RequestsPerMinute), now}
+		l.tokens = bucket{float64(l.limits.TokensPerMinute), now}
+	}
+	rt.lanes[key] = l
+	return l
+}
+
+func (rt *Runtime) now() time.Duration { return time.Since(rt.started) }
+
+// view is the lane as routing sees it. cost is in tokens.
+func (l *lane) view(now time.Duration, cost int) view {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := view{inFlight: l.inFlight, latency: l.latency, room: l.roomLocked(now, cost)}
+	if l.until > now {
+		v.out = l.until
+	} else if l.trust > 0 && l.inFlight >= l.trust {
+		v.out = now + 1 // as much as it is trusted with is under way
+	}
+	return v
+}
+
+func (l *lane) roomLocked(now time.Duration, cost int) room {
+	if l.limits.Concurrent > 0 && l.inFlight >= l.limits.Concurrent {
+		return noRequests
+	}
+	if n := l.limits.RequestsPerMinute; n > 0 {
+		if l.requests.fill(now, n); l.requests.level < 1 {
+			return noRequests
+		}
+	}
+	if n := l.limits.TokensPerMinute; n > 0 {
+		if l.tokens.fill(now, n); l.tokens.level < float64(cost) {
+			return noTokens
+		}
+	}
+	return hasRoom
+}
+
+// enter takes room for a request, if there still is any.
+func (l *lane) enter(now time.Duration, cost int) room {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.roomLocked(now, cost); r != hasRoom {
+		return r
+	}
+	l.inFlight++
+	l.requests.level-- // of no meaning without a limit
+	l.tokens.level -= float64(cost)
+	return hasRoom
+}
+
+// leave gives the room back and remembers how it went. spent is what the tokens
+// of the request really were.
+func (l *lane) leave(now time.Duration, cost, spent int, took time.Duration, how Outcome) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inFlight--
+	if n := l.limits.TokensPerMinute; n > 0 {
+		l.tokens.fill(now, n)
+		l.tokens.level = min(float64(n), l.tokens.level+float64(cost-spent))
+	}
+	switch how {
+	case Served:
+		if l.latency == 0 {
+			l.latency = max(took, 1)
+		} else {
+			l.latency += time.Duration(latencyWeight * float64(took-l.latency))
+			l.latency = max(l.latency, 1)
+		}
+		l.fails, l.pauses = 0, 0
+		if l.trust > 0 {
+			if l.trust *= 2; l.trust >= fullTrust {
+				l.trust = 0
+			}
+		}
+	case Throttled:
+		l.pauseLocked(now, throttlePause)
+	case Failed, Cut:
+		if l.fails++; l.fails >= failuresToEject || l.trust > 0 {
+			l.pauseLocked(now, failurePause)
+		}
+	}
+}
+
+// pauseLocked puts the lane out, for longer each time in a row, and makes it
+// come back slowly.
+func (l *lane) pauseLocked(now, pause time.Duration) {
+	if now < l.until {
+		return // requests that were under way when it went out
+	}
+	l.until = now + min(longestPause, pause<<min(l.pauses, 6))
+	l.pauses++
+	l.trust = 1
+}
+
+// candidates decides where a request goes. It fills dst and returns it with why
+// lanes are full; noTokens only if all are, and for want of tokens.
+func (r *route) candidates(now time.Duration, cost int, dst []int, views []view) ([]int, []view) {
+	for _, l := range r.lanes {
+		views = append(views, l.view(now, cost))
+	}
+	dst = dst[:len(views)]
+	return dst[:rank(dst, views, r.first)], views
+}
+
+// served is what one attempt brought.
+type served struct {
+	usage     Usage
+	firstByte time.Duration // since the attempt began; 0: not a stream
+	begun     bool          // a first byte has been passed on
+	left      bool          // whoever it was passed on to takes no more
+}
+
+// run tries Regions until one serves the request. try must report begun when
+// it has passed anything on.
+func (rt *Runtime) run(ctx context.Context, p *Plan, cost int, try func(context.Context, *lane) (served, error)) (*Result, error) {
+	res := &Result{}
+	start := rt.now()
+	r := p.route
+	if len(r.lanes) == 0 {
+		return res, Fault("ServiceUnavailableException", "No backend of this server has %s in %s.", p.ModelID, strings.Join(p.Regions, ", "))
+	}
+	var dbuf [stackRoute]int
+	var vbuf [stackRoute]view
+	dst, views := dbuf[:], vbuf[:0]
+	if len(r.lanes) > stackRoute {
+		dst, views = make([]int, len(r.lanes)), make([]view, 0, len(r.lanes))
+	}
+	order, views := r.candidates(start, cost, dst, views)
+	full := room(hasRoom)
+	for i, v := range views {
+		if v.room != hasRoom && full != noRequests {
+			full = v.room
+		}
+		if i != r.first {
+			continue
+		}
+		if v.room != hasRoom {
+			res.Attempts = append(res.Attempts, Attempt{Region: p.Region, Outcome: Full, Err: throttling(v.room)})
+		} else if v.out != 0 && len(order) > 1 {
+			res.Attempts = append(res.Attempts, Attempt{Region: p.Region, Outcome: Out})
+		}
+	}
+	var last, throttled error
+	for _, i := range order {
+		l := r.lanes[i]
+		began := rt.now()
+		if why := l.enter(began, cost); why != hasRoom {
+			if full != noRequests {
+				full = why
+			}
+			res.Attempts = append(res.Attempts, Attempt{Region: l.region, Outcome: Full, Err: throttling(why)})
+			continue
+		}
+		out, err := try(ctx, l)
+		now := rt.now()
+		took := now - began
+		a := Attempt{Region: l.region, Latency: took, Err: err, Outcome: outcome(ctx, err, out.begun)}
+		if out.left {
+			a.Outcome = Refused
+		}
+		sample := took
+		if out.firstByte > 0 {
+			sample = out.firstByte
+		}
+		l.leave(now, cost, spent(p.Model, out.usage), sample, a.Outcome)
+		res.Attempts = append(res.Attempts, a)
+		if err == nil {
+			res.Region, res.Usage, res.Latency = l.region, out.usage, now-start
+			if out.firstByte > 0 {
+				res.FirstByte = began - start + out.firstByte
+			}
+			return res, nil
+		}
+		if a.Outcome == Cut || a.Outcome == Refused {
+			res.Region, res.Usage, res.Latency = l.region, out.usage, now-start
+		}
+		switch a.Outcome {
+		case Cut:
+			if _, ok := errors.AsType[*fault.Error](err); !ok {
+				f := Fault("ModelStreamErrorException", "An error occurred while streaming the response. Retry your request.")
+				f.Err = err
+				err = f
+			}
+			return res, err
+		case Refused:
+			if errors.Is(err, context.DeadlineExceeded) {
+				f := Fault("ModelTimeoutException", "The request took too long to process. Processing time exceeded the model timeout length.")
+				f.Err = err
+				err = f
+			}
+			return res, err
+		case Throttled:
+			throttled = err
+		}
+		last = err
+	}
+	res.Latency = rt.now() - start
+	switch {
+	case throttled != nil:
+		return res, throttled
+	case last == nil || full != hasRoom:
+		return res, throttling(full)
+	}
+	if f, ok := errors.AsType[*fault.Error](last); ok {
+		return res, f
+	}
+	f := Fault("ServiceUnavailableException", "Bedrock is unable to process your request.")
+	f.Err = last
+	return res, f
+}
+
+func throttling(r room) error {
+	if r == noTokens {
+		return Fault("ThrottlingException", "Too many tokens, please wait before trying again.")
+	}
+	return Fault("ThrottlingException", "Too many requests, please wait before trying again.")
+}
+
+// outcome says what an error of a backend means for the Region and for what is
+// tried next.
+func outcome(ctx context.Context, err error, begun bool) Outcome {
+	if err == nil {
+		return Served
+	}
+	if ctx.Err() != nil {
+		return Refused // nobody waits for an answer any more
+	}
+	if begun {
+		return Cut
+	}
+	f, ok := errors.AsType[*fault.Error](err)
+	switch {
+	case !ok || f.Kind == fault.Server:
+		return Failed
+	case f.Kind == fault.Throttle:
+		return Throttled
+	}
+	return Refused
+}
+
+// spent is what a quota is charged for an answer.
+func spent(m *catalog.Model, u Usage) int {
+	return u.Input + u.CacheWrite + u.Output*burndown(m)
+}
+
+// burndown is how many tokens of quota an output token costs.
+func burndown(m *catalog.Model) int {
+	has := func(parts ...string) bool {
+		return slices.ContainsFunc(parts, func(s string) bool { return strings.Contains(m.ID, s) })
+	}
+	switch {
+	case !strings.HasPrefix(m.ID, "anthropic."):
+		if has("gpt-5.6-") {
+			return 10
+		}
+		return 1
+	case has("-4-8"):
+		return 15
+	case has("-opus-5", "-sonnet-5", "-fable-5", "-mythos-5"):
+		return 10
+	}
+	return 5
+}
