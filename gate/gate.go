@@ -4,13 +4,31 @@
 // Invariants: nothing is performed without an allowing decision; no decision
 // goes unrecorded; an inference is recorded before it leaves and after it came
 // back; a call whose record cannot be written fails.
+//
+// Every Need of a call is decided, also after one was refused: whether a call
+// is allowed must not depend on the order in which things are asked, and an
+// explanation needs all the answers.
+//
+// One rule is softer, on purpose: the record of an allowed call that only reads
+// and is no inference is not waited for (trail.Record.Relaxed). It has its
+// place in the log before the caller gets the answer, and reaches the disk
+// with the next record that is waited for, at the latest after
+// trail.FlushEvery. A power failure in between can lose the record of a read
+// that was allowed, and of nothing else.
 package gate
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
 
+	"tokaido/fault"
 	"tokaido/iam"
 	"tokaido/principal"
 	"tokaido/trail"
@@ -25,12 +43,12 @@ type Call struct {
 	Region string // in which the call was made
 
 	Needs    []iam.Authorization // empty: nothing needs to be allowed (GetCallerIdentity)
-	Context  iam.Context         // condition keys of the request as a whole
+	Context  iam.Context         // condition keys of the request as a whole; the caller's own are added
 	Resource *iam.Bound          // the resource's own policy, e.g. a role's trust policy; nil: it has none
 	Model    *iam.CallShape      // what an explanation should know of a Bedrock call; nil otherwise
 
-	Request   value.Value // requestParameters: never a prompt, never a secret
-	Resources []trail.Resource
+	Request   value.Value      // requestParameters: never a prompt, never a secret
+	Resources []trail.Resource // nil: what Needs names
 	ReadOnly  bool
 	Inference bool // recorded before as well as after
 	Meta      Meta
@@ -53,7 +71,7 @@ type Workflow struct {
 }
 
 // Recorder is the log. Append must not return nil before the record is durable,
-// unless the record is Relaxed.
+// unless the record is Relaxed. It may fill in the record's EventID.
 type Recorder interface {
 	Append(ctx context.Context, r *trail.Record) error
 }
@@ -65,33 +83,177 @@ type Gate struct {
 }
 
 // New is a gate that records in log. logger may be nil.
-func New(log Recorder, logger *slog.Logger) *Gate { return &Gate{log, logger} }
-
-// Act is a call that was allowed and is being performed. It must be ended.
-type Act struct{}
-
-// Begin decides c. A call that is not allowed is recorded and refused; one that
-// is goes on to Act.End.
-func (g *Gate) Begin(ctx context.Context, c Call) (*Act, error) {
-	return nil, errors.New("gate: not yet")
+func New(log Recorder, logger *slog.Logger) *Gate {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &Gate{log, logger}
 }
 
-// Note adds members to the record's additionalEventData.
-func (a *Act) Note(members ...value.Member) {}
+// recordTimeout is how long a record may take. Nobody is told that a call
+// succeeded before it is recorded, so a disk that hangs must become an error.
+const recordTimeout = 30 * time.Second
 
-// Respond sets the record's responseElements: of calls that change something.
-func (a *Act) Respond(v value.Value) {}
+// append writes r, whatever becomes of the client that waits: one that goes
+// away must not be able to do it unrecorded.
+func (g *Gate) append(ctx context.Context, r *trail.Record) error {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), recordTimeout, errors.New("the trail does not answer"))
+	defer cancel()
+	if err := g.log.Append(ctx, r); err != nil {
+		return fmt.Errorf("record %s of %s: %w", r.Name, r.RequestID, err)
+	}
+	return nil
+}
 
-// End records what came of the call. Its error is that of the record.
-func (a *Act) End(ctx context.Context, err error) error { return nil }
+// Act is a call that was allowed and is being performed. It must be ended, once.
+type Act struct {
+	g      *Gate
+	record trail.Record // what End writes
 
-// Do performs fn if c is allowed, and records what came of it.
-func Do[T any](ctx context.Context, g *Gate, c Call, fn func(context.Context, *Act) (T, error)) (T, error) {
-	var out T
+	mu    sync.Mutex
+	notes []value.Member // guarded by mu
+	reply value.Value    // guarded by mu
+	ended bool           // guarded by mu
+}
+
+// Begin decides c. A call that is not allowed is recorded and refused with a
+// *fault.Error whose Detail is the []iam.Decision of every Need. One that is
+// allowed goes on to End; if it is an inference, its intent is durable when
+// Begin returns.
+func (g *Gate) Begin(ctx context.Context, c Call) (*Act, error) {
+	if c.By == nil {
+		return nil, fmt.Errorf("gate: %s by nobody", c.Name)
+	}
+	if c.Inference && len(c.Needs) == 0 {
+		return nil, fmt.Errorf("gate: %s is an inference and needs no permission", c.Name)
+	}
+	r := c.record(time.Now())
+	by, global, policies := c.By.Caller(), c.global(r.Time), c.By.Policies
+	if c.Resource != nil {
+		policies.Resource = c.Resource
+	}
+	decisions := iam.EvaluateAll(&policies, by, c.Needs, global)
+	if len(decisions) != len(c.Needs) {
+		return nil, fmt.Errorf("gate: %d decisions on the %d needs of %s", len(decisions), len(c.Needs), c.Name)
+	}
+	if i := slices.IndexFunc(decisions, func(d iam.Decision) bool { return !d.Allowed }); i >= 0 {
+		f := &fault.Error{Kind: fault.Client, Code: "AccessDeniedException", Auth: true, Message: decisions[i].Message(), Detail: decisions}
+		r.Decisions = trail.Evidence(decisions, &policies, c.Model)
+		r.ErrorCode, r.ErrorMessage = outcome(f)
+		if err := g.append(ctx, &r); err != nil {
+			return nil, err
+		}
+		return nil, f
+	}
+	r.Decisions = trail.Brief(decisions)
+	a := &Act{g: g, record: r}
+	if c.Inference {
+		r.Phase = trail.Intent
+		if err := g.append(ctx, &r); err != nil {
+			return nil, err
+		}
+		// Durable from here on: the request may leave.
+		a.record.Phase, a.record.IntentID = trail.Outcome, r.EventID
+	}
+	a.record.Relaxed = c.ReadOnly && !c.Inference
+	return a, nil
+}
+
+// record is what is known of c before it is decided.
+func (c *Call) record(now time.Time) trail.Record {
+	r := trail.Record{
+		Time: now.UTC(), Source: c.Source, Name: c.Name, Region: c.Region, Account: c.By.Account, Identity: identity(c.By),
+		SourceIP: c.Meta.SourceIP, UserAgent: c.Meta.UserAgent, Host: c.Meta.Host, TLS: c.Meta.TLS, RequestID: c.Meta.RequestID,
+		ReadOnly: c.ReadOnly, Request: bounded("requestParameters", c.Request), Resources: c.Resources,
+		ExecutionARN: c.Workflow.ExecutionARN, State: c.Workflow.State,
+	}
+	if r.Resources == nil {
+		r.Resources = resources(c)
+	}
+	return r
+}
+
+// global is the context of the whole request. What is known of the caller goes
+// first, so that no request can claim to be somebody.
+func (c *Call) global(now time.Time) iam.Context {
+	g := slices.Concat(c.By.Context(), c.Context)
+	add := func(key, v string) {
+		if v != "" && !slices.ContainsFunc(g, func(a iam.Attribute) bool { return strings.EqualFold(a.Key, key) }) {
+			g = append(g, iam.Attribute{Key: key, Values: []string{v}})
+		}
+	}
+	add("aws:RequestedRegion", c.Region)
+	add("aws:CurrentTime", now.UTC().Format(time.RFC3339))
+	add("aws:EpochTime", strconv.FormatInt(now.Unix(), 10))
+	return g
+}
+
+// Note adds members to the record's additionalEventData, e.g. inferenceRegion
+// and inputTokens: never text of a prompt or of an answer. Of several with one
+// key the last counts.
+func (a *Act) Note(members ...value.Member) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.notes = append(a.notes, members...)
+}
+
+// Respond sets the record's responseElements: of calls that change something,
+// without secrets.
+func (a *Act) Respond(v value.Value) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reply = v
+}
+
+// End records what came of the call: err, or success. Its own error says that
+// the record could not be written; the caller must then not be told of any
+// success.
+func (a *Act) End(ctx context.Context, err error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := &a.record
+	if a.ended {
+		return fmt.Errorf("gate: %s of %s ended twice", r.Name, r.RequestID)
+	}
+	a.ended = true
+	if len(a.notes) > 0 {
+		r.Additional = bounded("additionalEventData", value.Object(a.notes...))
+	}
+	r.Response = bounded("responseElements", a.reply)
+	r.ErrorCode, r.ErrorMessage = outcome(err)
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		// A room below decided too: principal does when a role is assumed.
+		if ds, ok := f.Detail.([]iam.Decision); ok && len(ds) > 0 {
+			r.Decisions = trail.Evidence(ds, nil, nil)
+		}
+		r.Relaxed = r.Relaxed && !f.Auth
+	}
+	return a.g.append(ctx, r)
+}
+
+// Do performs fn if c is allowed, and records what came of it, a panic too. If
+// that record cannot be written, its error is the answer, whatever fn returned.
+func Do[T any](ctx context.Context, g *Gate, c Call, fn func(context.Context, *Act) (T, error)) (out T, err error) {
 	a, err := g.Begin(ctx, c)
 	if err != nil {
 		return out, err
 	}
+	returned := false
+	defer func() {
+		if !returned { // fn panicked, or ended its goroutine
+			if rerr := a.End(ctx, errors.New("panic")); rerr != nil {
+				g.logger.ErrorContext(ctx, "gate: a call that panicked is not recorded", "err", rerr)
+			}
+		}
+	}()
 	out, err = fn(ctx, a)
-	return out, errors.Join(err, a.End(ctx, err))
+	returned = true
+	if rerr := a.End(ctx, err); rerr != nil {
+		var zero T
+		if err != nil {
+			rerr = fmt.Errorf("%w (of a call that failed: %v)", rerr, err)
+		}
+		return zero, rerr
+	}
+	return out, err
 }
