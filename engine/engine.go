@@ -12,7 +12,11 @@
 // outcome yet can be asked for again (Execution.Pending).
 //
 // Every Step is bounded in events, effects and bytes. A run that is longer goes
-// on by a Continue effect, which the driver answers with the Continue input.
+// on by an Again effect, which the driver answers with the Continue input.
+//
+// A batch that could not be made durable is as if it had never been: the driver
+// drops the Execution and replays what the storage has. It must do so too after
+// an error of Step, which is a bug of ours and never a workflow's failure.
 package engine
 
 import (
@@ -38,14 +42,45 @@ type Config struct {
 
 	Seed   uint64 // of $random, $uuid and jitter
 	Limits Limits
+
+	// Token makes the task token of task. It must be a function of its argument and of what the
+	// execution is, and hard to guess. nil: tokens made of Seed, for tests and runs in process.
+	Token func(task int64) string
 }
 
 // Limits are AWS's quotas, each a setting.
+// 0 means that there is none.
 type Limits struct {
-	Events   int64         // history events; 0: none
+	Events   int64         // history events
 	DataSize int           // bytes of a task's, state's or execution's input and output
 	Duration time.Duration // of the execution
 }
+
+// StandardLimits are AWS's limits of a Standard execution.
+func StandardLimits() Limits {
+	return Limits{Events: 25_000, DataSize: 256 << 10, Duration: 365 * 24 * time.Hour}
+}
+
+// ExpressLimits are AWS's limits of an Express execution.
+func ExpressLimits() Limits {
+	return Limits{DataSize: 256 << 10, Duration: 5 * time.Minute}
+}
+
+// What one Step may do before it asks to be continued. Ending a Parallel or Map
+// state early is one act, which may add two events for each of its threads.
+const (
+	MaxStepEvents  = 1024
+	MaxStepEffects = 128
+	MaxStepBytes   = 4 << 20 // of the documents in the events
+)
+
+// MaxIterations is how many iterations of one inline Map run at a time, whatever
+// its MaxConcurrency; AWS's limit.
+const MaxIterations = 40
+
+// MaxThreads is how many branches and iterations may run at a time before every
+// further Map state runs its iterations one after the other.
+const MaxThreads = 4096
 
 // Input is something that happened outside.
 //
@@ -75,7 +110,8 @@ type (
 		Task    int64
 		Failure Failure
 	}
-	// TaskHeartbeat is a sign of life of a task.
+	// TaskHeartbeat is a sign of life of a task. It counts only where the state
+	// has HeartbeatSeconds.
 	TaskHeartbeat struct{ Task int64 }
 	// TimerFired says that the time of a Sleep has come.
 	TimerFired struct{ Timer int64 }
@@ -108,11 +144,19 @@ type (
 		State   string
 		Part    *asl.TaskPart
 		Args    value.Value
-		RoleARN string // of Credentials; "" for the machine's own
-		Token   string // task token, where the pattern has one
-		Attempt int    // 0 first
+		RoleARN string    // of Credentials; "" for the machine's own
+		Token   string    // task token, where the pattern has one or the arguments name it
+		Attempt int       // 0 first
+		Until   time.Time // when it times out; zero: not at all
+
+		// What is already known, when Pending asks again: a worker has taken an activity's task; the call
+		// went out and answered Job, so that only the job's end or the token's answer is awaited.
+		Started   bool
+		Submitted bool
+		Job       value.Value
 	}
-	// Sleep asks for TimerFired at a time.
+	// Sleep asks for TimerFired at a time. One with a Timer that is already
+	// asleep moves it. TimerFired may come late, and is harmless when early.
 	Sleep struct {
 		Timer int64
 		Until time.Time
@@ -122,7 +166,8 @@ type (
 	Cancel struct{ Task, Timer int64 } // one of them is 0
 	// Again asks for a Continue input: the run is longer than one Step may be.
 	Again struct{}
-	// Finish says that the execution has ended; nothing follows.
+	// Finish says that the execution has ended; nothing follows, and what is
+	// still under way is cancelled by it.
 	Finish struct {
 		Status Status
 		Output value.Value // Succeeded
