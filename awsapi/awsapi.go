@@ -1,15 +1,21 @@
 // Package awsapi is the front door: it finds the operation, learns who is
 // calling, and turns faults into the error documents that AWS's clients expect.
+//
+// It ignores the host that a client names: which service and Region are meant
+// stands in the signature's scope, and which operation in X-Amz-Target, in the
+// path, or in Action. It reads paths and queries exactly as the signature does.
 package awsapi
 
 import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"tokaido/gate"
 	"tokaido/iam"
 	"tokaido/principal"
+	"tokaido/trail"
 	"tokaido/value"
 )
 
@@ -34,17 +40,28 @@ type Op struct {
 	Route    string // RESTJSON: a ServeMux pattern, "POST /model/{modelId}/converse"
 	Version  string // Query: "2010-05-08"; the XML namespace follows from Service and Version
 	ReadOnly bool
+	Region   string // the only Region that signatures may name: "us-east-1" for IAM; "": any
+	MaxBody  int64  // bytes of the body; 0: the protocol's limit
+	Blob     bool   // RESTJSON: the body is no document; Input stays empty and Raw has it
 
 	// Needs says what must be allowed. It may refuse a request that cannot be
-	// understood. An Op without Needs must say why in Open.
+	// understood, which is recorded. It may also set Resource and Resources of
+	// the Request. An Op without Needs must say why in Open; one with Needs has
+	// no Open.
 	Needs func(context.Context, *Request) ([]iam.Authorization, error)
 	Open  string // why nobody needs permission, or why Handle enters the gate by itself
 
 	// Params returns the requestParameters of the record, without prompts and
-	// secrets; nil stands for the whole Input.
+	// secrets; nil stands for the whole Input, with Path and Query where the
+	// protocol has them.
 	Params func(*Request) value.Value
 
-	// Handle performs the operation. Unless Open is set it runs inside the gate.
+	// Result returns the responseElements of the record, without secrets; nil
+	// records none. See Elements.
+	Result func(*Request, *Response) value.Value
+
+	// Handle performs the operation. Unless Open is set it runs inside the gate,
+	// and so does the Stream of its Response.
 	Handle func(context.Context, *Request) (*Response, error)
 }
 
@@ -62,6 +79,15 @@ type Request struct {
 	Header http.Header
 	Raw    []byte      // the body as it came
 	Input  value.Value // the body as an object: parsed JSON, or the form of a Query call
+	Time   time.Time   // when it came
+
+	// Needs may set these for the gate.
+	Resource  *iam.Bound       // the policy of the resource itself
+	Resources []trail.Resource // what the call is about
+
+	// Act takes what is to be recorded besides; nil where the gate is not
+	// entered by the server.
+	Act *gate.Act
 }
 
 // Response is an answer.
@@ -72,7 +98,8 @@ type Response struct {
 	Raw    []byte      // instead of Body: written as it is, with Header's Content-Type
 
 	// Stream, if set, writes an event stream; an error before the first event is
-	// an ordinary error answer, one after it an exception event.
+	// an ordinary error answer, one after it an exception event. It must end soon
+	// after its context does: the client is gone then.
 	Stream func(context.Context, EventWriter) error
 }
 

@@ -383,11 +383,10 @@ func IsRegion(s string) bool {
 	return parts >= 3 && len(s) <= 32 && s[len(s)-1] >= '0' && s[len(s)-1] <= '9'
 }
 
-// ServiceOf returns the scope that a request claims, signed or not, for those
-// who must know which service is meant before they can check it. It is "" if
-// there is none.
-func ServiceOf(r Request) Scope {
-	credential := ""
+// Claimed returns the access key and the scope that a request claims, for those
+// who write down what was not good. Nothing of it is proven.
+func Claimed(r Request) Identity {
+	credential, inQuery := "", false
 	if h, n := find(r.Headers, "authorization"); n > 0 {
 		_, credential, _ = strings.Cut(h, "Credential=")
 		credential, _, _ = strings.Cut(credential, ",")
@@ -395,14 +394,14 @@ func ServiceOf(r Request) Scope {
 		q, _ := parseQuery(raw)
 		for _, p := range q {
 			if p.name == "X-Amz-Credential" {
-				credential = p.value
+				credential, inQuery = p.value, true
 			}
 		}
 	}
 	if p := strings.Split(strings.TrimSpace(credential), "/"); len(p) == 5 {
-		return Scope{p[1], p[2], p[3]}
+		return Identity{AccessKeyID: p[0], Scope: Scope{p[1], p[2], p[3]}, Query: inQuery}
 	}
-	return Scope{}
+	return Identity{}
 }
 
 // payloadHash returns what stands for the body in the canonical request.

@@ -205,8 +205,8 @@ func TestSignThenVerify(t *testing.T) {
 		if id.AccessKeyID != c.AccessKeyID || id.Scope != (Scope{"20261121", "ap-northeast-1", "bedrock"}) || !id.Time.Equal(testNow) || id.Query {
 			t.Errorf("got %+v", id)
 		}
-		if s := ServiceOf(signed); s != id.Scope {
-			t.Errorf("ServiceOf says %v", s)
+		if s := Claimed(signed); s.Scope != id.Scope || s.AccessKeyID != c.AccessKeyID {
+			t.Errorf("Claimed says %v", s)
 		}
 
 		target, err := Presign(r, opt, c, time.Minute)
@@ -218,8 +218,8 @@ func TestSignThenVerify(t *testing.T) {
 		if id, err = Verify(pre, opt, lookupOf(c)); err != nil || !id.Query {
 			t.Fatalf("presigned: %+v, %v", id, err)
 		}
-		if s := ServiceOf(pre); s != id.Scope {
-			t.Errorf("ServiceOf says %v", s)
+		if s := Claimed(pre); s.Scope != id.Scope || !s.Query {
+			t.Errorf("Claimed says %v", s)
 		}
 		opt.Now = testNow.Add(61 * time.Second)
 		if _, err := Verify(pre, opt, lookupOf(c)); err == nil || err.(*Failure).Kind != Expired {
@@ -379,7 +379,7 @@ func FuzzAuthorization(f *testing.F) {
 				t.Errorf("%v has no answer", fl.Kind)
 			}
 		}
-		ServiceOf(x)
+		Claimed(x)
 	})
 }
 

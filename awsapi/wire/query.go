@@ -19,8 +19,17 @@ type Form struct {
 
 // DecodeForm reads the body of a Query request.
 func DecodeForm(body string) (Form, error) {
+	fields, err := FormFields(body)
+	if err != nil {
+		return Form{}, err
+	}
+	return FoldFields(fields)
+}
+
+// FormFields reads a form's names and values, in order.
+func FormFields(body string) ([][2]string, error) {
 	if n := strings.Count(body, "&") + 1; n > MaxFormFields {
-		return Form{}, fault.Newf("MalformedInput", "The request has %d parameters, more than %d.", n, MaxFormFields)
+		return nil, fault.Newf("MalformedInput", "The request has %d parameters, more than %d.", n, MaxFormFields)
 	}
 	var fields [][2]string
 	for part := range strings.SplitSeq(body, "&") {
@@ -34,11 +43,11 @@ func DecodeForm(body string) (Form, error) {
 			f[1], err = url.QueryUnescape(v)
 		}
 		if err != nil {
-			return Form{}, fault.Newf("MalformedQueryString", "The parameter %.64q is not form-encoded: %v", part, err)
+			return nil, fault.Newf("MalformedQueryString", "The parameter %.64q is not form-encoded: %v", part, err)
 		}
 		fields = append(fields, f)
 	}
-	return FoldFields(fields)
+	return fields, nil
 }
 
 // FoldFields makes a Form of fields that are decoded already. Members of lists

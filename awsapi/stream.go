@@ -1,0 +1,79 @@
+package awsapi
+
+import (
+	"errors"
+	"net/http"
+
+	"tokaido/awsapi/wire"
+	"tokaido/fault"
+	"tokaido/value"
+)
+
+// errGone says that nobody reads the answer any more.
+var errGone = errors.New("the client is gone")
+
+// stream is the EventWriter of one answer. It is used by one goroutine.
+type stream struct {
+	w       http.ResponseWriter
+	flush   *http.ResponseController
+	header  http.Header
+	started bool
+	failed  error // of the connection
+	buf     []byte
+}
+
+func (s *stream) start() {
+	if s.started {
+		return
+	}
+	s.started = true
+	h := s.w.Header()
+	for k, vs := range s.header {
+		h[http.CanonicalHeaderKey(k)] = vs
+	}
+	h.Set("Content-Type", "application/vnd.amazon.eventstream")
+	s.w.WriteHeader(http.StatusOK)
+}
+
+// Event implements EventWriter.
+func (s *stream) Event(name string, payload value.Value) error {
+	b, err := wire.AppendEvent(s.buf[:0], name, payload.AppendJSON(nil))
+	if err != nil {
+		return err
+	}
+	return s.write(b)
+}
+
+func (s *stream) write(b []byte) error {
+	if s.failed != nil {
+		return s.failed
+	}
+	s.buf = b
+	s.start()
+	_, err := s.w.Write(b)
+	if err == nil {
+		err = s.flush.Flush()
+	}
+	if err != nil {
+		s.failed = errors.Join(errGone, err)
+	}
+	return s.failed
+}
+
+// end writes what remains to be said after the last event: nothing, or why
+// there are no more.
+func (s *stream) end(f *fault.Error) error {
+	if f == nil {
+		s.start()
+		if s.failed == nil && s.flush.Flush() != nil {
+			return errGone
+		}
+		return s.failed
+	}
+	e, _ := wireError(RESTJSON, f, "")
+	b, err := wire.AppendException(s.buf[:0], exceptionName(e.Code), e.RESTJSON())
+	if err != nil {
+		return err
+	}
+	return s.write(b)
+}
