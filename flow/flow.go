@@ -48,6 +48,10 @@ var ErrNotFound = errors.New("not found")
 // store failed; nothing that it had not acknowledged is promised.
 var ErrClosed = errors.New("closed")
 
+// ErrFull says that a store has no room for more executions; those that run may
+// go on.
+var ErrFull = errors.New("no room")
+
 // Execution is what is known about one execution besides its events.
 type Execution struct {
 	ARN        string
@@ -56,8 +60,10 @@ type Execution struct {
 	MachineARN string // without qualifier
 	VersionARN string // "" if not started through one
 	AliasARN   string // "" if not started through one
-	Express    bool
-	Sync       bool
+	Express    bool   // in memory only
+	Sync       bool   // StartSyncExecution
+	Region     string
+	Account    string
 	Seed       uint64
 	Trace      string // trace header
 
@@ -103,6 +109,8 @@ type Driver interface {
 	// no longer matters is ignored, as the engine has it; for an execution that
 	// has ended, ended is true.
 	Feed(ctx context.Context, arn string, in engine.Input) (x Execution, ended bool, err error)
+	// Await waits until an execution has ended, or ctx is done.
+	Await(ctx context.Context, arn string) (Outcome, error)
 	// Describe returns what is known about an execution, or ErrNotFound.
 	Describe(ctx context.Context, arn string) (Execution, error)
 	// List returns executions, the newest first, each with its place.

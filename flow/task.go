@@ -49,6 +49,15 @@ type Invoker interface {
 	Invoke(ctx context.Context, t Task) (value.Value, error)
 }
 
+// Awaiter is an Invoker that can wait for the jobs of .sync tasks.
+type Awaiter interface {
+	Invoker
+	// Await waits until a job has ended, and returns what the task's output is to
+	// be, or a *TaskError. job is what Invoke returned when it was submitted,
+	// perhaps by a process that is gone. It must give up when ctx is done.
+	Await(ctx context.Context, t Task, job value.Value) (value.Value, error)
+}
+
 // InvokerFunc is a function as an Invoker.
 type InvokerFunc func(context.Context, Task) (value.Value, error)
 

@@ -19,6 +19,9 @@ type Log interface {
 	Append(ctx context.Context, rows ...Row) error
 	// Find returns the entry of an execution, or flow.ErrNotFound.
 	Find(ctx context.Context, arn string) (Entry, error)
+	// Running returns the entry of an execution that has not ended, by its ID, or
+	// flow.ErrNotFound.
+	Running(ctx context.Context, id uint64) (Entry, error)
 	// Read returns an execution's event rows in order of From, beginning with the
 	// row that has event number from (0: the first). With reverse, it goes
 	// downwards from there (0: the last). An execution that is not there has none.
@@ -31,7 +34,8 @@ type Log interface {
 	// Expire deletes at most limit executions that ended before a time, with their
 	// events, and returns how many there were.
 	Expire(ctx context.Context, before time.Time, limit int) (int, error)
-	// LastID returns the highest ID ever given; 0 if none was.
+	// LastID returns an ID that is at least that of any execution there; 0 if there
+	// never was one.
 	LastID(ctx context.Context) (uint64, error)
 }
 

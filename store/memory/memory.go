@@ -251,6 +251,16 @@ func (l *log) Find(ctx context.Context, arn string) (journal.Entry, error) {
 	return r.entry, nil
 }
 
+func (l *log) Running(ctx context.Context, id uint64) (journal.Entry, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	r := l.open[id]
+	if r == nil {
+		return journal.Entry{}, flow.ErrNotFound
+	}
+	return r.entry, nil
+}
+
 func (l *log) Read(ctx context.Context, id uint64, from int64, reverse bool) iter.Seq2[journal.Events, error] {
 	return func(yield func(journal.Events, error) bool) {
 		l.mu.RLock()

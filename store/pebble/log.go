@@ -33,6 +33,13 @@ func (l *log) Append(ctx context.Context, rows ...journal.Row) error {
 	if len(l.tips) >= tipsKept {
 		clear(l.tips)
 	}
+	if l.lastID == 0 {
+		last, err := l.LastID(ctx)
+		if err != nil {
+			return err
+		}
+		l.lastID = last
+	}
 	b := l.db.NewBatch()
 	defer b.Close()
 	if err := l.put(b, rows); err != nil {
@@ -63,10 +70,13 @@ func (l *log) put(b *pebble.Batch, rows []journal.Row) error {
 			if _, err := l.store().get(entryKey(r.Entry.ARN)); !errors.Is(err, flow.ErrNotFound) {
 				return fmt.Errorf("append: execution %s exists already: %w", r.Entry.ARN, err)
 			}
-			tip, err := l.tip(r.ID)
-			if err != nil || tip != 0 {
-				return fmt.Errorf("append: execution %d has a history already: %w", r.ID, err)
+			if r.ID <= l.lastID { // a number that was never given has no history
+				if tip, err := l.tip(r.ID); err != nil || tip != 0 {
+					return fmt.Errorf("append: execution %d has a history already: %w", r.ID, err)
+				}
 			}
+			l.lastID = max(l.lastID, r.ID)
+			l.tips[r.ID] = 0
 			started[r.Entry.ARN] = true
 		}
 		if r.Entry != nil {
@@ -155,6 +165,14 @@ func (l *log) Find(ctx context.Context, arn string) (journal.Entry, error) {
 		return journal.Entry{}, err
 	}
 	return decodeEntry(arn, v)
+}
+
+func (l *log) Running(ctx context.Context, id uint64) (journal.Entry, error) {
+	arn, err := l.store().get(idKey(keyOpen, id))
+	if err != nil {
+		return journal.Entry{}, err
+	}
+	return l.Find(ctx, string(arn))
 }
 
 func (l *log) Read(ctx context.Context, id uint64, from int64, reverse bool) iter.Seq2[journal.Events, error] {

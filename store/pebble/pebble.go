@@ -72,8 +72,9 @@ type Store struct {
 
 	failed atomic.Pointer[error]
 
-	mu   sync.Mutex       // held from check to commit of an Append
-	tips map[uint64]int64 // guarded by mu: number of the last event, of executions that were appended to lately
+	mu     sync.Mutex       // held from check to commit of an Append
+	tips   map[uint64]int64 // guarded by mu: number of the last event, of executions that were appended to lately
+	lastID uint64           // guarded by mu: no lower than any number given; 0: not read yet
 }
 
 // tipsKept is how many tips are remembered; the others are read when needed.
@@ -147,17 +148,14 @@ func (s *Store) err() error {
 	return nil
 }
 
-// ErrFull says that the disk has less left than the reserve.
-var ErrFull = errors.New("disk is full")
-
-// Room returns ErrFull if the disk has less left than the reserve.
+// Room returns flow.ErrFull if the disk has less left than the reserve.
 func (s *Store) Room() error {
 	u, err := s.fs.GetDiskUsage(s.dir)
 	if err != nil {
 		return nil // a file system that cannot tell
 	}
 	if u.AvailBytes < s.reserve {
-		return fmt.Errorf("%w: %d MiB left in %s, of which %d MiB are kept in reserve", ErrFull, u.AvailBytes>>20, s.dir, s.reserve>>20)
+		return fmt.Errorf("%w: %d MiB left in %s, and %d MiB are kept in reserve", flow.ErrFull, u.AvailBytes>>20, s.dir, s.reserve>>20)
 	}
 	return nil
 }

@@ -336,6 +336,14 @@ func Journal(t *testing.T, open func(*testing.T) (l journal.Log, again func() jo
 			if got := arns(t, l.Open(t.Context())); got != "x2 x3" {
 				t.Errorf("open: %s", got)
 			}
+			if e, err := l.Running(t.Context(), 3); err != nil || e.ARN != "x3" || e.ID != 3 || e.Started != 9 {
+				t.Errorf("number 3: %+v, %v", e, err)
+			}
+			for _, id := range []uint64{1, 4, 99} {
+				if _, err := l.Running(t.Context(), id); !errors.Is(err, flow.ErrNotFound) {
+					t.Errorf("number %d runs: %v", id, err)
+				}
+			}
 			redriven := journal.Row{ID: 1, Events: events(4, 4), Entry: entry(1, 1, running), Was: failed}
 			must(t, l, redriven)
 			if got := arns(t, l.Open(t.Context())); got != "x1 x2 x3" {

@@ -1,0 +1,585 @@
+// Package journal is the embedded driver: it keeps executions in an append-only
+// log and performs what they want done.
+//
+// What must stay true:
+//
+//   - Events are durable before any of their effects is performed, and before
+//     anybody is told that they happened.
+//   - One goroutine owns an execution: that of its shard. All others send to it.
+//   - An execution that only waits is not in memory. Its events are in the log
+//     and its next moment is in a heap. It is read and replayed when needed.
+//   - Recovery is that same reading, for all executions that have not ended.
+//   - When the log fails, the driver stops: nothing more is acknowledged, and
+//     whatever was is in the log.
+//
+// DESIGN.md says why it is so.
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tokaido/engine"
+	"tokaido/flow"
+	"tokaido/value"
+)
+
+// Config is what a Driver is made of.
+type Config struct {
+	Log      Log
+	Programs flow.Programs
+	Invoker  flow.Invoker
+	Logger   *slog.Logger // nil: slog.Default
+
+	// Observe, if set, is told of every execution's events once they are durable,
+	// in their order. It is called by the goroutine that moves the execution: it
+	// must be quick, and must not call the driver.
+	Observe func(x *flow.Execution, events []engine.Event)
+
+	Standard  *engine.Limits // nil: AWS's
+	Express   *engine.Limits // nil: AWS's
+	Shards    int            // 0: one for each processor
+	Tasks     int            // how many are performed at a time; 0: defaultTasks
+	Retention time.Duration  // of executions that have ended; 0: defaultRetention
+}
+
+const (
+	// defaultTasks is how many tasks are performed at a time. Most wait for a
+	// network, so it is a matter of memory and of the other side's patience.
+	defaultTasks = 1024
+	// defaultRetention is AWS's: 90 days.
+	defaultRetention = 90 * 24 * time.Hour
+	// expireEvery and expireAtOnce pace the removal of executions past it.
+	expireEvery  = time.Hour
+	expireAtOnce = 1000
+	// maxFlying is how many Steps of one execution may be under way to the log
+	// before it has to wait: what a long run of Pass states may hold in memory.
+	maxFlying = 8
+	// maxCommitRows and maxCommitBytes bound one durable write, and with it the
+	// time that everybody in it waits.
+	maxCommitRows  = 4096
+	maxCommitBytes = 8 << 20
+)
+
+var _ flow.Driver = (*Driver)(nil)
+
+// Driver runs executions. Open makes one.
+type Driver struct {
+	cfg    Config
+	shards []*shard
+	commit *committer
+	lastID atomic.Uint64
+	slots  chan struct{} // holds a token for each task being performed
+
+	ctx    context.Context // of tasks; done when they must give up
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when the driver no longer moves
+	quit   chan struct{} // closed to end the loops
+	stop   sync.Once
+	loops  sync.WaitGroup
+
+	closing atomic.Bool
+	failure atomic.Pointer[error]
+
+	mu       sync.Mutex
+	starting map[string]chan struct{} // guarded by mu: ARNs whose start is not durable yet
+	tasks    int                      // guarded by mu: being performed, or waiting for a slot
+	idle     chan struct{}            // guarded by mu: set by Close; closed when tasks is 0
+
+	counters counters
+}
+
+// Stats are plain numbers about a driver.
+type Stats struct {
+	Live     int64 // executions in memory
+	Timers   int64 // entries in the heaps
+	Tasks    int64 // tasks being performed, or waiting to be
+	Started  int64 // executions begun since Open
+	Ended    int64
+	Steps    int64
+	Events   int64
+	Commits  int64 // durable writes
+	Rows     int64 // in them
+	Reloaded int64 // executions read back into memory
+}
+
+type counters struct {
+	live, timers, tasks, started, ended, steps, events, commits, rows, reloaded atomic.Int64
+}
+
+// Stats returns the driver's numbers.
+func (d *Driver) Stats() Stats {
+	c := &d.counters
+	return Stats{c.live.Load(), c.timers.Load(), c.tasks.Load(), c.started.Load(), c.ended.Load(), c.steps.Load(),
+		c.events.Load(), c.commits.Load(), c.rows.Load(), c.reloaded.Load()}
+}
+
+// Open reads the executions that have not ended, and makes them go on.
+func Open(ctx context.Context, cfg Config) (*Driver, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Standard == nil {
+		cfg.Standard = new(engine.StandardLimits())
+	}
+	if cfg.Express == nil {
+		cfg.Express = new(engine.ExpressLimits())
+	}
+	if cfg.Shards == 0 {
+		cfg.Shards = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Tasks == 0 {
+		cfg.Tasks = defaultTasks
+	}
+	if cfg.Retention == 0 {
+		cfg.Retention = defaultRetention
+	}
+	d := &Driver{
+		cfg:      cfg,
+		slots:    make(chan struct{}, cfg.Tasks),
+		done:     make(chan struct{}),
+		quit:     make(chan struct{}),
+		starting: map[string]chan struct{}{},
+	}
+	d.ctx, d.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	last, err := cfg.Log.LastID(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	d.lastID.Store(last)
+	d.commit = newCommitter(d)
+	for range cfg.Shards {
+		d.shards = append(d.shards, newShard(d))
+	}
+	if err := d.recover(ctx); err != nil {
+		d.cancel(err)
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	d.loops.Go(d.commit.loop)
+	for _, s := range d.shards {
+		d.loops.Go(s.loop)
+	}
+	d.loops.Go(d.expire)
+	return d, nil
+}
+
+// recover brings every shard to where the log is. The loops do not run yet, so
+// that each shard may be worked on by one goroutine of ours.
+func (d *Driver) recover(ctx context.Context) error {
+	begun, n := time.Now(), 0
+	told := begun
+	queues := make([]chan Entry, len(d.shards))
+	var wg sync.WaitGroup
+	for i, s := range d.shards {
+		queues[i] = make(chan Entry, 64)
+		wg.Go(func() {
+			for e := range queues[i] {
+				s.recover(e)
+			}
+		})
+	}
+	var failed error
+	for e, err := range d.cfg.Log.Open(ctx) {
+		if err != nil {
+			failed = err
+			break
+		}
+		queues[e.ID%uint64(len(d.shards))] <- e
+		n++
+		if now := time.Now(); now.Sub(told) > 2*time.Second {
+			told = now
+			d.cfg.Logger.InfoContext(ctx, "recovering executions", "so far", n)
+		}
+	}
+	for _, q := range queues {
+		close(q)
+	}
+	wg.Wait()
+	if n > 0 && failed == nil {
+		d.cfg.Logger.InfoContext(ctx, "recovered executions", "count", n, "took", time.Since(begun).Round(time.Millisecond))
+	}
+	return failed
+}
+
+func (d *Driver) shard(id uint64) *shard { return d.shards[id%uint64(len(d.shards))] }
+
+// down is why the driver does not take work, or nil.
+func (d *Driver) down() error {
+	if f := d.failure.Load(); f != nil {
+		return fmt.Errorf("%w: %w", flow.ErrClosed, *f)
+	}
+	if d.closing.Load() {
+		return flow.ErrClosed
+	}
+	return nil
+}
+
+// fail stops the driver: the log can no longer be trusted to take anything.
+func (d *Driver) fail(err error) {
+	if d.failure.CompareAndSwap(nil, &err) {
+		d.cfg.Logger.Error("journal stops: the log failed", "err", err)
+		d.cancel(err)
+		d.halt()
+	}
+}
+
+// halt ends the loops.
+func (d *Driver) halt() {
+	d.stop.Do(func() {
+		close(d.quit)
+		go func() {
+			d.loops.Wait()
+			close(d.done)
+		}()
+	})
+}
+
+// Done is closed when the driver has stopped, by Close or because the log failed.
+func (d *Driver) Done() <-chan struct{} { return d.done }
+
+// Err is why the driver stopped by itself, or nil.
+func (d *Driver) Err() error {
+	if f := d.failure.Load(); f != nil {
+		return *f
+	}
+	return nil
+}
+
+// Close stops taking work, lets the tasks being performed finish and their
+// outcomes become durable, and ends. Tasks that have not begun stay for the
+// next Open. When ctx is done, tasks that still run are told to give up; the
+// next Open performs them again.
+func (d *Driver) Close(ctx context.Context) error {
+	d.mu.Lock()
+	d.closing.Store(true)
+	if d.idle == nil {
+		if d.idle = make(chan struct{}); d.tasks == 0 {
+			close(d.idle)
+		}
+	}
+	idle := d.idle
+	d.mu.Unlock()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		d.cancel(context.Cause(ctx))
+		<-idle
+	case <-d.done:
+	}
+	d.settle()
+	d.cancel(flow.ErrClosed)
+	d.halt()
+	<-d.done
+	return d.Err()
+}
+
+// settle waits until what was sent to the shards is durable.
+func (d *Driver) settle() {
+	for _, s := range d.shards {
+		ack := make(chan error, 1)
+		s.send(message{kind: barrier, ack: ack})
+		select {
+		case <-ack:
+		case <-d.done:
+		}
+	}
+}
+
+// Start implements [flow.Driver].
+func (d *Driver) Start(ctx context.Context, x flow.Execution, input value.Value) (flow.Execution, bool, error) {
+	if x.Express {
+		got, err := d.begin(ctx, x, input, nil)
+		return got, false, err
+	}
+	mine := make(chan struct{})
+	for {
+		d.mu.Lock()
+		other := d.starting[x.ARN]
+		if other == nil {
+			d.starting[x.ARN] = mine
+		}
+		d.mu.Unlock()
+		if other == nil {
+			break
+		}
+		select {
+		case <-other:
+		case <-d.done:
+			return flow.Execution{}, false, flow.ErrClosed
+		case <-ctx.Done():
+			return flow.Execution{}, false, context.Cause(ctx)
+		}
+	}
+	release := func() {
+		d.mu.Lock()
+		delete(d.starting, x.ARN)
+		d.mu.Unlock()
+		close(mine)
+	}
+	if e, err := d.cfg.Log.Find(ctx, x.ARN); !errors.Is(err, flow.ErrNotFound) {
+		release()
+		if err != nil {
+			return flow.Execution{}, false, fmt.Errorf("start %s: %w", x.ARN, err)
+		}
+		got, err := executionOf(&e)
+		return got, true, err
+	}
+	if r, ok := d.cfg.Log.(interface{ Room() error }); ok {
+		if err := r.Room(); err != nil {
+			release()
+			return flow.Execution{}, false, fmt.Errorf("start %s: %w", x.ARN, err)
+		}
+	}
+	// The name is released when the start is durable, which may be after the
+	// caller has gone.
+	got, err := d.begin(ctx, x, input, release)
+	return got, false, err
+}
+
+// begin gives x a number and hands it to its shard, and waits until that has
+// begun it. settled, if set, is called once that is durable, or has failed.
+func (d *Driver) begin(ctx context.Context, x flow.Execution, input value.Value, settled func()) (flow.Execution, error) {
+	if settled == nil {
+		settled = func() {}
+	}
+	rev, prog, err := d.cfg.Programs.Program(ctx, x.Revision)
+	if err == nil {
+		err = d.down()
+	}
+	if err != nil {
+		settled()
+		return flow.Execution{}, fmt.Errorf("start %s: %w", x.ARN, err)
+	}
+	r := d.newRun(d.lastID.Add(1), x, rev, prog)
+	ack := make(chan error, 1)
+	d.shard(r.id).send(message{kind: start, run: r, in: engine.Start{Input: input}, ack: ack, settled: settled})
+	if err := d.wait(ctx, ack); err != nil {
+		return flow.Execution{}, fmt.Errorf("start %s: %w", x.ARN, err)
+	}
+	// From here on the run is its shard's; Started was set before the ack.
+	return flow.Execution{ARN: x.ARN, Name: x.Name, Revision: x.Revision, MachineARN: x.MachineARN, VersionARN: x.VersionARN,
+		AliasARN: x.AliasARN, Express: x.Express, Sync: x.Sync, Seed: x.Seed, Trace: x.Trace, Region: x.Region, Account: x.Account,
+		Started: r.begun}, nil
+}
+
+// wait waits for an acknowledgement.
+func (d *Driver) wait(ctx context.Context, ack <-chan error) error {
+	select {
+	case err := <-ack:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-d.done:
+		select {
+		case err := <-ack:
+			return err
+		default:
+		}
+		if err := d.down(); err != nil {
+			return err
+		}
+		return flow.ErrClosed
+	}
+}
+
+// Run implements [flow.Driver].
+func (d *Driver) Run(ctx context.Context, x flow.Execution, input value.Value) (flow.Outcome, error) {
+	if !x.Express {
+		return flow.Outcome{}, fmt.Errorf("run %s: only Express executions are run in memory", x.ARN)
+	}
+	rev, prog, err := d.cfg.Programs.Program(ctx, x.Revision)
+	if err == nil {
+		err = d.down()
+	}
+	if err != nil {
+		return flow.Outcome{}, fmt.Errorf("run %s: %w", x.ARN, err)
+	}
+	r := d.newRun(d.lastID.Add(1), x, rev, prog)
+	ended := make(chan flow.Outcome, 1)
+	r.waiters = append(r.waiters, ended)
+	ack := make(chan error, 1)
+	d.shard(r.id).send(message{kind: start, run: r, in: engine.Start{Input: input}, ack: ack, settled: func() {}})
+	if err := d.wait(ctx, ack); err != nil {
+		return flow.Outcome{}, fmt.Errorf("run %s: %w", x.ARN, err)
+	}
+	return d.outcome(ctx, ended)
+}
+
+func (d *Driver) outcome(ctx context.Context, ended <-chan flow.Outcome) (flow.Outcome, error) {
+	select {
+	case o := <-ended:
+		return o, nil
+	case <-ctx.Done():
+		return flow.Outcome{}, context.Cause(ctx)
+	case <-d.done:
+		return flow.Outcome{}, flow.ErrClosed
+	}
+}
+
+// Feed implements [flow.Driver].
+func (d *Driver) Feed(ctx context.Context, arn string, in engine.Input) (flow.Execution, bool, error) {
+	e, err := d.cfg.Log.Find(ctx, arn)
+	if err != nil {
+		return flow.Execution{}, false, err
+	}
+	x, err := executionOf(&e)
+	if err != nil || e.Status != engine.Running {
+		return x, true, err
+	}
+	if err := d.down(); err != nil {
+		return x, false, err
+	}
+	ack := make(chan error, 1)
+	d.shard(e.ID).send(message{kind: feed, id: e.ID, arn: arn, in: in, ack: ack})
+	if err := d.wait(ctx, ack); err != nil {
+		return x, false, fmt.Errorf("feed %s: %w", arn, err)
+	}
+	x, err = d.Describe(ctx, arn)
+	return x, x.Status != engine.Running, err
+}
+
+// Await implements [flow.Driver].
+func (d *Driver) Await(ctx context.Context, arn string) (flow.Outcome, error) {
+	e, err := d.cfg.Log.Find(ctx, arn)
+	if err != nil {
+		return flow.Outcome{}, err
+	}
+	if e.Status == engine.Running {
+		ended, ack := make(chan flow.Outcome, 1), make(chan error, 1)
+		s := d.shard(e.ID)
+		s.send(message{kind: await, id: e.ID, ended: ended, ack: ack})
+		defer s.send(message{kind: forget, id: e.ID, ended: ended})
+		if err := d.wait(ctx, ack); err != nil {
+			return flow.Outcome{}, err
+		}
+		// It may have ended before the shard knew that somebody waits.
+		if e, err = d.cfg.Log.Find(ctx, arn); err != nil {
+			return flow.Outcome{}, err
+		}
+		if e.Status == engine.Running {
+			return d.outcome(ctx, ended)
+		}
+	}
+	x, err := executionOf(&e)
+	if err != nil {
+		return flow.Outcome{}, err
+	}
+	o := flow.Outcome{Execution: x}
+	for ev, err := range d.History(ctx, arn, 0, true) {
+		if err != nil {
+			return o, err
+		}
+		if o.Output = ev.Data; ev.More != nil {
+			o.Error, o.Cause = ev.More.Error, ev.More.Cause
+		}
+		break
+	}
+	return o, nil
+}
+
+// Describe implements [flow.Driver].
+func (d *Driver) Describe(ctx context.Context, arn string) (flow.Execution, error) {
+	e, err := d.cfg.Log.Find(ctx, arn)
+	if err != nil {
+		return flow.Execution{}, err
+	}
+	return executionOf(&e)
+}
+
+// List implements [flow.Driver].
+func (d *Driver) List(ctx context.Context, q flow.Query) iter.Seq2[flow.Listed, error] {
+	return func(yield func(flow.Listed, error) bool) {
+		var after *Place
+		if q.After != nil {
+			after = &Place{q.After.Started.UnixMilli(), q.After.ID}
+		}
+		for e, err := range d.cfg.Log.List(ctx, q.Under, q.Status, after) {
+			var l flow.Listed
+			if err == nil {
+				l.Execution, err = executionOf(&e)
+				l.Mark = flow.Mark{Started: l.Started, ID: e.ID}
+			}
+			if !yield(l, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// History implements [flow.Driver].
+func (d *Driver) History(ctx context.Context, arn string, from int64, reverse bool) iter.Seq2[engine.Event, error] {
+	return func(yield func(engine.Event, error) bool) {
+		e, err := d.cfg.Log.Find(ctx, arn)
+		if err != nil {
+			yield(engine.Event{}, err)
+			return
+		}
+		rows := d.cfg.Log.Read(ctx, e.ID, from, reverse)
+		if !reverse {
+			for ev, err := range decode(rows) {
+				if err == nil && ev.Seq < from {
+					continue
+				}
+				if !yield(ev, err) {
+					return
+				}
+			}
+			return
+		}
+		for r, err := range rows {
+			var evs []engine.Event
+			if err == nil {
+				for ev, err2 := range decode(func(y func(Events, error) bool) { y(r, nil) }) {
+					if err = err2; err != nil {
+						break
+					}
+					evs = append(evs, ev)
+				}
+			}
+			if err != nil {
+				yield(engine.Event{}, err)
+				return
+			}
+			for i := len(evs) - 1; i >= 0; i-- {
+				if from != 0 && evs[i].Seq > from {
+					continue
+				}
+				if !yield(evs[i], nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// expire removes executions that ended longer ago than the retention.
+func (d *Driver) expire() {
+	t := time.NewTicker(expireEvery)
+	defer t.Stop()
+	for {
+		for {
+			n, err := d.cfg.Log.Expire(d.ctx, time.Now().Add(-d.cfg.Retention), expireAtOnce)
+			if err != nil {
+				if d.ctx.Err() == nil {
+					d.cfg.Logger.Error("cannot remove old executions", "err", err)
+				}
+				break
+			}
+			if n < expireAtOnce {
+				break
+			}
+		}
+		select {
+		case <-t.C:
+		case <-d.quit:
+			return
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"tokaido/engine"
+	"tokaido/flow"
+)
+
+// recordVersion is the form of an Entry's Data.
+const recordVersion = 1
+
+// entryOf is what the index holds about x.
+func entryOf(id uint64, x *flow.Execution) *Entry {
+	e := &Entry{
+		ID:      id,
+		ARN:     x.ARN,
+		Under:   append(make([]string, 0, 3), x.MachineARN),
+		Status:  x.Status,
+		Started: x.Started.UnixMilli(),
+		Data:    appendRecord(make([]byte, 0, 256), x),
+	}
+	if x.VersionARN != "" {
+		e.Under = append(e.Under, x.VersionARN)
+	}
+	if x.AliasARN != "" {
+		e.Under = append(e.Under, x.AliasARN)
+	}
+	if !x.Stopped.IsZero() {
+		e.Stopped = x.Stopped.UnixMilli()
+	}
+	return e
+}
+
+// executionOf is the inverse of entryOf.
+func executionOf(e *Entry) (flow.Execution, error) {
+	x, err := decodeRecord(e.Data)
+	if err != nil {
+		return x, fmt.Errorf("record of %s: %w", e.ARN, err)
+	}
+	x.ARN, x.Status, x.Started = e.ARN, e.Status, time.UnixMilli(e.Started).UTC()
+	if e.Stopped != 0 {
+		x.Stopped = time.UnixMilli(e.Stopped).UTC()
+	}
+	return x, nil
+}
+
+// texts are the parts of a record that are texts, in their order.
+func texts(x *flow.Execution) [8]*string {
+	return [...]*string{&x.Name, &x.Revision, &x.MachineARN, &x.VersionARN, &x.AliasARN, &x.Region, &x.Account, &x.Trace}
+}
+
+func appendRecord(b []byte, x *flow.Execution) []byte {
+	b = append(b, recordVersion)
+	b = binary.BigEndian.AppendUint64(b, x.Seed)
+	b = binary.AppendUvarint(b, uint64(x.RedriveCount))
+	var redriven int64
+	if !x.Redriven.IsZero() {
+		redriven = x.Redriven.UnixMilli()
+	}
+	b = binary.AppendUvarint(b, uint64(redriven))
+	for _, t := range texts(x) {
+		b = binary.AppendUvarint(b, uint64(len(*t)))
+		b = append(b, *t...)
+	}
+	return b
+}
+
+var errShort = errors.New("cut short")
+
+func decodeRecord(b []byte) (x flow.Execution, err error) {
+	if len(b) < 9 {
+		return x, errShort
+	}
+	if b[0] != recordVersion {
+		return x, fmt.Errorf("version %d, which this program does not know", b[0])
+	}
+	x.Seed = binary.BigEndian.Uint64(b[1:])
+	b = b[9:]
+	next := func() uint64 {
+		n, k := binary.Uvarint(b)
+		if k <= 0 {
+			err = errShort
+			return 0
+		}
+		b = b[k:]
+		return n
+	}
+	x.RedriveCount = int64(next())
+	if at := int64(next()); at != 0 {
+		x.Redriven = time.UnixMilli(at).UTC()
+	}
+	for _, t := range texts(&x) {
+		n := next()
+		if err != nil || n > uint64(len(b)) {
+			return x, errShort
+		}
+		*t, b = string(b[:n]), b[n:]
+	}
+	if len(b) != 0 {
+		return x, errors.New("something after its end")
+	}
+	return x, err
+}
+
+// decode is the events in rows.
+func decode(rows iter.Seq2[Events, error]) iter.Seq2[engine.Event, error] {
+	return func(yield func(engine.Event, error) bool) {
+		for r, err := range rows {
+			if err != nil {
+				yield(engine.Event{}, err)
+				return
+			}
+			for b := r.Data; len(b) > 0; {
+				var e engine.Event
+				e, b, err = engine.DecodeEvent(b)
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}

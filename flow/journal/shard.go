@@ -1,0 +1,621 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"tokaido/asl"
+	"tokaido/engine"
+	"tokaido/flow"
+)
+
+// kind is what a message asks of a shard.
+type kind uint8
+
+const (
+	start   kind = iota // run: begin it with in
+	feed                // id: in
+	outcome             // id: in, what came of a task
+	await               // id: tell ended when it has
+	forget              // id: ended no longer waits
+	barrier             // ack when all before is durable
+)
+
+type message struct {
+	kind    kind
+	id      uint64
+	arn     string // feed: to find it by
+	run     *run   // start
+	in      engine.Input
+	ack     chan error // buffered: told when it is durable; nil: nobody waits
+	settled func()     // start
+	ended   chan flow.Outcome
+}
+
+// fail tells whoever waits for m that nothing came of it.
+func (m *message) fail(err error) {
+	if m.ack != nil {
+		m.ack <- err
+	}
+	if m.settled != nil {
+		m.settled()
+	}
+}
+
+// run is an execution in memory. It is its shard's alone once it was handed over.
+type run struct {
+	id     uint64
+	info   flow.Execution
+	begun  time.Time // when it started; set before the start is acknowledged
+	x      *engine.Execution
+	role   string
+	status engine.Status // in the log, or on its way there
+
+	flying  int  // Steps on their way to the log
+	again   bool // a Continue is owed
+	queued  bool // in its shard's queue for that
+	tasks   map[int64]*performance
+	timers  map[int64]int64       // when each rings
+	waiters []chan<- flow.Outcome // Express: those of Run
+	ended   bool
+}
+
+// shard owns the executions whose number has its remainder.
+type shard struct {
+	d    *Driver
+	wake chan struct{}
+
+	mu      sync.Mutex
+	inbox   []message // guarded by mu
+	durable []*flight // guarded by mu
+	closed  bool      // guarded by mu
+
+	// Owned by loop.
+	live    map[uint64]*run
+	broken  map[uint64]error // executions that cannot go on: our bug, or a broken log
+	timers  timers
+	turn    []*run // that have a Continue to do
+	flights []*flight
+	shown   int // what Stats was last told of live
+	timed   int // and of timers
+	waiting map[uint64][]chan<- flow.Outcome
+	batch   engine.Batch
+	buf     []byte
+}
+
+func newShard(d *Driver) *shard {
+	return &shard{d: d, wake: make(chan struct{}, 1), live: map[uint64]*run{}, broken: map[uint64]error{}, waiting: map[uint64][]chan<- flow.Outcome{}}
+}
+
+// send gives the shard something to do.
+func (s *shard) send(m message) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		err := s.d.down()
+		if err == nil {
+			err = flow.ErrClosed
+		}
+		m.fail(err)
+		return
+	}
+	s.inbox = append(s.inbox, m)
+	s.mu.Unlock()
+	nudge(s.wake)
+}
+
+// landed gives the shard back its flights among fs, which are durable.
+func (s *shard) landed(fs []*flight, i, n uint64) {
+	s.mu.Lock()
+	before := len(s.durable)
+	for _, f := range fs {
+		if f.run != nil && f.run.id%n == i {
+			s.durable = append(s.durable, f)
+		}
+	}
+	some := len(s.durable) > before
+	s.mu.Unlock()
+	if some {
+		nudge(s.wake)
+	}
+}
+
+func (s *shard) loop() {
+	var inbox []message
+	var durable []*flight
+	alarm := time.NewTimer(math.MaxInt64)
+	defer alarm.Stop()
+	for {
+		s.mu.Lock()
+		inbox, s.inbox = s.inbox, inbox[:0]
+		durable, s.durable = s.durable, durable[:0]
+		s.mu.Unlock()
+
+		if s.d.failure.Load() == nil {
+			for _, f := range durable {
+				s.perform(f)
+			}
+			for i := range inbox {
+				s.take(&inbox[i])
+			}
+			s.ring()
+			s.goOn()
+		} else {
+			for i := range inbox {
+				inbox[i].fail(s.d.down())
+			}
+		}
+		if len(s.flights) > 0 {
+			s.d.commit.submit(s.flights)
+			clear(s.flights)
+			s.flights = s.flights[:0]
+		}
+		idle := len(inbox) == 0 && len(durable) == 0 && len(s.turn) == 0
+		clear(inbox)
+		clear(durable)
+		s.d.counters.live.Add(int64(len(s.live) - s.shown))
+		s.d.counters.timers.Add(int64(len(s.timers.heap) - s.timed))
+		s.shown, s.timed = len(s.live), len(s.timers.heap)
+		if !idle {
+			select {
+			case <-s.d.quit:
+				s.close()
+				return
+			default:
+			}
+			continue
+		}
+		wait := time.Duration(math.MaxInt64)
+		if due, ok := s.timers.next(); ok {
+			wait = max(0, time.Until(time.UnixMilli(due)))
+		}
+		alarm.Reset(wait)
+		select {
+		case <-s.wake:
+		case <-alarm.C:
+		case <-s.d.quit:
+			s.close()
+			return
+		}
+	}
+}
+
+// close refuses what is still in the inbox and all that comes.
+func (s *shard) close() {
+	s.mu.Lock()
+	s.closed = true
+	inbox := s.inbox
+	s.inbox = nil
+	s.mu.Unlock()
+	err := s.d.down()
+	if err == nil {
+		err = flow.ErrClosed
+	}
+	for i := range inbox {
+		inbox[i].fail(err)
+	}
+}
+
+// take does what one message asks.
+func (s *shard) take(m *message) {
+	switch m.kind {
+	case start:
+		r := m.run
+		s.live[r.id] = r
+		s.d.counters.started.Add(1)
+		r.begun = time.Now().UTC().Truncate(time.Millisecond)
+		r.info.Started = r.begun
+		s.step(r, m.in, m)
+	case feed, outcome:
+		r, err := s.get(m)
+		if err != nil {
+			m.fail(err)
+			return
+		}
+		if r == nil {
+			m.fail(nil) // it has ended: nothing matters to it
+			return
+		}
+		s.step(r, m.in, m)
+		s.rest(r)
+	case await:
+		s.waiting[m.id] = append(s.waiting[m.id], m.ended)
+		m.ack <- nil
+	case forget:
+		w := slices.DeleteFunc(s.waiting[m.id], func(c chan<- flow.Outcome) bool { return c == (chan<- flow.Outcome)(m.ended) })
+		if s.waiting[m.id] = w; len(w) == 0 {
+			delete(s.waiting, m.id)
+		}
+	case barrier:
+		s.flights = append(s.flights, &flight{acks: []chan<- error{m.ack}})
+	}
+}
+
+// get finds the execution that a message is for, reading it if it is not in
+// memory. nil means that it has ended.
+func (s *shard) get(m *message) (*run, error) {
+	if err := s.broken[m.id]; err != nil {
+		return nil, err
+	}
+	if r := s.live[m.id]; r != nil {
+		task := taskOf(m.in)
+		p := r.tasks[task]
+		if m.kind == outcome && p == nil {
+			return nil, nil // it was cancelled
+		}
+		if p != nil && !(p.awaits && submitted(m.in)) {
+			p.stop(nil)
+			delete(r.tasks, task)
+		}
+		return r, nil
+	}
+	if m.kind == outcome {
+		return nil, nil // executions with tasks under way stay in memory: it has ended
+	}
+	e, err := s.d.cfg.Log.Find(context.Background(), m.arn)
+	if err != nil || e.Status != engine.Running {
+		return nil, err
+	}
+	return s.load(e)
+}
+
+// taskOf is the task that an input is about, 0 if none that ends its performance.
+func taskOf(in engine.Input) int64 {
+	switch in := in.(type) {
+	case engine.TaskSubmitted:
+		return in.Task
+	case engine.TaskDone:
+		return in.Task
+	case engine.TaskFailed:
+		return in.Task
+	}
+	return 0
+}
+
+func submitted(in engine.Input) bool {
+	_, ok := in.(engine.TaskSubmitted)
+	return ok
+}
+
+// newRun is an execution that has not started.
+func (d *Driver) newRun(id uint64, x flow.Execution, rev flow.Revision, prog *asl.Program) *run {
+	x.Status = engine.Running
+	return &run{id: id, info: x, role: rev.RoleARN, x: engine.New(d.config(&x, rev, prog))}
+}
+
+func (d *Driver) config(x *flow.Execution, rev flow.Revision, prog *asl.Program) engine.Config {
+	limits := *d.cfg.Standard
+	if x.Express {
+		limits = *d.cfg.Express
+	}
+	return engine.Config{
+		Program:      prog,
+		ExecutionARN: x.ARN,
+		Name:         x.Name,
+		MachineARN:   x.MachineARN,
+		MachineName:  rev.MachineName,
+		VersionARN:   x.VersionARN,
+		AliasARN:     x.AliasARN,
+		RoleARN:      rev.RoleARN,
+		Express:      x.Express,
+		Sync:         x.Sync,
+		Seed:         x.Seed,
+		Limits:       limits,
+	}
+}
+
+// load reads an execution back into memory. Its alarms are in the heap.
+func (s *shard) load(e Entry) (*run, error) {
+	r, err := s.replay(e)
+	if err != nil {
+		s.breakOff(e.ID, e.ARN, err)
+		return nil, err
+	}
+	s.d.counters.reloaded.Add(1)
+	s.live[r.id] = r
+	for _, ef := range r.x.Pending() {
+		switch ef := ef.(type) {
+		case engine.Sleep:
+			r.sleep(ef)
+		case engine.Again:
+			s.owe(r)
+		}
+	}
+	return r, nil
+}
+
+func (s *shard) replay(e Entry) (*run, error) {
+	x, err := executionOf(&e)
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	rev, prog, err := s.d.cfg.Programs.Program(ctx, x.Revision)
+	if err != nil {
+		return nil, err
+	}
+	ex, err := engine.Replay(s.d.config(&x, rev, prog), decode(s.d.cfg.Log.Read(ctx, e.ID, 0, false)))
+	if err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	if ex.Status() != e.Status {
+		return nil, fmt.Errorf("its events say %v, the index %v", ex.Status(), e.Status)
+	}
+	return &run{id: e.ID, info: x, begun: x.Started, x: ex, role: rev.RoleARN, status: e.Status}, nil
+}
+
+// breakOff gives up on an execution that cannot go on. It stays as it is in the
+// log: the next Open tries it again, with a program that may know better.
+func (s *shard) breakOff(id uint64, arn string, err error) {
+	if s.broken[id] != nil {
+		return
+	}
+	s.d.cfg.Logger.Error("execution cannot go on", "execution", arn, "err", err)
+	s.broken[id] = fmt.Errorf("execution %s cannot go on: %w", arn, err)
+	if r := s.live[id]; r != nil {
+		s.end(r)
+	}
+}
+
+// recover makes an execution go on that was open when the log was opened.
+func (s *shard) recover(e Entry) {
+	r, err := s.replay(e)
+	if err != nil {
+		s.breakOff(e.ID, e.ARN, err)
+		return
+	}
+	pending := r.x.Pending()
+	for _, ef := range pending {
+		if sl, ok := ef.(engine.Sleep); ok {
+			s.timers.add(alarm{r.sleep(sl), r.id})
+		}
+	}
+	s.live[r.id] = r
+	for _, ef := range pending {
+		switch ef := ef.(type) {
+		case engine.Invoke:
+			s.invoke(r, ef)
+		case engine.Again:
+			s.owe(r)
+		}
+	}
+	s.rest(r)
+}
+
+// sleep notes a timer and returns when it rings.
+func (r *run) sleep(ef engine.Sleep) int64 {
+	if r.timers == nil {
+		r.timers = map[int64]int64{}
+	}
+	due := ef.Until.UnixMilli()
+	if ef.Until.Nanosecond()%int(time.Millisecond) != 0 {
+		due++ // never early
+	}
+	r.timers[ef.Timer] = due
+	return due
+}
+
+// step gives the execution an input and sends what it decides to the log. m, if
+// there is one, is told when that is durable.
+func (s *shard) step(r *run, in engine.Input, m *message) {
+	b := &s.batch
+	if err := r.x.StepInto(b, time.Now(), in); err != nil {
+		s.breakOff(r.id, r.info.ARN, err)
+		if m != nil {
+			m.fail(s.broken[r.id])
+		}
+		return
+	}
+	s.d.counters.steps.Add(1)
+	s.d.counters.events.Add(int64(len(b.Events)))
+	f := &flight{run: r}
+	effects := b.Effects
+	if n := len(effects); n > 0 && effects[n-1] == (engine.Again{}) {
+		// Going on acts on nothing outside, and what it decides follows this Step
+		// into the log, so it need not wait until this one is durable.
+		effects = effects[:n-1]
+		defer s.owe(r)
+	}
+	f.effects = slices.Clone(effects)
+	if m != nil {
+		if f.settled = m.settled; m.ack != nil {
+			f.acks = append(f.acks, m.ack)
+		}
+	}
+	if s.d.cfg.Observe != nil {
+		f.events = slices.Clone(b.Events)
+	}
+	now := r.x.Status()
+	if now != engine.Running {
+		r.info.Stopped = r.x.Last()
+	}
+	r.info.Status = now
+	if r.info.Express {
+		r.flying++
+		f.finish(nil)
+		s.perform(f)
+		return
+	}
+	if len(b.Events) > 0 {
+		s.buf = s.buf[:0]
+		for i := range b.Events {
+			s.buf = engine.AppendEvent(s.buf, &b.Events[i])
+		}
+		f.row = Row{
+			ID:     r.id,
+			Events: Events{From: b.Events[0].Seq, To: b.Events[len(b.Events)-1].Seq, Data: slices.Clone(s.buf)},
+			New:    b.Events[0].Seq == 1,
+			Was:    r.status,
+		}
+		if f.row.New || now != r.status {
+			f.row.Entry = entryOf(r.id, &r.info)
+			r.status = now
+		}
+	} else if len(f.effects) == 0 && len(f.acks) == 0 && f.settled == nil {
+		return // nothing came of it, and nobody asks
+	}
+	r.flying++
+	s.flights = append(s.flights, f)
+}
+
+// perform does what a Step wanted done, now that it is durable.
+func (s *shard) perform(f *flight) {
+	r := f.run
+	r.flying--
+	if s.d.cfg.Observe != nil && len(f.events) > 0 {
+		s.d.cfg.Observe(&r.info, f.events)
+	}
+	for _, ef := range f.effects {
+		switch ef := ef.(type) {
+		case engine.Invoke:
+			s.invoke(r, ef)
+		case engine.Sleep:
+			if old, ok := r.timers[ef.Timer]; ok {
+				s.timers.drop(alarm{old, r.id})
+			}
+			s.timers.add(alarm{r.sleep(ef), r.id})
+		case engine.Cancel:
+			s.cancel(r, ef)
+		case engine.Again:
+			s.owe(r)
+		case engine.Finish:
+			s.finished(r, ef)
+			return
+		default:
+			s.breakOff(r.id, r.info.ARN, fmt.Errorf("unknown effect %T", ef))
+			return
+		}
+	}
+	if r.again && !r.queued {
+		s.owe(r)
+	}
+	s.rest(r)
+}
+
+// owe notes that the execution is to be continued when it is its turn.
+func (s *shard) owe(r *run) {
+	r.again = true
+	if !r.queued && r.flying < maxFlying {
+		r.queued = true
+		s.turn = append(s.turn, r)
+	}
+}
+
+// goOn continues every execution that has a Continue coming, once.
+func (s *shard) goOn() {
+	turn := s.turn
+	s.turn = nil
+	for _, r := range turn {
+		r.queued, r.again = false, false
+		if !r.ended {
+			s.step(r, engine.Continue{}, nil)
+			s.rest(r)
+		}
+	}
+}
+
+func (s *shard) cancel(r *run, c engine.Cancel) {
+	if c.Task != 0 {
+		if p := r.tasks[c.Task]; p != nil {
+			p.stop(errCancelled)
+			delete(r.tasks, c.Task)
+		}
+		return
+	}
+	if due, ok := r.timers[c.Timer]; ok {
+		s.timers.drop(alarm{due, r.id})
+		delete(r.timers, c.Timer)
+	}
+}
+
+var errCancelled = errors.New("nobody waits for this task any more")
+
+// finished lets go of an execution that has ended, and tells those who wait.
+func (s *shard) finished(r *run, f engine.Finish) {
+	s.d.counters.ended.Add(1)
+	o := flow.Outcome{Execution: r.info, Output: f.Output, Error: f.Error, Cause: f.Cause}
+	for _, w := range append(s.waiting[r.id], r.waiters...) {
+		select {
+		case w <- o:
+		default:
+		}
+	}
+	delete(s.waiting, r.id)
+	s.end(r)
+}
+
+// end takes an execution out of memory.
+func (s *shard) end(r *run) {
+	r.ended = true
+	for _, p := range r.tasks {
+		p.stop(errCancelled)
+	}
+	for _, due := range r.timers {
+		s.timers.drop(alarm{due, r.id})
+	}
+	r.tasks, r.timers = nil, nil
+	delete(s.live, r.id)
+}
+
+// rest takes an execution out of memory that only waits.
+func (s *shard) rest(r *run) {
+	if r.flying == 0 && !r.again && len(r.tasks) == 0 && !r.info.Express && !r.ended {
+		delete(s.live, r.id)
+		r.ended = true // whoever still has it must not use it
+	}
+}
+
+// ring wakes the executions whose time has come.
+func (s *shard) ring() {
+	now := time.Now().UnixMilli()
+	for {
+		a, meant, ok := s.timers.pop(now)
+		if !ok {
+			return
+		}
+		if !meant {
+			continue
+		}
+		r := s.live[a.id]
+		if r == nil {
+			if s.broken[a.id] != nil {
+				continue
+			}
+			var err error
+			if r, err = s.wakeUp(a.id); err != nil || r == nil {
+				continue
+			}
+		}
+		// Each timer has an alarm of its own, so one of those that are due at this
+		// very time is meant; which one makes no difference.
+		ring := int64(0)
+		for t, at := range r.timers {
+			if at == a.due && (ring == 0 || t < ring) {
+				ring = t
+			}
+		}
+		if ring != 0 {
+			delete(r.timers, ring)
+			s.step(r, engine.TimerFired{Timer: ring}, nil)
+		}
+		s.rest(r)
+	}
+}
+
+// wakeUp reads an execution whose time has come; nil if it is not there.
+func (s *shard) wakeUp(id uint64) (*run, error) {
+	e, err := s.d.cfg.Log.Running(context.Background(), id)
+	if errors.Is(err, flow.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		s.breakOff(id, fmt.Sprint("number ", id), err)
+		return nil, err
+	}
+	return s.load(e)
+}
