@@ -155,6 +155,9 @@ func (x *Execution) change(th *thread, e *Event) error {
 		}
 		x.settle(th)
 		n := len(th.state.Branches)
+		if int(e.Index) != n {
+			return fmt.Errorf("%d branches, not %d", e.Index, n)
+		}
 		th.cursor, th.phase = e.ID, children
 		th.comp = &composite{started: e.ID, results: make([]value.Value, n), live: n}
 		input := e.Data

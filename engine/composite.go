@@ -13,7 +13,7 @@ func (x *Execution) parallel(th *thread) {
 		return
 	}
 	st := th.state
-	e := Event{Type: ParallelStateStarted, Thread: th.id, Prev: th.cursor}
+	e := Event{Type: ParallelStateStarted, Thread: th.id, Prev: th.cursor, Index: int32(len(st.Branches))}
 	if st.Arguments != nil || st.Parameters != nil || st.InputPath != nil {
 		e.Data = args
 	}

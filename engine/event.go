@@ -16,7 +16,7 @@ type Event struct {
 	At     int64 // milliseconds of the Unix epoch; never less than the event's before
 	Ref    int64 // the task (its outcomes), the timer, or the thread of the state (a Map iteration) that it is about
 	Thread int32 // the top level is 0; every branch and iteration has its own, never used twice
-	Index  int32 // of a Map iteration; of the retrier (RetryScheduled)
+	Index  int32 // of a Map iteration; of the retrier (RetryScheduled); number of branches (ParallelStateStarted)
 	Type   EventType
 	State  string      // name of the state it is about, "" if none
 	Data   value.Value // input, output or parameters, whichever the type has
