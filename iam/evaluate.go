@@ -10,6 +10,7 @@ import (
 type query struct {
 	r       *Request
 	action  string // lower case, as compiled actions are
+	head    uint64 // its first bytes
 	parts   wild.Parts
 	account string // the resource's owner
 }
@@ -17,6 +18,7 @@ type query struct {
 func (q *query) init(r *Request) {
 	q.r = r
 	q.action = strings.ToLower(r.Action)
+	q.head, _ = firstBytes(q.action)
 	q.parts = wild.Cut(r.Resource)
 	q.account = r.ResourceAccount
 	if q.account == "" && q.parts.OK && isAccount(q.parts.Part[4]) { // "aws" owns managed policies
@@ -76,10 +78,10 @@ func (s *statement) match(q *query) (failed Test, cond int, how naming) {
 		}
 	}
 	hit := false
-	for i := range s.actions {
-		if s.actions[i].Match(q.action) {
-			hit = true
-			break
+	if q.head&s.mask == s.head && (len(s.lead) <= 8 || strings.HasPrefix(q.action, s.lead)) {
+		hit = s.open
+		for i := 0; i < len(s.actions) && !hit; i++ {
+			hit = s.actions[i].Match(q.action)
 		}
 	}
 	if hit == s.notAction {

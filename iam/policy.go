@@ -27,15 +27,18 @@ type Policy struct {
 
 // statement is compiled for matching; what it was made of stays in doc.
 type statement struct {
-	sid          string
 	allow        bool
 	notAction    bool
 	notResource  bool
 	notPrincipal bool
+	open         bool           // lead is all that the one action asks for
+	head, mask   uint64         // the first bytes of lead, where they need no look at other memory
+	lead         string         // every action begins so
 	actions      []wild.Pattern // lower case
 	resources    []wild.ARN     // none in a trust policy, which is about its own role
 	principals   []principal    // none in an identity-based policy
 	conditions   []condition
+	sid          string
 }
 
 // principal is one entry of a Principal element.
@@ -474,6 +477,14 @@ func (b *builder) sense(path string, st value.Value, s *statement) *fault.Error 
 		}
 		s.actions = append(s.actions, wild.Compile(strings.ToLower(a), false))
 	}
+	s.lead = s.actions[0].Lead()
+	s.open = len(s.actions) == 1 && s.actions[0].Open()
+	for i := range s.actions {
+		for !strings.HasPrefix(s.actions[i].Lead(), s.lead) {
+			s.lead = s.lead[:len(s.lead)-1]
+		}
+	}
+	s.head, s.mask = firstBytes(s.lead)
 	if b.p.kind == ResourceControlPolicy {
 		everything := s.allow && len(actions) == 1 && actions[0] == "*" && len(resources) == 1 && resources[0] == "*"
 		if s.allow && !everything {
@@ -498,6 +509,15 @@ func (b *builder) sense(path string, st value.Value, s *statement) *fault.Error 
 		}
 	}
 	return nil
+}
+
+// firstBytes returns the first eight bytes of s, and a mask of those it has.
+func firstBytes(s string) (head, mask uint64) {
+	for i := range min(len(s), 8) {
+		head |= uint64(s[i]) << (8 * i)
+		mask |= 0xFF << (8 * i)
+	}
+	return head, mask
 }
 
 func badAction(a string) (message, why string) {

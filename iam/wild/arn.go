@@ -25,11 +25,38 @@ func Cut(s string) (p Parts) {
 // no wildcard before the sixth reaches over a colon. A pattern of fewer parts
 // matches nothing; "*" alone matches everything.
 type ARN struct {
-	part  [6]Pattern
+	// What it matches begins with lead and ends with tail. The last bytes of
+	// lead and tail lie here, so that nearly all that do not match are refused
+	// without a look at other memory.
+	leadEnd, tailEnd word
+	lead, tail       string
+	exact            bool // it matches lead alone
+
 	text  string
+	part  []Pattern // six
 	all   bool
 	short bool
 	vars  bool
+}
+
+// word is the last eight bytes of a text and its length; of a shorter text
+// nothing is known.
+type word struct {
+	bytes uint64
+	n     int
+}
+
+func wordOf(s string) word {
+	if len(s) < 8 {
+		return word{}
+	}
+	return word{last8(s), len(s)}
+}
+
+func last8(s string) uint64 {
+	s = s[len(s)-8:]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // Vars says where an ARN pattern may have variables.
@@ -58,10 +85,27 @@ func CompileARN(s string, vars Vars) ARN {
 		a.short = true
 		return a
 	}
+	a.part, a.exact = make([]Pattern, 6), true
 	for i, part := range cut.Part {
 		a.part[i] = Compile(part, vars == EveryPart || vars == LastPart && i == 5)
-		a.vars = a.vars || a.part[i].Variables()
+		p := &a.part[i]
+		a.vars = a.vars || p.Variables()
+		if _, ok := p.Exact(); a.exact {
+			a.lead += p.Lead()
+			if a.exact = ok; ok && i < 5 {
+				a.lead += ":"
+			}
+		}
 	}
+	for i := 5; i >= 0 && !a.exact; i-- {
+		p := &a.part[i]
+		a.tail = p.tail() + a.tail
+		if _, ok := p.Exact(); !ok {
+			break
+		}
+		a.tail = ":" + a.tail
+	}
+	a.leadEnd, a.tailEnd = wordOf(a.lead), wordOf(a.tail)
 	return a
 }
 
@@ -101,11 +145,23 @@ func (a *ARN) Part(i int) *Pattern { return &a.part[i] }
 // Match reports whether a matches the string s, of which p are the parts. What
 // is no ARN is matched by "*" only, or by itself.
 func (a *ARN) Match(s string, p *Parts, get Values) bool {
+	if n := a.leadEnd.n; n > 0 && (len(s) < n || last8(s[:n]) != a.leadEnd.bytes) {
+		return false
+	}
+	if n := a.tailEnd.n; n > 0 && (len(s) < n || last8(s) != a.tailEnd.bytes) {
+		return false
+	}
 	if a.all {
 		return true
 	}
 	if !p.OK || a.short {
 		return !p.OK && a.short && a.text == s
+	}
+	if !strings.HasPrefix(s, a.lead) || !strings.HasSuffix(s, a.tail) {
+		return false
+	}
+	if a.exact {
+		return len(s) == len(a.lead)
 	}
 	for i := range a.part {
 		pt := &a.part[i]
@@ -115,6 +171,10 @@ func (a *ARN) Match(s string, p *Parts, get Values) bool {
 				return false
 			}
 		case isAll:
+		case isPrefix:
+			if !strings.HasPrefix(p.Part[i], pt.exact) {
+				return false
+			}
 		case isGlob:
 			if !glob(pt.pieces, p.Part[i]) {
 				return false

@@ -46,6 +46,7 @@ type kind uint8
 const (
 	isExact kind = iota
 	isAll
+	isPrefix // exact and then anything
 	isGlob
 	isVariable // must be resolved before it is matched
 )
@@ -142,11 +143,31 @@ func (p *Pattern) settle() {
 		p.kind = isAll
 	case len(p.pieces) == 1 && p.pieces[0].op == lit:
 		p.kind, p.exact = isExact, p.pieces[0].text
+	case len(p.pieces) == 2 && p.pieces[0].op == lit && p.pieces[1].op == star:
+		p.kind, p.exact = isPrefix, p.pieces[0].text
 	}
 }
 
 // String is the pattern as it was written.
 func (p *Pattern) String() string { return p.text }
+
+// Lead is the literal text with which everything that p matches begins.
+func (p *Pattern) Lead() string {
+	if len(p.pieces) > 0 && p.pieces[0].op == lit {
+		return p.pieces[0].text
+	}
+	return ""
+}
+
+func (p *Pattern) tail() string {
+	if n := len(p.pieces); n > 0 && p.pieces[n-1].op == lit {
+		return p.pieces[n-1].text
+	}
+	return ""
+}
+
+// Open reports whether p matches everything that begins with its Lead.
+func (p *Pattern) Open() bool { return p.kind == isPrefix || p.kind == isAll }
 
 // All reports whether p matches everything.
 func (p *Pattern) All() bool { return p.kind == isAll }
@@ -193,6 +214,8 @@ func (p *Pattern) Match(s string) bool {
 		return s == p.exact
 	case isAll:
 		return true
+	case isPrefix:
+		return strings.HasPrefix(s, p.exact)
 	case isVariable:
 		return false
 	}
