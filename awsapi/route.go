@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -71,7 +72,9 @@ func newTable(ops []Op) (*table, error) {
 		}
 	}
 	for _, ps := range t.routes {
-		slices.SortStableFunc(ps, func(a, b *restPath) int { return strings.Compare(a.shape(), b.shape()) })
+		slices.SortStableFunc(ps, func(a, b *restPath) int {
+			return cmp.Or(b.literals()-a.literals(), strings.Compare(a.shape(), b.shape()))
+		})
 	}
 	return t, nil
 }
@@ -142,6 +145,15 @@ func (p *restPath) shape() string {
 		}
 	}
 	return b.String()
+}
+
+func (p *restPath) literals() (n int) {
+	for _, s := range p.segs {
+		if !s.label {
+			n++
+		}
+	}
+	return n
 }
 
 // rest finds the operation of a method and an escaped path. Without one, allow

@@ -411,7 +411,9 @@ func (c *call) signIn(ctx context.Context, body []byte) (*principal.Principal, s
 	}
 	var cred principal.Credential
 	id, err := sigv4.Verify(r, sigv4.Options{
-		Service: c.op.Service, Region: c.op.Region, ValidRegion: c.s.cfg.ValidRegion,
+		// A global service's clients sign for us-east-1 at AWS, but for their own
+		// Region where an endpoint is configured; all of these are taken.
+		Service: c.op.Service, ValidRegion: c.s.cfg.ValidRegion,
 		Now: c.now, Skew: c.s.cfg.Skew, MustSign: mustSign, Keys: &c.s.keys,
 	}, func(key, token string) (string, error) {
 		var err error
@@ -425,7 +427,7 @@ func (c *call) signIn(ctx context.Context, body []byte) (*principal.Principal, s
 		return cred.Secret, err
 	})
 	if err == nil {
-		return cred.Principal, id.Scope.Region, nil
+		return cred.Principal, cmp.Or(c.op.Region, id.Scope.Region), nil
 	}
 	claim := sigv4.Claimed(r)
 	if bad, ok := errors.AsType[*sigv4.Failure](err); ok {
@@ -595,7 +597,7 @@ func (c *call) fail(err error) {
 		name = c.op.Name
 	}
 	switch {
-	case ok && f.Kind != fault.Server && !recordLost(err):
+	case ok && f.Kind != fault.Server:
 		c.s.stats.faults.Add(1)
 		c.s.cfg.Logger.DebugContext(ctx, "refused", "op", name, "request", c.id, "code", f.Code)
 	case gone && !ok:
@@ -611,19 +613,6 @@ func (c *call) fail(err error) {
 		return
 	}
 	writeFault(c.w, c.protocol, c.namespace, f, c.id)
-}
-
-// recordLost reports whether err is several, and one of them no fault: the call
-// was refused, and the refusal could not be recorded either.
-func recordLost(err error) bool {
-	several, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return false
-	}
-	return slices.ContainsFunc(several.Unwrap(), func(e error) bool {
-		_, ok := errors.AsType[*fault.Error](e)
-		return !ok && !errors.Is(e, errGone)
-	})
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
