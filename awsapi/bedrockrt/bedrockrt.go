@@ -1,0 +1,205 @@
+// Package bedrockrt is the wire face of Bedrock Runtime: Converse,
+// ConverseStream, InvokeModel, InvokeModelWithResponseStream and CountTokens.
+//
+// Its operations enter the gate by themselves, through connector.Inference,
+// which is also what a Task that calls a model goes through: what they need is
+// known only once the modelId is planned. It refuses every header and member
+// that nothing here acts on.
+package bedrockrt
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"strconv"
+
+	"tokaido/awsapi"
+	"tokaido/bedrock"
+	"tokaido/connector"
+	"tokaido/value"
+)
+
+const (
+	service = "bedrock"
+	source  = "bedrock.amazonaws.com"
+	open    = "what it needs follows from the plan of its modelId: connector.Inference enters the gate"
+
+	// RegionHeader says which Region answered.
+	RegionHeader = "X-Tokaido-Inference-Region"
+
+	prefix = "X-Amzn-Bedrock-"
+)
+
+// Ops lists the operations.
+func Ops(in *connector.Inference) []awsapi.Op {
+	h := handlers{in}
+	op := func(name, path string, blob bool, handle func(context.Context, *awsapi.Request) (*awsapi.Response, error)) awsapi.Op {
+		return awsapi.Op{
+			Service: service, Source: source, Name: name, Protocol: awsapi.RESTJSON, Route: "POST /model/{modelId}/" + path,
+			ReadOnly: true, Blob: blob, MaxBody: bedrock.MaxBody, Open: open, Handle: handle,
+		}
+	}
+	return []awsapi.Op{
+		op("InvokeModel", "invoke", true, h.invoke),
+		op("InvokeModelWithResponseStream", "invoke-with-response-stream", true, h.invokeStream),
+		op("Converse", "converse", false, h.converse),
+		op("ConverseStream", "converse-stream", false, h.converseStream),
+		op("CountTokens", "count-tokens", false, h.countTokens),
+	}
+}
+
+type handlers struct{ in *connector.Inference }
+
+func from(r *awsapi.Request) connector.From {
+	return connector.From{By: r.By, Region: r.Region, Account: r.Account, Context: r.Context, Meta: r.Meta}
+}
+
+// settings are the headers of InvokeModel that this server acts on by refusing
+// every value but the one that changes nothing, and by saying that one again.
+var settings = []struct {
+	header, only string
+	echo         bool
+}{
+	{prefix + "Trace", "DISABLED", false},
+	{prefix + "Performanceconfig-Latency", "standard", true},
+	{prefix + "Service-Tier", "default", true},
+	{prefix + "Guardrailidentifier", "", false},
+	{prefix + "Guardrailversion", "", false},
+}
+
+func (h handlers) request(r *awsapi.Request, accept string) (bedrock.Request, http.Header, error) {
+	out := http.Header{}
+	for _, s := range settings {
+		v := r.Header.Get(s.header)
+		if v == "" {
+			continue
+		}
+		if v != s.only {
+			return bedrock.Request{}, nil, bedrock.Fault("ValidationException", "%s: %.128s is not supported by this server.", s.header, v)
+		}
+		if s.echo {
+			out.Set(s.header, v)
+		}
+	}
+	return bedrock.Request{Body: r.Raw, ContentType: r.Header.Get("Content-Type"), Accept: accept}, out, nil
+}
+
+func (h handlers) invoke(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	q, header, err := h.request(r, r.Header.Get("Accept"))
+	if err != nil {
+		return nil, err
+	}
+	res, err := h.in.Invoke(ctx, from(r), r.Path["modelId"], q)
+	if err != nil {
+		return nil, err
+	}
+	header.Set("Content-Type", res.ContentType)
+	header.Set(RegionHeader, res.Region)
+	header.Set(prefix+"Invocation-Latency", strconv.FormatInt(res.Latency.Milliseconds(), 10))
+	header.Set(prefix+"Input-Token-Count", strconv.Itoa(res.Usage.Input))
+	header.Set(prefix+"Output-Token-Count", strconv.Itoa(res.Usage.Output))
+	if u := res.Usage; u.CacheRead > 0 || u.CacheWrite > 0 {
+		header.Set(prefix+"Cache-Read-Input-Token-Count", strconv.Itoa(u.CacheRead))
+		header.Set(prefix+"Cache-Write-Input-Token-Count", strconv.Itoa(u.CacheWrite))
+	}
+	return &awsapi.Response{Header: header, Raw: res.Body}, nil
+}
+
+func (h handlers) invokeStream(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	q, header, err := h.request(r, r.Header.Get(prefix+"Accept"))
+	if err != nil {
+		return nil, err
+	}
+	header.Set(prefix+"Content-Type", "application/json")
+	pad := padding{seed: r.Meta.RequestID}
+	return &awsapi.Response{Header: header, Stream: func(ctx context.Context, w awsapi.EventWriter) error {
+		_, err := h.in.InvokeStream(ctx, from(r), r.Path["modelId"], q, announce(header), func(chunk []byte) error {
+			return w.Event("chunk", value.Object(
+				value.Member{Key: "bytes", Value: value.String(base64.StdEncoding.EncodeToString(chunk))},
+				pad.next()))
+		})
+		return err
+	}}, nil
+}
+
+// announce puts the Region that answers into headers, which are written with
+// the first event.
+func announce(header http.Header) func(bedrock.Begun) {
+	return func(b bedrock.Begun) { header.Set(RegionHeader, b.Region) }
+}
+
+func (h handlers) converse(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	out, res, err := h.in.Converse(ctx, from(r), r.Path["modelId"], r.Input)
+	if err != nil {
+		return nil, err
+	}
+	return &awsapi.Response{Header: http.Header{RegionHeader: {res.Region}}, Body: out}, nil
+}
+
+func (h handlers) converseStream(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	header := http.Header{}
+	pad := padding{seed: r.Meta.RequestID}
+	return &awsapi.Response{Header: header, Stream: func(ctx context.Context, w awsapi.EventWriter) error {
+		_, err := h.in.ConverseStream(ctx, from(r), r.Path["modelId"], r.Input, announce(header), func(name string, payload value.Value) error {
+			p := pad.next()
+			return w.Event(name, payload.With(p.Key, p.Value))
+		})
+		return err
+	}}, nil
+}
+
+func (h handlers) countTokens(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	n, err := h.in.CountTokens(ctx, from(r), r.Path["modelId"], func(p *bedrock.Plan) ([]byte, error) {
+		return h.countBody(p, r.Input)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return awsapi.OK(value.Member{Key: "inputTokens", Value: value.Int(int64(n))}), nil
+}
+
+// countBody is the body whose tokens are asked for.
+func (h handlers) countBody(p *bedrock.Plan, v value.Value) ([]byte, error) {
+	in := v.Get("input")
+	if v.Len() != 1 || in.Len() != 1 || !in.IsObject() {
+		return nil, bedrock.Fault("ValidationException", "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have exactly one of invokeModel, converse")
+	}
+	switch m := in.Member(0); m.Key {
+	case "invokeModel":
+		b, err := base64.StdEncoding.DecodeString(m.Value.Get("body").Str())
+		if err != nil || m.Value.Len() != 1 {
+			return nil, bedrock.Fault("ValidationException", "1 validation error detected: Value at 'input.invokeModel.body' failed to satisfy constraint: Member must be base64")
+		}
+		return b, nil
+	case "converse":
+		c, err := h.in.Runtime.Prepare(p, m.Value)
+		if err != nil {
+			return nil, err
+		}
+		return c.Body, nil
+	default:
+		return nil, bedrock.Fault("ValidationException", "Unknown member 'input.%.64s'", m.Key)
+	}
+}
+
+// padding is what AWS adds to every event of a stream, so that the length of a
+// message does not tell the length of its text: a slice of a fixed alphabet, of
+// a length that follows from the request and the event's number.
+type padding struct {
+	seed string
+	n    uint32
+}
+
+const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+func (p *padding) next() value.Member {
+	p.n++
+	h := uint32(2166136261) // FNV-1a
+	for i := range len(p.seed) {
+		h = (h ^ uint32(p.seed[i])) * 16777619
+	}
+	for n := p.n; n > 0; n >>= 8 {
+		h = (h ^ n&0xff) * 16777619
+	}
+	return value.Member{Key: "p", Value: value.String(alphabet[:2+(h>>16)%uint32(len(alphabet)-1)])}
+}

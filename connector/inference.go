@@ -1,0 +1,160 @@
+package connector
+
+import (
+	"context"
+
+	"tokaido/bedrock"
+	"tokaido/gate"
+	"tokaido/iam"
+	"tokaido/principal"
+	"tokaido/value"
+)
+
+// bedrockSource is CloudTrail's eventSource of every call here.
+const bedrockSource = "bedrock.amazonaws.com"
+
+// Inference is the way to a model: a plan, the gate, and the run, for Tasks and
+// for clients alike.
+type Inference struct {
+	Gate    *gate.Gate
+	Runtime *bedrock.Runtime
+}
+
+// From is who calls, and from where.
+type From struct {
+	By       *principal.Principal
+	Region   string
+	Account  string
+	Context  iam.Context
+	Meta     gate.Meta
+	Workflow gate.Workflow
+}
+
+// Invoke is InvokeModel.
+func (in *Inference) Invoke(ctx context.Context, from From, modelID string, r bedrock.Request) (*bedrock.Result, error) {
+	return in.act(ctx, from, "InvokeModel", bedrock.ActionInvoke, modelID,
+		func(*bedrock.Plan) error { return r.Check() },
+		func(ctx context.Context, p *bedrock.Plan, _ *gate.Act) (*bedrock.Result, error) {
+			return in.Runtime.Invoke(ctx, p, r)
+		})
+}
+
+// InvokeStream is InvokeModelWithResponseStream. begun, if not nil, is called
+// before the first chunk.
+func (in *Inference) InvokeStream(ctx context.Context, from From, modelID string, r bedrock.Request, begun func(bedrock.Begun), chunk func([]byte) error) (*bedrock.Result, error) {
+	return in.act(ctx, from, "InvokeModelWithResponseStream", bedrock.ActionStream, modelID,
+		func(*bedrock.Plan) error { return r.Check() },
+		func(ctx context.Context, p *bedrock.Plan, _ *gate.Act) (*bedrock.Result, error) {
+			return in.Runtime.InvokeStream(ctx, p, r, begun, chunk)
+		})
+}
+
+// Converse is Converse; request is its body.
+func (in *Inference) Converse(ctx context.Context, from From, modelID string, request value.Value) (out value.Value, res *bedrock.Result, err error) {
+	var c *bedrock.Prepared
+	res, err = in.act(ctx, from, "Converse", bedrock.ActionInvoke, modelID,
+		func(p *bedrock.Plan) (err error) { c, err = in.Runtime.Prepare(p, request); return err },
+		func(ctx context.Context, p *bedrock.Plan, a *gate.Act) (res *bedrock.Result, err error) {
+			noteMetadata(a, c)
+			out, res, err = in.Runtime.Converse(ctx, c)
+			return res, err
+		})
+	return out, res, err
+}
+
+// ConverseStream is ConverseStream; emit gets its events.
+func (in *Inference) ConverseStream(ctx context.Context, from From, modelID string, request value.Value, begun func(bedrock.Begun), emit func(string, value.Value) error) (*bedrock.Result, error) {
+	var c *bedrock.Prepared
+	return in.act(ctx, from, "ConverseStream", bedrock.ActionStream, modelID,
+		func(p *bedrock.Plan) (err error) { c, err = in.Runtime.Prepare(p, request); return err },
+		func(ctx context.Context, p *bedrock.Plan, a *gate.Act) (*bedrock.Result, error) {
+			noteMetadata(a, c)
+			return in.Runtime.ConverseStream(ctx, c, begun, emit)
+		})
+}
+
+// CountTokens is CountTokens. body makes the model's own body for a plan.
+func (in *Inference) CountTokens(ctx context.Context, from From, modelID string, body func(*bedrock.Plan) ([]byte, error)) (int, error) {
+	var b []byte
+	n := 0
+	_, err := in.act(ctx, from, "CountTokens", bedrock.ActionCount, modelID,
+		func(p *bedrock.Plan) (err error) { b, err = body(p); return err },
+		func(ctx context.Context, p *bedrock.Plan, a *gate.Act) (*bedrock.Result, error) {
+			var region string
+			var err error
+			if n, region, err = in.Runtime.CountTokens(ctx, p, b); region != "" {
+				a.Note(value.Member{Key: "inferenceRegion", Value: value.String(region)})
+			}
+			return nil, err
+		})
+	return n, err
+}
+
+func noteMetadata(a *gate.Act, c *bedrock.Prepared) {
+	if m := c.Conversation.Metadata; m.Len() > 0 {
+		a.Note(value.Member{Key: "requestMetadata", Value: m})
+	}
+}
+
+// act is the corridor. A request that no model could be sent still has to be
+// allowed and is recorded, but is no inference: nothing leaves. Somebody who is
+// not allowed learns that first, and only then what is wrong with the request.
+func (in *Inference) act(ctx context.Context, from From, name, action, modelID string,
+	prepare func(*bedrock.Plan) error, run func(context.Context, *bedrock.Plan, *gate.Act) (*bedrock.Result, error)) (*bedrock.Result, error) {
+	call := gate.Call{
+		By: from.By, Source: bedrockSource, Name: name, Region: from.Region, Context: from.Context, ReadOnly: true,
+		Request: value.Object(value.Member{Key: "modelId", Value: value.String(modelID)}), Meta: from.Meta, Workflow: from.Workflow,
+	}
+	plan, wrong := in.Runtime.Plan(from.Region, from.Account, modelID)
+	if wrong == nil {
+		call.Needs, call.Model = plan.Needs(action), plan.Shape()
+		wrong = prepare(plan)
+		call.Inference = wrong == nil
+	}
+	return gate.Do(ctx, in.Gate, call, func(ctx context.Context, a *gate.Act) (*bedrock.Result, error) {
+		if wrong != nil {
+			return nil, wrong
+		}
+		res, err := run(ctx, plan, a)
+		if res != nil {
+			note(a, plan, res)
+		}
+		return res, err
+	})
+}
+
+// note records which Region answered, always, and what was tried before.
+func note(a *gate.Act, p *bedrock.Plan, res *bedrock.Result) {
+	m := make([]value.Member, 0, 6)
+	add := func(key string, v value.Value) { m = append(m, value.Member{Key: key, Value: v}) }
+	if res.Region != "" {
+		add("inferenceRegion", value.String(res.Region))
+	}
+	if u := res.Usage; u != (bedrock.Usage{}) {
+		add("inputTokens", value.Int(int64(u.Input)))
+		add("outputTokens", value.Int(int64(u.Output)))
+		if u.CacheRead > 0 || u.CacheWrite > 0 {
+			add("cacheReadInputTokens", value.Int(int64(u.CacheRead)))
+			add("cacheWriteInputTokens", value.Int(int64(u.CacheWrite)))
+		}
+	}
+	if res.Rerouted(p) {
+		add("attempts", attempts(res.Attempts))
+	}
+	a.Note(m...)
+}
+
+func attempts(list []bedrock.Attempt) value.Value {
+	out := make([]value.Value, len(list))
+	for i, a := range list {
+		m := []value.Member{{Key: "region", Value: value.String(a.Region)}, {Key: "outcome", Value: value.String(string(a.Outcome))}}
+		if a.Latency > 0 {
+			m = append(m, value.Member{Key: "latencyMs", Value: value.Int(a.Latency.Milliseconds())})
+		}
+		if code := faultCode(a.Err); code != "" {
+			m = append(m, value.Member{Key: "error", Value: value.String(code)})
+		}
+		out[i] = value.Object(m...)
+	}
+	return value.Array(out...)
+}
