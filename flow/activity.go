@@ -1,0 +1,155 @@
+package flow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tokaido/fault"
+)
+
+// Activity is a queue that workers take tasks from.
+type Activity struct {
+	ARN, Name string
+	Created   time.Time
+	Tags      []Tag
+}
+
+// maxActivities is AWS's quota.
+const maxActivities = 100_000
+
+func noActivity(arn string) error {
+	return fault.Newf("ActivityDoesNotExist", "Activity Does Not Exist: '%s'", arn)
+}
+
+func (s *Service) saveActivity(ctx context.Context, arn string, a *Activity) error {
+	c := Change{Key: activityPrefix + arn}
+	if a != nil {
+		b, err := json.Marshal(a)
+		if err != nil {
+			return err
+		}
+		c.Data = b
+	}
+	if err := s.cfg.Store.Save(context.WithoutCancel(ctx), c); err != nil {
+		s.doubt[arn] = true
+		return fmt.Errorf("save activity %s: %w", arn, err)
+	}
+	s.showActivity(arn, a)
+	return nil
+}
+
+func (s *Service) showActivity(arn string, a *Activity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, there := slices.BinarySearch(s.actsBy, arn)
+	switch {
+	case a == nil:
+		delete(s.acts, arn)
+		if there {
+			s.actsBy = slices.Delete(s.actsBy, at, at+1)
+		}
+		return
+	case !there:
+		s.actsBy = slices.Insert(s.actsBy, at, arn)
+	}
+	s.acts[arn] = a
+}
+
+// currentActivity is current for activities.
+func (s *Service) currentActivity(ctx context.Context, arn string) (*Activity, error) {
+	if s.doubt[arn] {
+		var a *Activity
+		switch b, err := s.cfg.Store.Get(ctx, activityPrefix+arn); {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return nil, fmt.Errorf("read activity %s: %w", arn, err)
+		default:
+			a = new(Activity)
+			if err := json.Unmarshal(b, a); err != nil {
+				return nil, fmt.Errorf("read activity %s: %w", arn, err)
+			}
+		}
+		s.showActivity(arn, a)
+		delete(s.doubt, arn)
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.acts[arn], nil
+}
+
+// CreateActivity makes an activity, or finds the one of that name.
+func (s *Service) CreateActivity(ctx context.Context, scope Scope, name string, tags []Tag) (*Activity, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	if err := checkTags(tags); err != nil {
+		return nil, err
+	}
+	arn := scope.activity(name)
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	a, err := s.currentActivity(ctx, arn)
+	if err != nil || a != nil {
+		return a, err
+	}
+	s.mu.RLock()
+	n := len(s.acts)
+	s.mu.RUnlock()
+	if n >= maxActivities {
+		return nil, fault.Newf("ActivityLimitExceeded", "The maximum number of activities has been reached. Maximum: %d", maxActivities)
+	}
+	a = &Activity{ARN: arn, Name: name, Created: now(), Tags: tags}
+	return a, s.saveActivity(ctx, arn, a)
+}
+
+// DescribeActivity describes an activity.
+func (s *Service) DescribeActivity(ctx context.Context, arn string) (*Activity, error) {
+	if _, _, _, err := parseARN(arn, "activity"); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if a := s.acts[arn]; a != nil {
+		return a, nil
+	}
+	return nil, noActivity(arn)
+}
+
+// DeleteActivity deletes an activity, if there is one.
+func (s *Service) DeleteActivity(ctx context.Context, arn string) error {
+	if _, _, _, err := parseARN(arn, "activity"); err != nil {
+		return err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	a, err := s.currentActivity(ctx, arn)
+	if err != nil || a == nil {
+		return err
+	}
+	return s.saveActivity(ctx, arn, nil)
+}
+
+// ListActivities lists the activities of a scope by name.
+func (s *Service) ListActivities(ctx context.Context, scope Scope, p Page) (Listing[*Activity], error) {
+	call := []string{"ListActivities", scope.Region, scope.Account}
+	after, err := p.place(call...)
+	if err != nil {
+		return Listing[*Activity]{}, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var l Listing[*Activity]
+	arns := within(s.actsBy, scope.activity(""), after)
+	for i, a := range arns {
+		if i == p.size() {
+			l.Next = token(arns[i-1], call...)
+			break
+		}
+		l.Items = append(l.Items, s.acts[a])
+	}
+	return l, nil
+}

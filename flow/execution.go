@@ -1,0 +1,434 @@
+package flow
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"tokaido/asl"
+	"tokaido/engine"
+	"tokaido/fault"
+	"tokaido/value"
+)
+
+// maxInput is the size of an execution's input in bytes; AWS's limit.
+const maxInput = 256 << 10
+
+// StartExecution is what an execution starts with.
+type StartExecution struct {
+	ARN   string  // of a machine, a version or an alias
+	Name  string  // "": a random one
+	Input *string // nil: {}
+	Trace string
+}
+
+func randomSeed() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// prepare is what StartExecution and StartSyncExecution have in common.
+func (s *Service) prepare(in StartExecution, sync bool) (Execution, value.Value, error) {
+	// The order is AWS's as far as recordings show it: the ARN first.
+	t, err := s.resolve(in.ARN)
+	if err != nil {
+		return Execution{}, value.Value{}, err
+	}
+	if sync && !t.machine.Express {
+		return Execution{}, value.Value{}, notSupported()
+	}
+	name := in.Name
+	if name == "" {
+		name = newUID()
+	} else if err := checkName(name); err != nil {
+		return Execution{}, value.Value{}, err
+	}
+	input, err := parseInput(in.Input)
+	if err != nil {
+		return Execution{}, value.Value{}, err
+	}
+	a, _, _, err := parseARN(t.machine.ARN, "stateMachine")
+	if err != nil {
+		return Execution{}, value.Value{}, err
+	}
+	x := Execution{
+		Name: name, Revision: t.revision, MachineARN: t.machine.ARN, VersionARN: t.version, AliasARN: t.aliasARN,
+		Express: t.machine.Express, Sync: sync, Region: a.Region, Account: a.Account, Seed: randomSeed(), Trace: in.Trace,
+	}
+	unique := ""
+	if x.Express {
+		unique = newUID()
+	}
+	x.ARN = executionARN(t.machine.ARN, name, unique)
+	return x, input, nil
+}
+
+func notSupported() error {
+	return fault.Newf("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
+}
+
+// parseInput reads an execution's input.
+func parseInput(text *string) (value.Value, error) {
+	if text == nil {
+		return value.Object(), nil
+	}
+	bad := func(why string) error {
+		return fault.Newf("InvalidExecutionInput", "Invalid State Machine Execution Input: '%s'", why)
+	}
+	if strings.Trim(*text, " \t\r\n") == "" {
+		return value.Value{}, bad("Invalid execution input.")
+	}
+	if len(*text) > maxInput {
+		return value.Value{}, bad("Input size " + strconv.Itoa(len(*text)) + " exceeds the maximum number of bytes service limit of " + strconv.Itoa(maxInput) + ".")
+	}
+	v, err := value.ParseString(*text)
+	if err != nil {
+		se, _ := errors.AsType[*value.SyntaxError](err)
+		return v, bad(jsonComplaint(*text, se))
+	}
+	return v, nil
+}
+
+// jsonComplaint says what is wrong with a JSON text in the words of the parser
+// that AWS uses, as far as they are known, and in ours otherwise.
+func jsonComplaint(text string, at *value.SyntaxError) string {
+	if at == nil {
+		return "Invalid execution input."
+	}
+	i := min(at.Offset, len(text))
+	if i == len(text) {
+		return "Unexpected end-of-input"
+	}
+	r, _ := utf8.DecodeRuneInString(text[i:])
+	if word := leadingWord(text[i:]); word != "" {
+		return "Unrecognized token '" + word + "': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+	}
+	odd := fmt.Sprintf("Unexpected character ('%c' (code %d)): ", r, r)
+	switch before := strings.TrimRight(text[:i], " \t\r\n"); {
+	case strings.Contains(at.Msg, "member name"):
+		return odd + "was expecting double-quote to start field name"
+	case strings.Contains(at.Msg, "':'"):
+		return odd + "was expecting a colon to separate field name and value"
+	case strings.Contains(at.Msg, "in an object"):
+		return odd + "was expecting comma to separate Object entries"
+	case strings.Contains(at.Msg, "in an array"):
+		return odd + "was expecting comma to separate Array entries"
+	case strings.Contains(at.Msg, "unexpected character"), before == "":
+		return odd + "expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+	}
+	return at.Msg
+}
+
+func leadingWord(s string) string {
+	n := 0
+	for n < len(s) && (s[n] == '_' || s[n] >= '0' && s[n] <= '9' || s[n]|32 >= 'a' && s[n]|32 <= 'z') {
+		n++
+	}
+	if n == 0 || s[0] >= '0' && s[0] <= '9' {
+		return ""
+	}
+	return s[:n]
+}
+
+// Started is what starting an execution answers.
+type Started struct {
+	ARN     string
+	Started time.Time
+}
+
+// StartExecution starts an execution, or finds the one that the same request
+// started before. It is durable when this returns.
+func (s *Service) StartExecution(ctx context.Context, in StartExecution) (Started, error) {
+	x, input, err := s.prepare(in, false)
+	if err != nil {
+		return Started{}, err
+	}
+	got, exists, err := s.cfg.Driver.Start(ctx, x, input)
+	if errors.Is(err, ErrFull) {
+		return Started{}, &fault.Error{Kind: fault.Server, Code: "ServiceUnavailable", Status: 503, Err: err,
+			Message: "No execution can be started: the server's disk is full. Executions that run go on."}
+	}
+	if err != nil {
+		return Started{}, err
+	}
+	if !exists {
+		return Started{x.ARN, got.Started}, nil
+	}
+	taken := fault.Newf("ExecutionAlreadyExists", "Execution Already Exists: '%s'", x.ARN)
+	if got.Status != engine.Running {
+		return Started{}, taken
+	}
+	was, err := s.input(ctx, x.ARN)
+	if err != nil {
+		return Started{}, err
+	}
+	if was.Compact().JSON() != input.Compact().JSON() {
+		return Started{}, taken
+	}
+	return Started{x.ARN, got.Started}, nil
+}
+
+// input is what an execution started with.
+func (s *Service) input(ctx context.Context, arn string) (value.Value, error) {
+	for e, err := range s.cfg.Driver.History(ctx, arn, 0, false) {
+		return e.Data, err
+	}
+	return value.Value{}, fmt.Errorf("execution %s has no events", arn)
+}
+
+// SyncResult is what StartSyncExecution answers.
+type SyncResult struct {
+	Outcome
+	Input value.Value
+}
+
+// StartSyncExecution runs an Express execution to its end.
+func (s *Service) StartSyncExecution(ctx context.Context, in StartExecution) (SyncResult, error) {
+	x, input, err := s.prepare(in, true)
+	if err != nil {
+		return SyncResult{}, err
+	}
+	// AWS runs it to its end even if the caller goes.
+	o, err := s.cfg.Driver.Run(ctx, x, input)
+	return SyncResult{o, input}, err
+}
+
+// ExecutionDescription is an execution as DescribeExecution has it.
+type ExecutionDescription struct {
+	Outcome
+	Input value.Value
+}
+
+// find is an execution by its ARN.
+func (s *Service) find(ctx context.Context, arn string) (Execution, error) {
+	if _, err := ParseExecutionARN(arn); err != nil {
+		return Execution{}, err
+	}
+	x, err := s.cfg.Driver.Describe(ctx, arn)
+	if errors.Is(err, ErrNotFound) {
+		return x, noExecution(arn)
+	}
+	return x, err
+}
+
+// DescribeExecution describes a Standard execution.
+func (s *Service) DescribeExecution(ctx context.Context, arn string) (ExecutionDescription, error) {
+	x, err := s.find(ctx, arn)
+	if err != nil {
+		return ExecutionDescription{}, err
+	}
+	d := ExecutionDescription{Outcome: Outcome{Execution: x}}
+	if d.Input, err = s.input(ctx, arn); err != nil {
+		return d, err
+	}
+	if x.Status == engine.Running {
+		return d, nil
+	}
+	for e, err := range s.cfg.Driver.History(ctx, arn, 0, true) {
+		if err != nil {
+			return d, err
+		}
+		if x.Status == engine.Succeeded {
+			d.Output = e.Data
+		} else if e.More != nil && x.Status != engine.TimedOut {
+			d.Error, d.Cause = e.More.Error, e.More.Cause
+		}
+		break
+	}
+	return d, nil
+}
+
+// RedriveStatus is AWS's redriveStatus and redriveStatusReason.
+func (x *Execution) RedriveStatus() (status, reason string) {
+	switch x.Status {
+	case engine.Running, engine.Succeeded, engine.PendingRedrive:
+		return "NOT_REDRIVABLE", "Execution is " + x.Status.String() + " and cannot be redriven"
+	}
+	return "REDRIVABLE", ""
+}
+
+// StateMachineForExecution describes what an execution runs.
+func (s *Service) StateMachineForExecution(ctx context.Context, arn string) (Described, error) {
+	x, err := s.find(ctx, arn)
+	if err != nil {
+		return Described{}, err
+	}
+	r, err := s.cfg.Library.revision(ctx, x.Revision)
+	if err != nil {
+		return Described{}, err
+	}
+	return Described{ARN: r.MachineARN, Name: r.MachineName, Express: r.Express, Revision: *r, Definition: r.definition, References: r.program.References}, nil
+}
+
+// StopExecution aborts an execution and returns when it ended; one that has
+// ended already stays as it is.
+func (s *Service) StopExecution(ctx context.Context, arn string, errName, cause *string) (time.Time, error) {
+	if _, err := s.find(ctx, arn); err != nil {
+		return time.Time{}, err
+	}
+	x, ended, err := s.cfg.Driver.Feed(ctx, arn, engine.Stop{Error: errName, Cause: cause})
+	if errors.Is(err, ErrNotFound) {
+		return time.Time{}, noExecution(arn)
+	}
+	if err == nil && !ended {
+		err = fmt.Errorf("stop %s: it goes on", arn)
+	}
+	return x.Stopped, err
+}
+
+// ListExecutions is which executions to list.
+type ListExecutions struct {
+	ARN    string // of a machine, a version or an alias
+	Status *engine.Status
+	Page
+}
+
+// ListExecutions lists executions, the newest first.
+func (s *Service) ListExecutions(ctx context.Context, in ListExecutions) (Listing[Execution], error) {
+	var l Listing[Execution]
+	ref, err := ParseMachineARN(in.ARN)
+	if err != nil {
+		return l, err
+	}
+	status := ""
+	if in.Status != nil {
+		status = in.Status.String()
+		if *in.Status == engine.PendingRedrive {
+			return l, invalid("The PENDING_REDRIVE status filter is only supported with a Map Run ARN")
+		}
+	}
+	call := []string{"ListExecutions", in.ARN, status}
+	at, err := in.place(call...)
+	if err != nil {
+		return l, err
+	}
+	q := Query{Under: in.ARN, Status: in.Status}
+	if at != "" {
+		var started int64
+		var id uint64
+		if n, err := fmt.Sscanf(at, "%d.%d", &started, &id); n != 2 || err != nil {
+			return l, fault.Newf("InvalidToken", "Invalid Token: 'Invalid token'")
+		}
+		q.After = &Mark{time.UnixMilli(started), id}
+	}
+	m := s.machine(ref.Unqualified)
+	if m == nil {
+		return l, noMachine(in.ARN)
+	}
+	if m.Express {
+		return l, notSupported()
+	}
+	if ref.Qualifier != "" {
+		if _, version := m.qualified(ref); !version && m.alias(ref.Qualifier) < 0 {
+			return l, fault.Newf("ResourceNotFound", "Request references a resource that does not exist.")
+		}
+	}
+	var last Mark
+	for x, err := range s.cfg.Driver.List(ctx, q) {
+		if err != nil {
+			return l, err
+		}
+		if len(l.Items) == in.size() {
+			l.Next = token(fmt.Sprintf("%d.%d", last.Started.UnixMilli(), last.ID), call...)
+			break
+		}
+		l.Items = append(l.Items, x.Execution)
+		last = x.Mark
+	}
+	return l, nil
+}
+
+// History is a page of an execution's history.
+type History struct {
+	Events []engine.Event // those that are shown
+	Config engine.Config  // for [engine.Config.Details]
+	Next   string
+}
+
+// GetExecutionHistory returns a page of a Standard execution's history.
+func (s *Service) GetExecutionHistory(ctx context.Context, arn string, reverse bool, p Page) (History, error) {
+	var h History
+	x, err := s.find(ctx, arn)
+	if err != nil {
+		return h, err
+	}
+	call := []string{"GetExecutionHistory", arn, strconv.FormatBool(reverse)}
+	at, err := p.place(call...)
+	if err != nil {
+		return h, err
+	}
+	from := int64(0)
+	if at != "" {
+		if from, err = strconv.ParseInt(at, 10, 64); err != nil || from <= 0 {
+			return h, fault.Newf("InvalidToken", "Invalid Token: 'Invalid token'")
+		}
+	}
+	r, err := s.cfg.Library.revision(ctx, x.Revision)
+	if err != nil {
+		return h, err
+	}
+	h.Config = engine.Config{
+		ExecutionARN: x.ARN, Name: x.Name, MachineARN: x.MachineARN, MachineName: r.MachineName,
+		VersionARN: x.VersionARN, AliasARN: x.AliasARN, RoleARN: r.RoleARN, Program: r.program,
+	}
+	for e, err := range s.cfg.Driver.History(ctx, arn, from, reverse) {
+		if err != nil {
+			return h, err
+		}
+		if e.ID == 0 {
+			continue
+		}
+		if len(h.Events) == p.size() {
+			h.Next = token(strconv.FormatInt(e.Seq, 10), call...)
+			break
+		}
+		h.Events = append(h.Events, e)
+	}
+	return h, nil
+}
+
+// Await waits until a Standard execution has ended.
+func (s *Service) Await(ctx context.Context, arn string) (Outcome, error) {
+	if _, err := s.find(ctx, arn); err != nil {
+		return Outcome{}, err
+	}
+	return s.cfg.Driver.Await(ctx, arn)
+}
+
+// Validation is what ValidateStateMachineDefinition answers.
+type Validation struct {
+	OK          bool
+	Diagnostics []asl.Diagnostic
+	Truncated   bool
+}
+
+// ValidateStateMachineDefinition diagnoses a definition; warnings are listed if
+// they are asked for.
+func (s *Service) ValidateStateMachineDefinition(ctx context.Context, definition string, express, warnings bool, limit int) Validation {
+	const all = 100
+	if limit <= 0 || limit > all {
+		limit = all
+	}
+	v := Validation{OK: true}
+	_, ds := Diagnose(definition, express)
+	for _, d := range ds {
+		if d.Severity == asl.Error {
+			v.OK = false
+		} else if !warnings {
+			continue
+		}
+		if len(v.Diagnostics) == limit {
+			v.Truncated = true
+			continue
+		}
+		v.Diagnostics = append(v.Diagnostics, d)
+	}
+	return v
+}
