@@ -4,6 +4,27 @@
 // is compiled here, once. It runs nothing: engine does.
 package asl
 
+import (
+	"slices"
+	"strings"
+
+	"tokaido/value"
+)
+
+// Limits of a definition.
+const (
+	MaxSource        = 1 << 20 // bytes of its text
+	MaxStateName     = 80      // characters
+	MaxLabel         = 40      // characters of a Map's label
+	MaxVariableName  = 80      // characters
+	MaxSeconds       = 99_999_999
+	MaxDelaySeconds  = 31_622_400
+	MaxItems         = 100_000_000 // of an ItemReader; AWS takes larger numbers for it
+	MaxBatchBytes    = 262_144
+	MaxItemsPointer  = 2000 // characters
+	maxMachinesDepth = 100  // Maps and Parallels in one another
+)
+
 // Severity is how bad a Diagnostic is.
 type Severity string
 
@@ -30,8 +51,44 @@ func (d Diagnostic) String() string {
 	return s
 }
 
-// Parse checks a definition. The diagnostics are all there are; the Program is
-// nil if one of them is an Error.
-func Parse(src []byte) (*Program, []Diagnostic) {
-	return nil, []Diagnostic{{Error, "SCHEMA_VALIDATION_FAILED", "Definition must be a valid JSON object", ""}}
+// Parse checks the definition of a STANDARD machine. The diagnostics are all
+// there are, in the order of the document but for those about transitions,
+// which follow those about the states they go from and to; the Program is nil
+// if one of them is an Error.
+func Parse(src []byte) (*Program, []Diagnostic) { return parse(src, false) }
+
+// ParseExpress is Parse for an EXPRESS machine, which may do less.
+func ParseExpress(src []byte) (*Program, []Diagnostic) { return parse(src, true) }
+
+func parse(src []byte, express bool) (*Program, []Diagnostic) {
+	c := compiler{express: express, program: &Program{byName: map[string]*State{}}, labels: map[string]bool{}}
+	c.definition(src)
+	failed := slices.ContainsFunc(c.diags, func(d Diagnostic) bool { return d.Severity == Error })
+	if failed {
+		return nil, c.diags
+	}
+	return c.program, c.diags
+}
+
+func (c *compiler) definition(src []byte) {
+	if len(src) > MaxSource {
+		c.schema("", "Definition is longer than %d bytes", MaxSource)
+		return
+	}
+	text := string(src)
+	if strings.TrimSpace(text) == "" {
+		c.schema("", "Definition must be a valid JSON object")
+		return
+	}
+	v, err := value.ParseString(text)
+	if err != nil {
+		msg, at := JSONProblem(text, err)
+		c.report(Error, "INVALID_JSON_DESCRIPTION", at, "%s\n at %s", msg, at)
+		return
+	}
+	if !v.IsObject() {
+		c.schema("", "Definition must be a valid JSON object")
+		return
+	}
+	c.top(v)
 }

@@ -27,6 +27,12 @@ type Program struct {
 // a definition.
 func (p *Program) State(name string) *State { return p.byName[name] }
 
+// Child returns the machine that the iterations of the distributed Map st run
+// as executions of their own.
+func (p *Program) Child(st *State) *Program {
+	return &Program{Machine: st.Map.Processor, Language: p.Language, References: p.References, byName: p.byName}
+}
+
 // StateReferences are the variables that one state reads.
 type StateReferences struct {
 	State     string

@@ -18,6 +18,10 @@ type Scope struct {
 	// Var returns a workflow variable; ok is false if it is not set.
 	Var func(name string) (v value.Value, ok bool)
 
+	// ObjectItems lets a Map iterate over an object's members, as AWS does since
+	// 2025; without it an object is no list of items, as it was before.
+	ObjectItems bool
+
 	Now  time.Time     // $now, $millis
 	Rand func() uint64 // $random, $uuid, States.MathRandom, States.UUID; repeatable by the caller's choice
 }

@@ -92,9 +92,9 @@ func identifier(s string) int {
 	return len(s)
 }
 
-// IDStart reports whether a variable's name may start with r (UAX #31), or _.
+// IDStart reports whether a variable's name may start with r (UAX #31; so not with _).
 func IDStart(r rune) bool {
-	return unicode.IsLetter(r) || r == '_' || unicode.In(r, unicode.Nl, unicode.Other_ID_Start)
+	return unicode.IsLetter(r) || unicode.In(r, unicode.Nl, unicode.Other_ID_Start)
 }
 
 // IDContinue reports whether a variable's name may go on with r.
