@@ -14,7 +14,7 @@ func (x *Execution) parallel(th *thread) {
 	}
 	st := th.state
 	e := Event{Type: ParallelStateStarted, Thread: th.id, Prev: th.cursor, Index: int32(len(st.Branches))}
-	if st.Arguments != nil || st.Parameters != nil || st.InputPath != nil {
+	if args != th.input {
 		e.Data = args
 	}
 	if x.tooLarge(args) {
@@ -40,7 +40,7 @@ func (x *Execution) mapState(th *thread) {
 	}
 	n := items.Len()
 	e := Event{Type: MapStateStarted, Thread: th.id, Prev: th.cursor, More: &Detail{Length: int64(n)}}
-	if st.Map.Items != nil || st.InputPath != nil {
+	if items != th.input { // the same, not an equal one
 		e.Data = items
 	}
 	if !x.emit(e) {

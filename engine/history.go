@@ -231,7 +231,7 @@ func (b *details) variables() {
 	}
 	m := make([]value.Member, 0, vars.Len())
 	for name, v := range vars.Members() {
-		m = append(m, value.Member{Key: name, Value: value.String(v.JSON())})
+		m = append(m, value.Member{Key: name, Value: value.String(v.Compact().JSON())})
 	}
 	b.add("assignedVariables", value.Object(m...))
 	b.whole("assignedVariablesDetails")

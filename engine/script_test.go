@@ -45,7 +45,8 @@ func command(t *testing.T, sp **sim, d *datadriven.TestData) (string, error) {
 	if d.Cmd == "machine" {
 		p, diags := asl.Parse([]byte(d.Input))
 		if p == nil {
-			return "", fmt.Errorf("definition: %v", diags)
+			*sp = nil
+			return fmt.Sprintf("refused: %v\n", diags), nil
 		}
 		cfg := testConfig(p)
 		for _, a := range d.CmdArgs {
@@ -67,7 +68,7 @@ func command(t *testing.T, sp **sim, d *datadriven.TestData) (string, error) {
 	}
 	s := *sp
 	if s == nil {
-		return "", errors.New("no machine")
+		return "no machine\n", nil
 	}
 	s.t = t
 	in, err := input(t, s, d)

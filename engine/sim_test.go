@@ -183,8 +183,8 @@ func picture(x *Execution) string {
 		if x.thread(th.id) != th {
 			fmt.Fprintf(&b, "LOST ")
 		}
-		fmt.Fprintf(&b, "%d of %d[%d] phase=%d %q in=%s entered=%d/%d/%d cursor=%d retries=%v/%d timer=%d/%d vars=%v\n",
-			th.id, parent, th.index, th.phase, state, th.input, th.entered, th.before, th.enteredAt, th.cursor, th.retries, th.retried, th.timer, th.due, th.vars)
+		fmt.Fprintf(&b, "%d of %d[%d] phase=%d %q in=%s entered=%d/%d/%d cursor=%d retries=%v/%d timer=%d/%d vars=%s\n",
+			th.id, parent, th.index, th.phase, state, th.input, th.entered, th.before, th.enteredAt, th.cursor, th.retries, th.retried, th.timer, th.due, varsText(th.vars))
 		if tk := th.task; tk.id != 0 {
 			fmt.Fprintf(&b, "  task %d args=%s due=%d beat=%d %v/%v job=%s token=%s\n", tk.id, tk.args, tk.due, tk.beat, tk.started, tk.submitted, tk.job, tk.more.Token)
 		}
@@ -201,6 +201,14 @@ func picture(x *Execution) string {
 	}
 	for _, e := range x.Pending() {
 		fmt.Fprintln(&b, effectText(e))
+	}
+	return b.String()
+}
+
+func varsText(vars []variable) string {
+	var b strings.Builder
+	for _, v := range vars {
+		fmt.Fprintf(&b, "%s=%s ", v.name, v.v)
 	}
 	return b.String()
 }

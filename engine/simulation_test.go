@@ -161,7 +161,7 @@ func randomRun(t *testing.T, seed uint64) Status {
 			continue
 		case 1: // a timer that fires too early, and again in its time
 			for _, d := range s.due {
-				if f, ok := d.in.(TimerFired); ok {
+				if f, ok := d.in.(TimerFired); ok && d.at.After(s.now) {
 					in = f
 					break
 				}
