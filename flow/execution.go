@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"tokaido/asl"
 	"tokaido/engine"
@@ -90,51 +89,10 @@ func parseInput(text *string) (value.Value, error) {
 	}
 	v, err := value.ParseString(*text)
 	if err != nil {
-		se, _ := errors.AsType[*value.SyntaxError](err)
-		return v, bad(jsonComplaint(*text, se))
+		why, _ := asl.JSONProblem(*text, err)
+		return v, bad(why)
 	}
 	return v, nil
-}
-
-// jsonComplaint says what is wrong with a JSON text in the words of the parser
-// that AWS uses, as far as they are known, and in ours otherwise.
-func jsonComplaint(text string, at *value.SyntaxError) string {
-	if at == nil {
-		return "Invalid execution input."
-	}
-	i := min(at.Offset, len(text))
-	if i == len(text) {
-		return "Unexpected end-of-input"
-	}
-	r, _ := utf8.DecodeRuneInString(text[i:])
-	if word := leadingWord(text[i:]); word != "" {
-		return "Unrecognized token '" + word + "': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
-	}
-	odd := fmt.Sprintf("Unexpected character ('%c' (code %d)): ", r, r)
-	switch before := strings.TrimRight(text[:i], " \t\r\n"); {
-	case strings.Contains(at.Msg, "member name"):
-		return odd + "was expecting double-quote to start field name"
-	case strings.Contains(at.Msg, "':'"):
-		return odd + "was expecting a colon to separate field name and value"
-	case strings.Contains(at.Msg, "in an object"):
-		return odd + "was expecting comma to separate Object entries"
-	case strings.Contains(at.Msg, "in an array"):
-		return odd + "was expecting comma to separate Array entries"
-	case strings.Contains(at.Msg, "unexpected character"), before == "":
-		return odd + "expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
-	}
-	return at.Msg
-}
-
-func leadingWord(s string) string {
-	n := 0
-	for n < len(s) && (s[n] == '_' || s[n] >= '0' && s[n] <= '9' || s[n]|32 >= 'a' && s[n]|32 <= 'z') {
-		n++
-	}
-	if n == 0 || s[0] >= '0' && s[0] <= '9' {
-		return ""
-	}
-	return s[:n]
 }
 
 // Started is what starting an execution answers.

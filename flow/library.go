@@ -99,7 +99,7 @@ func (l *Library) revision(ctx context.Context, uid string) (*Revision, error) {
 	if err != nil {
 		return nil, fmt.Errorf("definition of revision %s: %w", uid, err)
 	}
-	p, ds := asl.Parse(text)
+	p, ds := Diagnose(string(text), r.Express)
 	if p == nil {
 		return nil, fmt.Errorf("definition of revision %s no longer parses: %v", uid, ds)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -124,17 +123,12 @@ func parseLogGroup(s string) (group, rest, none string, err error) {
 	return s, "", "", nil
 }
 
-// Diagnose returns what is wrong with a definition: the language's rules and
-// those of Express machines.
+// Diagnose returns what is wrong with a definition.
 func Diagnose(definition string, express bool) (*asl.Program, []asl.Diagnostic) {
-	p, ds := asl.Parse([]byte(definition))
-	if p != nil && express {
-		for _, d := range expressRules(p) {
-			ds = append(ds, d)
-			p = nil
-		}
+	if express {
+		return asl.ParseExpress([]byte(definition))
 	}
-	return p, ds
+	return asl.Parse([]byte(definition))
 }
 
 // parseDefinition is Diagnose for those that need the program.
@@ -150,42 +144,6 @@ func parseDefinition(definition string, express bool) (*asl.Program, error) {
 		}
 	}
 	return nil, fault.Newf("InvalidDefinition", "Invalid State Machine Definition: '%s'", strings.Join(texts, ", "))
-}
-
-// expressRules are what Express machines may not have.
-func expressRules(p *asl.Program) []asl.Diagnostic {
-	var ds []asl.Diagnostic
-	var visit func(m *asl.Machine, at string)
-	visit = func(m *asl.Machine, at string) {
-		for _, st := range m.States {
-			here := at + "/States/" + st.Name
-			bad := func(what, where string) {
-				ds = append(ds, asl.Diagnostic{Severity: asl.Error, Code: "SCHEMA_VALIDATION_FAILED",
-					Message: "Express state machine does not support " + what, Location: where})
-			}
-			if t := st.Task; t != nil {
-				switch {
-				case t.Kind == asl.ActivityTask:
-					bad("Activity ARN", here+"/Resource")
-				case t.Pattern == asl.Sync, t.Pattern == asl.Sync2:
-					bad("'.sync' service integration", here+"/Resource")
-				case t.Pattern == asl.WaitForTaskToken:
-					bad("'.waitForTaskToken' service integration ", here+"/Resource") // two spaces, as AWS has it
-				}
-			}
-			for i := range st.Branches {
-				visit(&st.Branches[i], here+"/Branches["+strconv.Itoa(i)+"]")
-			}
-			if st.Map != nil {
-				if st.Map.Distributed {
-					bad("'DISTRIBUTED' mode of Map states", here+"/ItemProcessor/ProcessorConfig/Mode")
-				}
-				visit(&st.Map.Processor, here+"/ItemProcessor")
-			}
-		}
-	}
-	visit(&p.Machine, "")
-	return ds
 }
 
 // normal is a logging configuration with its defaults.
