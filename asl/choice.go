@@ -18,7 +18,7 @@ type Condition struct {
 // Eval reports whether the rule applies.
 func (c *Condition) Eval(s *Scope) (bool, *Failure) {
 	if c.rule != nil {
-		return c.rule.eval(s.jsonpath())
+		return c.rule.eval(s)
 	}
 	v, fail := c.field.Eval(s)
 	if fail != nil {
@@ -119,7 +119,7 @@ func operatorNamed(name string) *operator {
 	return nil
 }
 
-func (r *rule) eval(s *jsonpath.Scope) (bool, *Failure) {
+func (r *rule) eval(s *Scope) (bool, *Failure) {
 	switch r.kind {
 	case and, or:
 		for _, k := range r.kids {
@@ -132,7 +132,7 @@ func (r *rule) eval(s *jsonpath.Scope) (bool, *Failure) {
 		ok, fail := r.kids[0].eval(s)
 		return !ok, fail
 	}
-	v, err := r.variable.Resolve(s)
+	v, err := s.follow(r.variable)
 	if r.op.name == "IsPresent" {
 		return (err == nil) == r.operand.Bool(), nil
 	}
@@ -141,7 +141,7 @@ func (r *rule) eval(s *jsonpath.Scope) (bool, *Failure) {
 	}
 	want, at := r.operand, r.time
 	if r.path != nil {
-		if want, err = r.path.Resolve(s); err != nil {
+		if want, err = s.follow(r.path); err != nil {
 			return false, invalidVariable(r.path)
 		}
 		if r.op.family == temporal {

@@ -104,6 +104,14 @@ func (s *Scope) jsonpath() *jsonpath.Scope {
 	return &jsonpath.Scope{Input: s.Input, Context: s.Context, Var: s.Var, Rand: s.Rand}
 }
 
+// follow follows a path; one into the input needs nothing else of the scope.
+func (s *Scope) follow(p *jsonpath.Path) (value.Value, error) {
+	if root, _ := p.Root(); root == jsonpath.Document {
+		return p.Eval(s.Input)
+	}
+	return p.Resolve(s.jsonpath())
+}
+
 func runtimeFailure(cause string) *Failure { return &Failure{Error: "States.Runtime", Cause: cause} }
 
 func pathFailure(err error) *Failure {
@@ -122,15 +130,14 @@ func (f *Field) path(s *Scope) (value.Value, *Failure) {
 			return s.Input, nil
 		}
 	}
-	js := s.jsonpath()
 	if f.name == "ErrorPath" || f.name == "CausePath" {
-		v, err := f.expr.Field(js, f.name)
+		v, err := f.expr.Field(s.jsonpath(), f.name)
 		if err != nil {
 			return value.Value{}, pathFailure(err)
 		}
 		return v, nil
 	}
-	v, err := f.expr.Eval(js)
+	v, err := s.follow(p)
 	if err == nil {
 		return v, nil
 	}

@@ -15,15 +15,11 @@ func JSONProblem(text string, err error) (msg, at string) {
 	i, msg := p.value(0, 0)
 	if msg == "" {
 		if i = p.space(i); i < len(text) {
-			i, msg = p.unexpected(i, "Unexpected close marker or text after the value")
-			if _, m := p.value(p.space(len(text)-len(text[i:])), 0); m != "" {
-				msg = m
+			if i, msg = p.value(i, 0); msg == "" {
+				msg = "Trailing token found after value"
 			}
-		} else {
+		} else { // no JSON by other rules than the parser's: text that is not UTF-8
 			msg = err.Error()
-			if e, ok := err.(*value.SyntaxError); ok {
-				i, msg = e.Offset, e.Msg
-			}
 		}
 	}
 	return msg, p.at(i)

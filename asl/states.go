@@ -357,7 +357,7 @@ func (c *compiler) field(g *graph, f *frame, st *State, name string, v value.Val
 		st.Map.Items = c.path(f, name, v, true)
 	case "Items":
 		st.Map.Items = c.any(f, name, v, available{})
-		if lit, ok := st.Map.Items.Constant(); ok && !lit.IsArray() && !lit.IsObject() {
+		if is, broken := isQuery(v.Str()); !is && !broken && !v.IsArray() && !v.IsObject() {
 			c.schema(at, "Expected value of type [ARRAY]")
 		}
 	case "ItemSelector":
@@ -885,7 +885,7 @@ func (c *compiler) stateResource(v value.Value, at string, calls ...string) stri
 		return ""
 	}
 	for _, call := range calls {
-		if p, ok := strings.CutPrefix(v.Str(), "arn:"); ok && strings.HasSuffix(p, ":states:::s3:"+call) && strings.Count(p, ":") == 6 {
+		if p, ok := strings.CutPrefix(v.Str(), "arn:"); ok && strings.HasSuffix(p, ":states:::s3:"+call) && strings.Count(p, ":") == 5 {
 			return call
 		}
 	}

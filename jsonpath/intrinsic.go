@@ -21,7 +21,7 @@ import (
 const (
 	MaxRange  = 1000   // items that States.ArrayRange makes
 	MaxText   = 10_000 // characters that Base64Encode, Base64Decode and Hash take
-	maxFormat = 4 << 20
+	maxFormat = 4 << 20 // bytes that Format and JsonToString make
 )
 
 // function is one intrinsic function. max < 0 means any number of arguments.
@@ -347,8 +347,14 @@ func unsignedZero(v value.Value) value.Value {
 }
 
 func jsonToString(_ *Scope, _ *call, a []value.Value) (value.Value, error) {
-	return value.String(Text(a[0])), nil
+	s := Text(a[0])
+	if len(s) > maxFormat { // calls in one another double what they escape
+		return value.Value{}, errTooLong
+	}
+	return value.String(s), nil
 }
+
+var errTooLong = fmt.Errorf("the text is longer than %d bytes", maxFormat)
 
 func mathAdd(_ *Scope, c *call, a []value.Value) (value.Value, error) {
 	x, err := whole(c, a, 0)
@@ -472,7 +478,7 @@ func format(_ *Scope, c *call, a []value.Value) (value.Value, error) {
 	for i, at := range braces {
 		b = append(b, tmpl[from:at]...)
 		if b = appendJava(b, a[i+1]); len(b) > maxFormat {
-			return value.Value{}, fmt.Errorf("the text is longer than %d bytes", maxFormat)
+			return value.Value{}, errTooLong
 		}
 		from = at + 2
 	}
