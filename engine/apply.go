@@ -43,8 +43,8 @@ func (x *Execution) apply(e *Event) error {
 func (x *Execution) change(th *thread, e *Event) error {
 	switch e.Type {
 	case ExecutionStarted:
-		if x.seq != 0 {
-			return fmt.Errorf("a second start")
+		if x.seq != 0 || th.id != 0 || e.Data.IsUndefined() {
+			return fmt.Errorf("a second start, or one without input")
 		}
 		x.started, x.input = e.At, e.Data
 		d := x.cfg.Limits.Duration
@@ -62,9 +62,13 @@ func (x *Execution) change(th *thread, e *Event) error {
 		SucceedStateEntered, FailStateEntered, ParallelStateEntered, MapStateEntered:
 		st := x.hint
 		if st == nil || st.Name != e.State {
-			if st = x.cfg.Program.State(e.State); st == nil {
-				return fmt.Errorf("no state %q", e.State)
-			}
+			st = x.cfg.Program.State(e.State)
+		}
+		if st == nil || enteredTypes[st.Type] != e.Type || e.Data.IsUndefined() {
+			return fmt.Errorf("no such state %q, or no input", e.State)
+		}
+		if th.phase != arriving && th.phase != between {
+			return fmt.Errorf("the thread is busy in %q", th.state.Name)
 		}
 		th.state, th.input = st, e.Data
 		th.entered, th.before, th.enteredAt, th.cursor = e.ID, e.Prev, e.At, e.ID
@@ -74,6 +78,9 @@ func (x *Execution) change(th *thread, e *Event) error {
 
 	case PassStateExited, TaskStateExited, ChoiceStateExited, WaitStateExited,
 		SucceedStateExited, ParallelStateExited, MapStateExited:
+		if th.state == nil || th.phase == arriving || th.state.Name != e.State || exitedTypes[th.state.Type] != e.Type || e.Data.IsUndefined() {
+			return fmt.Errorf("not in the state %q, or no output", e.State)
+		}
 		x.settle(th)
 		th.cursor, th.input = e.ID, e.Data
 		if e.More != nil {
@@ -83,8 +90,8 @@ func (x *Execution) change(th *thread, e *Event) error {
 		}
 
 	case ServiceTaskScheduled, LambdaFunctionScheduled, ActivityScheduled:
-		if e.More == nil {
-			return fmt.Errorf("no details")
+		if e.More == nil || !th.begins(asl.Task) || taskTypes[th.state.Task.Kind].scheduled != e.Type {
+			return fmt.Errorf("no details, or not in a state that calls it")
 		}
 		x.settle(th)
 		th.cursor = e.ID
@@ -100,7 +107,7 @@ func (x *Execution) change(th *thread, e *Event) error {
 		x.starting.push(th)
 
 	case ServiceTaskStarted, LambdaFunctionStarted, ActivityStarted:
-		if th.phase != scheduled && th.phase != active {
+		if th.phase != scheduled && th.phase != active || taskTypes[th.state.Task.Kind].started != e.Type {
 			return fmt.Errorf("no task to start")
 		}
 		th.leave()
@@ -111,11 +118,14 @@ func (x *Execution) change(th *thread, e *Event) error {
 		}
 
 	case ServiceTaskSubmitted:
+		if th.phase != active {
+			return fmt.Errorf("no task under way")
+		}
 		th.cursor, th.task.submitted, th.task.job = e.ID, true, e.Data
 
 	case TaskBeat:
-		if e.More == nil {
-			return fmt.Errorf("no details")
+		if e.More == nil || th.phase != active {
+			return fmt.Errorf("no details, or no task under way")
 		}
 		th.task.beat = e.More.Due
 
@@ -124,6 +134,9 @@ func (x *Execution) change(th *thread, e *Event) error {
 		ServiceTaskTimedOut, LambdaFunctionTimedOut, ActivityTimedOut,
 		ServiceTaskSubmitFailed, ServiceTaskStartFailed, LambdaFunctionScheduleFailed,
 		LambdaFunctionStartFailed, ActivityScheduleFailed:
+		if th.phase != scheduled && th.phase != active {
+			return fmt.Errorf("no task under way")
+		}
 		x.settle(th)
 		th.cursor = e.ID
 
@@ -131,7 +144,7 @@ func (x *Execution) change(th *thread, e *Event) error {
 		th.cursor = e.ID
 
 	case RetryScheduled:
-		if e.More == nil || th.state == nil || int(e.Index) >= len(th.state.Retry) {
+		if e.More == nil || th.state == nil || th.phase == arriving || e.Index < 0 || int(e.Index) >= len(th.state.Retry) {
 			return fmt.Errorf("no such retrier")
 		}
 		x.settle(th)
@@ -143,14 +156,14 @@ func (x *Execution) change(th *thread, e *Event) error {
 		th.cursor, th.phase, th.timer, th.due = e.Prev, backoff, e.Seq, e.More.Due
 
 	case WaitScheduled:
-		if e.More == nil {
-			return fmt.Errorf("no details")
+		if e.More == nil || !th.begins(asl.Wait) {
+			return fmt.Errorf("no details, or not in a Wait state")
 		}
 		th.leave()
 		th.phase, th.timer, th.due = waiting, e.Seq, e.More.Due
 
 	case ParallelStateStarted:
-		if th.state == nil || th.state.Type != asl.Parallel {
+		if !th.begins(asl.Parallel) {
 			return fmt.Errorf("not in a Parallel state")
 		}
 		x.settle(th)
@@ -170,7 +183,7 @@ func (x *Execution) change(th *thread, e *Event) error {
 		}
 
 	case MapStateStarted:
-		if th.state == nil || th.state.Type != asl.Map || e.More == nil {
+		if !th.begins(asl.Map) || e.More == nil {
 			return fmt.Errorf("not in a Map state")
 		}
 		x.settle(th)
@@ -199,8 +212,8 @@ func (x *Execution) change(th *thread, e *Event) error {
 
 	case MapIterationSucceeded, BranchSucceeded:
 		p := th.parent
-		if p == nil || p.comp == nil {
-			return fmt.Errorf("thread %d is not inside of anything", th.id)
+		if p == nil || p.comp == nil || th.phase != between || (p.state.Type == asl.Map) != (e.Type == MapIterationSucceeded) {
+			return fmt.Errorf("thread %d has not run through", th.id)
 		}
 		p.comp.results[th.index] = th.input
 		p.comp.done++
@@ -211,6 +224,9 @@ func (x *Execution) change(th *thread, e *Event) error {
 		x.end(th)
 
 	case ParallelStateFailed, MapStateFailed:
+		if th.state == nil || (th.state.Type == asl.Map) != (e.Type == MapStateFailed) || th.phase == arriving {
+			return fmt.Errorf("not in such a state")
+		}
 		x.settle(th)
 		th.cursor = e.ID
 
@@ -225,6 +241,12 @@ func (x *Execution) change(th *thread, e *Event) error {
 		return fmt.Errorf("nothing of that type happens here")
 	}
 	return nil
+}
+
+// begins reports whether th is where a state of type t does its work: just
+// entered, or about to try again.
+func (th *thread) begins(t asl.Type) bool {
+	return th.state != nil && th.state.Type == t && (th.phase == entered || th.phase == backoff)
 }
 
 // settle ends whatever th's state has under way.
@@ -302,7 +324,11 @@ func (x *Execution) close(e *Event) {
 	if e.More != nil && x.status != TimedOut { // AWS describes a timed out execution without error and cause
 		x.err, x.cause = e.More.Error, e.More.Cause
 	}
-	x.threads, x.live, x.ready, x.starting, x.free = nil, list{}, queue{}, queue{}, nil
+	// Redriving will need what was under way when an execution failed; nobody needs it after a success.
+	x.ready, x.starting, x.free = queue{}, queue{}, nil
+	if x.status == Succeeded {
+		x.threads, x.live = nil, list{}
+	}
 	x.cur, x.scope = nil, asl.Scope{}
 }
 

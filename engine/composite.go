@@ -18,7 +18,7 @@ func (x *Execution) parallel(th *thread) {
 		e.Data = args
 	}
 	if x.tooLarge(args) {
-		x.fail(th, tooLargeFailure(st.Name))
+		x.fail(th, parametersTooLarge(st.Name))
 		return
 	}
 	if x.emit(e) && len(st.Branches) == 0 {

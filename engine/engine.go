@@ -88,7 +88,7 @@ const MaxThreads = 4096
 type Input interface{ input() }
 
 type (
-	// Start begins the execution.
+	// Start begins the execution. Without input it is {}.
 	Start struct{ Input value.Value }
 	// TaskStarted says that a worker took an activity's task.
 	TaskStarted struct {

@@ -178,6 +178,9 @@ func (x *Execution) Started() time.Time { return time.UnixMilli(x.started).UTC()
 // Last is when the last event happened: the execution's end if it has ended.
 func (x *Execution) Last() time.Time { return time.UnixMilli(x.last).UTC() }
 
+// Outcome is how the execution ended; ok is false while it has not.
+func (x *Execution) Outcome() (f Finish, ok bool) { return x.finish(), x.status != Running }
+
 // Input is what the execution started with.
 func (x *Execution) Input() value.Value { return x.input }
 
@@ -208,6 +211,9 @@ func (x *Execution) StepInto(b *Batch, at time.Time, in Input) error {
 	defer func() { x.b = nil }()
 	if s, ok := in.(Start); ok {
 		if x.seq == 0 {
+			if s.Input.IsUndefined() {
+				s.Input = value.Object()
+			}
 			x.emit(Event{Type: ExecutionStarted, Data: s.Input})
 			x.run()
 			if x.status == Running && x.deadline != 0 {

@@ -319,6 +319,12 @@ func tooLargeFailure(who string) failure {
 		"The state/task '%s' returned a result with a size exceeding the maximum number of bytes service limit.", who))}
 }
 
+// parametersTooLarge is what a state fails with whose work would get too much.
+func parametersTooLarge(state string) failure {
+	return failure{err: new(dataLimit), cause: new(fmt.Sprintf(
+		"The state/task '%s' provided parameters with a size exceeding the maximum number of bytes service limit.", state))}
+}
+
 // overLimit ends the execution: a state's output is too large, which no Catch sees.
 func (x *Execution) overLimit(th *thread) {
 	f := tooLargeFailure(th.state.Name)

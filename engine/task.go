@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"time"
 
 	"tokaido/asl"
@@ -31,8 +30,7 @@ func (x *Execution) schedule(th *thread) {
 		return
 	}
 	if x.tooLarge(args) {
-		x.fail(th, failure{err: new(dataLimit), cause: new(fmt.Sprintf(
-			"The state/task '%s' provided parameters with a size exceeding the maximum number of bytes service limit.", th.state.Name))})
+		x.fail(th, parametersTooLarge(th.state.Name))
 		return
 	}
 	if part.Kind == asl.ActivityTask || part.Pattern == asl.WaitForTaskToken {
