@@ -154,10 +154,12 @@ func writeResponse(w http.ResponseWriter, op *Op, resp *Response, requestID stri
 
 // Elements is a Result that records the Body as CloudTrail spells it: members
 // begin with a small letter. It is for answers without secrets.
-func Elements(_ *Request, resp *Response) value.Value { return lowerFirst(resp.Body) }
+func Elements(_ *Request, resp *Response) value.Value { return LowerFirst(resp.Body) }
 
-// lowerFirst returns v with the first letter of every member in lower case.
-func lowerFirst(v value.Value) value.Value {
+// LowerFirst returns v with the first letter of every member in lower case, as
+// CloudTrail writes them. It is for parameters and answers, not for documents
+// whose names are the user's.
+func LowerFirst(v value.Value) value.Value {
 	switch v.Kind() {
 	case value.KindObject:
 		m := make([]value.Member, 0, v.Len())
@@ -165,13 +167,13 @@ func lowerFirst(v value.Value) value.Value {
 			if k != "" && k[0] >= 'A' && k[0] <= 'Z' {
 				k = string(k[0]|0x20) + k[1:]
 			}
-			m = append(m, value.Member{Key: k, Value: lowerFirst(x)})
+			m = append(m, value.Member{Key: k, Value: LowerFirst(x)})
 		}
 		return value.Object(m...)
 	case value.KindArray:
 		items := make([]value.Value, 0, v.Len())
 		for _, x := range v.Items() {
-			items = append(items, lowerFirst(x))
+			items = append(items, LowerFirst(x))
 		}
 		return value.Array(items...)
 	}
@@ -203,7 +205,7 @@ func Parameters(r *Request) value.Value {
 		if r.Input.Len() == 0 {
 			return value.Value{}
 		}
-		return lowerFirst(r.Input)
+		return LowerFirst(r.Input)
 	}
 	for k, v := range r.Input.Members() {
 		m = append(m, value.Member{Key: k, Value: v})
