@@ -200,7 +200,7 @@ func (d *Decision) Value() value.Value {
 			value.Member{Key: "roleArn", Value: str(by.RoleARN)},
 			value.Member{Key: "sessionName", Value: str(by.SessionName)},
 			value.Member{Key: "service", Value: str(by.Service)},
-			value.Member{Key: "root", Value: flag(by.Root)},
+			value.Member{Key: "root", Value: truth(by.Root)},
 		)},
 		{Key: "action", Value: value.String(d.Request.Action)},
 		{Key: "resource", Value: value.String(d.Request.Resource)},
@@ -208,7 +208,7 @@ func (d *Decision) Value() value.Value {
 		{Key: "context", Value: d.Request.Context.value()},
 		{Key: "global", Value: d.Request.Global.value()},
 		{Key: "allowed", Value: value.Bool(d.Allowed)},
-		{Key: "explicit", Value: flag(d.Explicit)},
+		{Key: "explicit", Value: truth(d.Explicit)},
 		{Key: "layer", Value: str(d.Layer.String())},
 		{Key: "policyArn", Value: str(d.PolicyARN)},
 	}
@@ -254,7 +254,7 @@ func nearest(rs []Reason) []Reason {
 	return keep
 }
 
-func flag(b bool) value.Value {
+func truth(b bool) value.Value {
 	if !b {
 		return value.Value{}
 	}
