@@ -46,6 +46,11 @@ type Config struct {
 	// Token makes the task token of task. It must be a function of its argument and of what the
 	// execution is, and hard to guess. nil: tokens made of Seed, for tests and runs in process.
 	Token func(task int64) string
+
+	// Refuse says why a task cannot even be scheduled with these arguments: the words of a States.Runtime
+	// ("The Parameters '…' could not be used to start the Task: […]", "The activity … does not exist."), or ""
+	// if it can. It is asked when a Step decides, never on replay. nil: every task can.
+	Refuse func(part *asl.TaskPart, args value.Value) string
 }
 
 // Limits are AWS's quotas, each a setting.

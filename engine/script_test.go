@@ -19,7 +19,7 @@ import (
 // events so far are replayed, through their durable form, and must give the
 // same execution; and they must be a history.
 //
-//	machine [events=N] [data=N] [express] [seed=N]   <definition>: a new execution
+//	machine [events=N] [data=N] [express] [seed=N] [refuse=WHY]   <definition>: a new execution
 //	start | again                                    <input>
 //	done task=N | submitted task=N                   <output>
 //	fail task=N [error=E] [cause=C]
@@ -57,6 +57,11 @@ func command(t *testing.T, sp **sim, d *datadriven.TestData) (string, error) {
 				d.ScanArgs(t, "data", &cfg.Limits.DataSize)
 			case "seed":
 				d.ScanArgs(t, "seed", &cfg.Seed)
+			case "refuse":
+				why := strings.Join(a.Vals, ", ")
+				cfg.Refuse = func(part *asl.TaskPart, args value.Value) string {
+					return why + " " + part.Resource + " " + args.JSON()
+				}
 			case "express":
 				cfg.Express, cfg.Limits = true, ExpressLimits()
 			default:

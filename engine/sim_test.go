@@ -26,7 +26,7 @@ type sim struct {
 	due    []dueInput
 	order  int
 	finish *Finish
-	replay bool
+	fed    []dueInput // everything that Step got
 
 	// perform says what comes of a task, and when; a nil input is never.
 	perform func(in Invoke, now time.Time) (after time.Duration, out Input)
@@ -40,7 +40,7 @@ type dueInput struct {
 }
 
 func newSim(t testing.TB, cfg Config, perform func(Invoke, time.Time) (time.Duration, Input)) *sim {
-	return &sim{t: t, cfg: cfg, x: New(cfg), now: t0, perform: perform, replay: true}
+	return &sim{t: t, cfg: cfg, x: New(cfg), now: t0, perform: perform}
 }
 
 // step feeds in to the execution and carries out what comes of it.
@@ -54,9 +54,8 @@ func (s *sim) step(in Input) Batch {
 		s.t.Fatalf("a batch of %d events and %d effects", len(b.Events), len(b.Effects))
 	}
 	s.events = append(s.events, b.Events...)
-	if s.replay {
-		s.compare()
-	}
+	s.fed = append(s.fed, dueInput{at: s.now, in: in})
+	s.compare()
 	for _, e := range b.Effects {
 		s.do(e)
 	}

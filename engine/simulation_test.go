@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -41,9 +42,9 @@ func (m *maker) machine(depth int) string {
 
 // state is one that goes on to next, and when something goes wrong to last.
 func (m *maker) state(depth int, next, last string) string {
-	kinds := 9
+	kinds := 10
 	if depth == 0 {
-		kinds = 6
+		kinds = 7
 	}
 	handle := ""
 	if m.IntN(2) == 0 {
@@ -68,6 +69,8 @@ func (m *maker) state(depth int, next, last string) string {
 	case 5:
 		return fmt.Sprintf(`{"Type":"Task","Resource":"arn:aws:lambda:us-east-1:123456789012:function:f",%s"Next":%q}`, handle, next)
 	case 6:
+		return fmt.Sprintf(`{"Type":"Pass","QueryLanguage":"JSONata","Output":["{%% $uuid() %%}","{%% $random() %%}","{%% $millis() %%}"],"Next":%q}`, next)
+	case 7:
 		var branches []string
 		for range 1 + m.IntN(3) {
 			branches = append(branches, "{"+m.machine(depth-1)+"}")
@@ -179,10 +182,34 @@ func randomRun(t *testing.T, seed uint64) Status {
 			s.now = s.now.Add(time.Duration(m.IntN(3000)) * time.Millisecond) // a timer that is late
 		}
 	}
+	s.decideAgain()
 	if got := s.x.Pending(); len(got) != 1 || effectText(got[0]) != effectText(*s.finish) {
 		t.Errorf("after the end: %v", got)
 	}
 	return s.finish.Status
+}
+
+// decideAgain feeds everything that happened to a new execution, which must
+// decide the same.
+func (s *sim) decideAgain() {
+	x := New(s.cfg)
+	var events []byte
+	for _, f := range s.fed {
+		b, err := x.Step(f.at, f.in)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for i := range b.Events {
+			events = AppendEvent(events, &b.Events[i])
+		}
+	}
+	var want []byte
+	for i := range s.events {
+		want = AppendEvent(want, &s.events[i])
+	}
+	if !bytes.Equal(events, want) {
+		s.t.Errorf("decided again, it comes out otherwise")
+	}
 }
 
 // owes compares Pending with what the driver has been asked for and has not

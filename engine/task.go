@@ -33,6 +33,12 @@ func (x *Execution) schedule(th *thread) {
 		x.fail(th, parametersTooLarge(th.state.Name))
 		return
 	}
+	if refuse := x.cfg.Refuse; refuse != nil {
+		if why := refuse(part, args); why != "" {
+			x.fail(th, failure{err: new(runtimeError), cause: new(x.prefix(th) + why), runtime: true})
+			return
+		}
+	}
 	if part.Kind == asl.ActivityTask || part.Pattern == asl.WaitForTaskToken {
 		x.makeToken()
 	}
