@@ -170,6 +170,7 @@ type (
 	// stopped, a timer forgotten. An outcome that comes all the same is ignored.
 	Cancel struct{ Task, Timer int64 } // one of them is 0
 	// Again asks for a Continue input: the run is longer than one Step may be.
+	// It is the last effect of its batch.
 	Again struct{}
 	// Finish says that the execution has ended; nothing follows, and what is
 	// still under way is cancelled by it.

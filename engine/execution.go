@@ -218,6 +218,9 @@ func (x *Execution) StepInto(b *Batch, at time.Time, in Input) error {
 			x.run()
 			if x.status == Running && x.deadline != 0 {
 				x.effect(Sleep{timerID(1, deadlineTimer), time.UnixMilli(x.deadline).UTC()})
+				if n := len(b.Effects); n > 1 && b.Effects[n-2] == (Again{}) {
+					b.Effects[n-2], b.Effects[n-1] = b.Effects[n-1], b.Effects[n-2]
+				}
 			}
 		}
 		return x.fault

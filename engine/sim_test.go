@@ -54,6 +54,11 @@ func (s *sim) step(in Input) Batch {
 		s.t.Fatalf("a batch of %d events and %d effects", len(b.Events), len(b.Effects))
 	}
 	s.events = append(s.events, b.Events...)
+	for i, e := range b.Effects {
+		if _, ok := e.(Again); ok && i != len(b.Effects)-1 {
+			s.t.Fatal("Again is not the last effect")
+		}
+	}
 	s.fed = append(s.fed, dueInput{at: s.now, in: in})
 	s.compare()
 	for _, e := range b.Effects {
