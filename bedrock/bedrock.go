@@ -15,9 +15,13 @@
 package bedrock
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,6 +75,10 @@ type Request struct {
 	Body        []byte
 	ContentType string // "": application/json
 	Accept      string // "": application/json
+
+	// Unsupported is what the front door found in the request that nothing acts
+	// on; Check refuses with it, so that the refusal is recorded as any other.
+	Unsupported error
 }
 
 // Result is what came of a call that was tried in at least one Region, or that
@@ -175,6 +183,38 @@ func New(c Config) *Runtime {
 
 // Catalog is the catalog that plans are made with.
 func (rt *Runtime) Catalog() *catalog.Catalog { return rt.catalog }
+
+// Stats are counts of one model in one Region since the Runtime began, and how
+// it is now.
+type Stats struct {
+	Region, Model string
+
+	Served, Throttled, Failed, Refused, Cut int64 // attempts, by how they ended
+	Full                                    int64 // times that it had no room when a call was routed
+	InputTokens, OutputTokens               int64
+
+	InFlight int
+	Latency  time.Duration // of late; 0: not known
+	Out      bool          // passed over for now
+}
+
+// Stats returns the counts of every model and Region that was planned for, in
+// order of Region and model.
+func (rt *Runtime) Stats() []Stats {
+	rt.mu.RLock()
+	lanes := slices.Collect(maps.Values(rt.lanes))
+	rt.mu.RUnlock()
+	lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return l == nil })
+	now := rt.now()
+	out := make([]Stats, len(lanes))
+	for i, l := range lanes {
+		out[i] = l.snapshot(now)
+	}
+	slices.SortFunc(out, func(a, b Stats) int {
+		return cmp.Or(strings.Compare(a.Region, b.Region), strings.Compare(a.Model, b.Model))
+	})
+	return out
+}
 
 // faults are the codes of Bedrock's runtime with their kinds and statuses.
 var faults = map[string]struct {

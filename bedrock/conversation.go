@@ -119,7 +119,6 @@ func ParseConversation(v value.Value) (*Conversation, error) {
 	for name, x := range v.Members() {
 		var err error
 		switch name {
-		case "modelId":
 		case "messages":
 			err = c.messages(x)
 		case "system":
@@ -152,10 +151,7 @@ func ParseConversation(v value.Value) (*Conversation, error) {
 			return nil, err
 		}
 	}
-	switch {
-	case len(c.Messages) == 0:
-		return nil, invalidf("A conversation must start with a user message. Try again with a conversation that starts with a user message.")
-	case c.Messages[0].Assistant:
+	if len(c.Messages) == 0 || c.Messages[0].Assistant {
 		return nil, invalidf("A conversation must start with a user message. Try again with a conversation that starts with a user message.")
 	}
 	for i := 1; i < len(c.Messages); i++ {
@@ -163,7 +159,14 @@ func ParseConversation(v value.Value) (*Conversation, error) {
 			return nil, invalidf("A conversation must alternate between user and assistant roles. Make sure the conversation alternates between user and assistant roles and try again.")
 		}
 	}
+	if len(c.Tools) == 0 && slices.ContainsFunc(c.Messages, Message.usesTools) {
+		return nil, invalidf("The toolConfig field must be defined when using toolUse and toolResult content blocks.")
+	}
 	return c, nil
+}
+
+func (m Message) usesTools() bool {
+	return slices.ContainsFunc(m.Content, func(b Block) bool { return b.Kind == ToolUse || b.Kind == ToolResult })
 }
 
 // one reads an object with a single member of which we act on one value.

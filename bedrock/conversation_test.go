@@ -107,6 +107,8 @@ func TestConverseRefusals(t *testing.T) {
 		{"not-base64", user(`{"image":{"format":"png","source":{"bytes":"*"}}}`), "base64"},
 		{"cache-first", user(`{"cachePoint":{"type":"default"}}`), "follows no content"},
 		{"tool-input", user(`{"toolUse":{"toolUseId":"a","name":"b","input":"c"}}`), "Provide a json object"},
+		{"tools-undeclared", user(`{"toolUse":{"toolUseId":"a","name":"b","input":{}}}`), "The toolConfig field must be defined when using toolUse and toolResult content blocks."},
+		{"model-in-body", with(`"modelId":"x"`), "Unknown member 'modelId'"},
 		{"docx", user(`{"document":{"format":"docx","name":"n","source":{"bytes":"AAAA"}}}`), "document.format is not supported by this server: docx"},
 		{"video", user(`{"video":{"format":"mp4","source":{"bytes":"AAAA"}}}`), "This model doesn't support the video content block"},
 		{"guardrail", with(`"guardrailConfig":{"guardrailIdentifier":"abc"}`), "guardrailConfig is not supported by this server"},
@@ -158,7 +160,7 @@ func TestClaudesAnswer(t *testing.T) {
 	}
 	// What Claude said goes back to Claude as it was.
 	p, _ := planner().Plan("ap-northeast-1", account, jp45)
-	c, err := planner().Prepare(p, value.MustParse(`{"messages":[{"role":"user","content":[{"text":"x"}]},{"role":"assistant","content":`+want+`}]}`))
+	c, err := planner().Prepare(p, value.MustParse(`{"messages":[{"role":"user","content":[{"text":"x"}]},{"role":"assistant","content":`+want+`}],"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{}}}}]}}`))
 	if err != nil {
 		t.Fatal(err)
 	}

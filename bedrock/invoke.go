@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"mime"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -14,16 +16,27 @@ import (
 // MaxBody is the largest body of a request to a model: AWS's limit.
 const MaxBody = 25_000_000
 
-const jsonType = "application/json"
+const (
+	jsonType = "application/json"
+	blobType = "application/octet-stream" // what some SDKs say of any body if they are told nothing
+)
+
+func acceptsJSON(media string) bool {
+	m, _, err := mime.ParseMediaType(strings.TrimSpace(media))
+	return err == nil && (m == jsonType || m == "*/*" || m == "application/*")
+}
 
 // Check refuses a request that cannot be sent to any model. Its error is in
 // AWS's words where they are known.
 func (r *Request) Check() error {
-	for _, t := range []struct{ name, media string }{{"Content-Type", r.ContentType}, {"Accept", r.Accept}} {
-		m, _, err := mime.ParseMediaType(t.media)
-		if t.media != "" && (err != nil || m != jsonType && !(t.name == "Accept" && m == "*/*")) {
-			return invalidf("%s %q is not supported: the models of this server read and write %s", t.name, short(t.media), jsonType)
-		}
+	if r.Unsupported != nil {
+		return r.Unsupported
+	}
+	if m, _, err := mime.ParseMediaType(r.ContentType); r.ContentType != "" && (err != nil || m != jsonType && m != blobType) {
+		return invalidf("Content-Type %q is not supported: the models of this server read %s", short(r.ContentType), jsonType)
+	}
+	if r.Accept != "" && !slices.ContainsFunc(strings.Split(r.Accept, ","), acceptsJSON) {
+		return invalidf("Accept %q is not supported: the models of this server write %s", short(r.Accept), jsonType)
 	}
 	if len(r.Body) > MaxBody {
 		return invalidf("1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than or equal to %d", MaxBody)
@@ -184,7 +197,34 @@ func (p *Plan) cost(body []byte) int {
 	if err != nil {
 		return 0
 	}
-	return EstimateTokens(string(body)) + maxTokens(v)
+	return estimate(v) + maxTokens(v)
+}
+
+const (
+	mediaTokens  = 1600 // about what an image counts
+	shortestBlob = 2048 // bytes of base64 that are taken for one
+)
+
+// estimate counts a body's texts; what looks like a picture or a document in
+// base64 counts for one, however large it is.
+func estimate(v value.Value) int {
+	n := 0
+	switch v.Kind() {
+	case value.KindString:
+		if s := v.Str(); len(s) >= shortestBlob && isBase64(s) {
+			return mediaTokens
+		}
+		return EstimateTokens(v.Str())
+	case value.KindArray:
+		for _, x := range v.Items() {
+			n += estimate(x)
+		}
+	case value.KindObject:
+		for _, x := range v.Members() {
+			n += estimate(x)
+		}
+	}
+	return n
 }
 
 // EstimateTokens is a rough count of a text's tokens that is the same

@@ -27,6 +27,7 @@ type lane struct {
 	pauses   int           // in a row
 	until    time.Duration // out until then; 0: not
 	trust    int           // requests at once while it recovers; 0: any number
+	stats    Stats
 }
 
 // bucket holds what a minute gives, at most; it fills evenly.
@@ -92,7 +93,7 @@ func (rt *Runtime) laneLocked(region string, m *catalog.Model) *lane {
 	}
 	var l *lane
 	if b := rt.config.Backend(region, m); b != nil {
-		l = &lane{region: region, backend: b}
+		l = &lane{region: region, backend: b, stats: Stats{Region: region, Model: m.ID}}
 		if rt.config.Limits != nil {
 			l.limits = rt.config.Limits(region, m)
 		}
@@ -111,6 +112,9 @@ func (l *lane) view(now time.Duration, cost int) view {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v := view{inFlight: l.inFlight, latency: l.latency, room: l.roomLocked(now, cost)}
+	if v.room != hasRoom {
+		l.stats.Full++
+	}
 	if l.until > now {
 		v.out = l.until
 	} else if l.trust > 0 && l.inFlight >= l.trust {
@@ -141,6 +145,7 @@ func (l *lane) enter(now time.Duration, cost int) room {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if r := l.roomLocked(now, cost); r != hasRoom {
+		l.stats.Full++
 		return r
 	}
 	l.inFlight++
@@ -151,16 +156,19 @@ func (l *lane) enter(now time.Duration, cost int) room {
 
 // leave gives the room back and remembers how it went. spent is what the tokens
 // of the request really were.
-func (l *lane) leave(now time.Duration, cost, spent int, took time.Duration, how Outcome) {
+func (l *lane) leave(now time.Duration, cost, spent int, used Usage, took time.Duration, how Outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inFlight--
+	l.stats.InputTokens += int64(used.Input)
+	l.stats.OutputTokens += int64(used.Output)
 	if n := l.limits.TokensPerMinute; n > 0 {
 		l.tokens.fill(now, n)
 		l.tokens.level = min(float64(n), l.tokens.level+float64(cost-spent))
 	}
 	switch how {
 	case Served:
+		l.stats.Served++
 		if l.latency == 0 {
 			l.latency = max(took, 1)
 		} else {
@@ -174,12 +182,28 @@ func (l *lane) leave(now time.Duration, cost, spent int, took time.Duration, how
 			}
 		}
 	case Throttled:
+		l.stats.Throttled++
 		l.pauseLocked(now, throttlePause)
+	case Refused:
+		l.stats.Refused++
 	case Failed, Cut:
+		if how == Cut {
+			l.stats.Cut++
+		} else {
+			l.stats.Failed++
+		}
 		if l.fails++; l.fails >= failuresToEject || l.trust > 0 {
 			l.pauseLocked(now, failurePause)
 		}
 	}
+}
+
+func (l *lane) snapshot(now time.Duration) Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.stats
+	s.InFlight, s.Latency, s.Out = l.inFlight, l.latency, l.until > now
+	return s
 }
 
 // pauseLocked puts the lane out, for longer each time in a row, and makes it
@@ -263,7 +287,7 @@ func (rt *Runtime) run(ctx context.Context, p *Plan, cost int, try func(context.
 		if out.firstByte > 0 {
 			sample = out.firstByte
 		}
-		l.leave(now, cost, spent(p.Model, out.usage), sample, a.Outcome)
+		l.leave(now, cost, spent(p.Model, out.usage), out.usage, sample, a.Outcome)
 		res.Attempts = append(res.Attempts, a)
 		if err == nil {
 			res.Region, res.Usage, res.Latency = l.region, out.usage, now-start

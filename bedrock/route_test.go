@@ -7,12 +7,14 @@ import (
 	"iter"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"tokaido/bedrock/catalog"
 	"tokaido/fault"
+	"tokaido/value"
 )
 
 func TestRank(t *testing.T) {
@@ -208,6 +210,14 @@ func TestFullSourceGoesOn(t *testing.T) {
 		if res, err := rt.Invoke(t.Context(), p, Request{Body: okBody}); err != nil || res.Region != "ap-northeast-1" {
 			t.Errorf("after 30 s: %v, %v", regionsOf(res), err)
 		}
+		want := []Stats{{Region: "ap-northeast-1", Model: bare45, Served: 3, Full: 2}, {Region: "ap-northeast-3", Model: bare45, Served: 1, Full: 2}}
+		got := rt.Stats()
+		for i := range got {
+			got[i].Latency = 0
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("stats: %+v", got)
+		}
 	})
 }
 
@@ -218,7 +228,7 @@ func TestTokensPerMinute(t *testing.T) {
 		}}
 		rt := New(Config{Backend: only(b), Limits: func(string, *catalog.Model) Limits { return Limits{TokensPerMinute: 120} }})
 		p, _ := rt.Plan("ap-northeast-1", account, jp45)
-		body := []byte(`{"max_tokens":95}`) // and 5 for the body itself
+		body := []byte(`{"max_tokens":95,"prompt":"twenty characters ok"}`) // 5 tokens
 		for i := range 2 {
 			if res, err := rt.Invoke(t.Context(), p, Request{Body: body}); err != nil || res.Region != "ap-northeast-1" {
 				t.Fatalf("call %d: %v, %v", i, regionsOf(res), err) // what was not used is given back
@@ -397,6 +407,37 @@ func TestDeadline(t *testing.T) {
 			t.Errorf("%v, %s", err, regionsOf(res))
 		}
 	})
+}
+
+func TestRequestCheck(t *testing.T) {
+	for _, c := range []struct {
+		name, contentType, accept, body string
+		ok                              bool
+	}{
+		{"plain", "", "", "{}", true},
+		{"json", "application/json; charset=utf-8", "application/json", "{}", true},
+		{"sdk-default", "application/octet-stream", "*/*", "{}", true},
+		{"list", "", "text/plain, application/json;q=0.5", "{}", true},
+		{"image", "image/png", "", "{}", false},
+		{"audio", "", "audio/mpeg", "{}", false},
+		{"nonsense", "a b", "", "{}", false},
+		{"no-json", "", "", "hello", false},
+		{"array", "", "", "[]", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := (&Request{Body: []byte(c.body), ContentType: c.contentType, Accept: c.accept}).Check()
+			if (err == nil) != c.ok || err != nil && fault.Code(err) != "ValidationException" {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestEstimate(t *testing.T) {
+	picture := strings.Repeat("AAAA", 1<<18)
+	if n := estimate(value.MustParse(`{"a":["` + picture + `","four char"]}`)); n != mediaTokens+3 {
+		t.Errorf("a picture and three tokens count %d", n)
+	}
 }
 
 func TestNoBackend(t *testing.T) {

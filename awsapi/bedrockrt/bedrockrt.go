@@ -10,8 +10,11 @@ package bedrockrt
 import (
 	"context"
 	"encoding/base64"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"tokaido/awsapi"
 	"tokaido/bedrock"
@@ -54,41 +57,40 @@ func from(r *awsapi.Request) connector.From {
 	return connector.From{By: r.By, Region: r.Region, Account: r.Account, Context: r.Context, Meta: r.Meta}
 }
 
-// settings are the headers of InvokeModel that this server acts on by refusing
-// every value but the one that changes nothing, and by saying that one again.
-var settings = []struct {
-	header, only string
-	echo         bool
+// settings are the headers of InvokeModel that change nothing with the one value
+// that they may have here; echoed ones are said again in the answer. Every other
+// value, and every other header of Bedrock's, is refused.
+var settings = map[string]struct {
+	only string
+	echo bool
 }{
-	{prefix + "Trace", "DISABLED", false},
-	{prefix + "Performanceconfig-Latency", "standard", true},
-	{prefix + "Service-Tier", "default", true},
-	{prefix + "Guardrailidentifier", "", false},
-	{prefix + "Guardrailversion", "", false},
+	prefix + "Trace":                     {"DISABLED", false},
+	prefix + "Performanceconfig-Latency": {"standard", true},
+	prefix + "Service-Tier":              {"default", true},
 }
 
-func (h handlers) request(r *awsapi.Request, accept string) (bedrock.Request, http.Header, error) {
+func request(r *awsapi.Request, accept string) (bedrock.Request, http.Header) {
+	q := bedrock.Request{Body: r.Raw, ContentType: r.Header.Get("Content-Type"), Accept: r.Header.Get(accept)}
 	out := http.Header{}
-	for _, s := range settings {
-		v := r.Header.Get(s.header)
-		if v == "" {
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		if !strings.HasPrefix(name, prefix) || name == accept {
 			continue
 		}
-		if v != s.only {
-			return bedrock.Request{}, nil, bedrock.Fault("ValidationException", "%s: %.128s is not supported by this server.", s.header, v)
+		v := r.Header.Get(name)
+		s, ok := settings[name]
+		if !ok || v != s.only {
+			q.Unsupported = bedrock.Fault("ValidationException", "%s: %.128s is not supported by this server.", name, v)
+			break
 		}
 		if s.echo {
-			out.Set(s.header, v)
+			out.Set(name, v)
 		}
 	}
-	return bedrock.Request{Body: r.Raw, ContentType: r.Header.Get("Content-Type"), Accept: accept}, out, nil
+	return q, out
 }
 
 func (h handlers) invoke(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
-	q, header, err := h.request(r, r.Header.Get("Accept"))
-	if err != nil {
-		return nil, err
-	}
+	q, header := request(r, "Accept")
 	res, err := h.in.Invoke(ctx, from(r), r.Path["modelId"], q)
 	if err != nil {
 		return nil, err
@@ -106,10 +108,7 @@ func (h handlers) invoke(ctx context.Context, r *awsapi.Request) (*awsapi.Respon
 }
 
 func (h handlers) invokeStream(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
-	q, header, err := h.request(r, r.Header.Get(prefix+"Accept"))
-	if err != nil {
-		return nil, err
-	}
+	q, header := request(r, prefix+"Accept")
 	header.Set(prefix+"Content-Type", "application/json")
 	pad := padding{seed: r.Meta.RequestID}
 	return &awsapi.Response{Header: header, Stream: func(ctx context.Context, w awsapi.EventWriter) error {

@@ -200,6 +200,9 @@ func TestErrors(t *testing.T) {
 			if a.header.Get("X-Amzn-Bedrock-Invocation-Latency") != "" {
 				t.Error("an error with a latency")
 			}
+			if r := s.log.last(); r.ErrorCode == "" || r.RequestID != a.header.Get("X-Amzn-Requestid") || !r.ReadOnly {
+				t.Errorf("record: %+v", r)
+			}
 		})
 	}
 }
