@@ -191,10 +191,10 @@ func (s *Service) CreateStateMachine(ctx context.Context, in CreateStateMachine)
 	if err != nil {
 		return Created{}, err
 	}
-	if err := s.checkRole(ctx, in.RoleARN); err != nil {
+	arn := in.machine(in.Name)
+	if err := s.checkRole(ctx, in.RoleARN, arn); err != nil {
 		return Created{}, err
 	}
-	arn := in.machine(in.Name)
 	logging := in.Logging.normal()
 
 	s.writing.Lock()
@@ -254,14 +254,14 @@ func (s *Service) count() int {
 	return len(s.machines)
 }
 
-func (s *Service) checkRole(ctx context.Context, role string) error {
+func (s *Service) checkRole(ctx context.Context, role, machine string) error {
 	if !strings.HasPrefix(role, "arn:") {
 		return invalidARN("Invalid ARN prefix: %s", role)
 	}
 	if s.cfg.CheckRole == nil {
 		return nil
 	}
-	return s.cfg.CheckRole(ctx, role)
+	return s.cfg.CheckRole(ctx, role, machine)
 }
 
 // UpdateStateMachine is what to change; nil members stay.
@@ -311,7 +311,7 @@ func (s *Service) UpdateStateMachine(ctx context.Context, in UpdateStateMachine)
 		return Updated{}, noMachine(in.ARN)
 	}
 	if in.RoleARN != nil {
-		if err := s.checkRole(ctx, *in.RoleARN); err != nil {
+		if err := s.checkRole(ctx, *in.RoleARN, ref.Unqualified); err != nil {
 			return Updated{}, err
 		}
 	}

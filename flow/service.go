@@ -24,8 +24,8 @@ type Config struct {
 	Logger  *slog.Logger // nil: slog.Default
 
 	// CheckRole, if set, must return a fault if Step Functions may not assume the
-	// role. It is asked when a machine gets a role.
-	CheckRole func(ctx context.Context, roleARN string) error
+	// role for the machine. It is asked when a machine gets a role.
+	CheckRole func(ctx context.Context, roleARN, machineARN string) error
 }
 
 // Service answers for machines and executions, whatever drives them.

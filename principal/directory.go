@@ -378,8 +378,10 @@ func (d *Directory) longTerm(s *state, owner string) *Principal {
 }
 
 // Bootstrap makes an access key of the account's root user if it has none; only
-// then is created true and the secret given.
-func (d *Directory) Bootstrap(ctx context.Context) (accessKeyID, secret string, created bool, err error) {
+// then is created true and the secret given. keep is told of the key before it
+// is stored and must have put it where it will be found again: nobody else has
+// the secret. It may be called for a key that then comes to nothing.
+func (d *Directory) Bootstrap(ctx context.Context, keep func(accessKeyID, secret string) error) (accessKeyID, secret string, created bool, err error) {
 	err = d.update(ctx, func(c *change) error {
 		for _, id := range slices.Sorted(maps.Keys(c.keys)) {
 			if c.keys[id].Owner == c.account.ID {
@@ -389,6 +391,9 @@ func (d *Directory) Bootstrap(ctx context.Context) (accessKeyID, secret string, 
 		}
 		k := AccessKey{ID: newKeyID("AKIA", c.account.ID), Secret: newSecret(), Owner: c.account.ID, Created: c.now}
 		accessKeyID, secret, created = k.ID, string(k.Secret), true
+		if err := keep(accessKeyID, secret); err != nil {
+			return err
+		}
 		return c.putKey(k)
 	})
 	if err != nil {

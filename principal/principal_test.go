@@ -485,7 +485,11 @@ func TestRename(t *testing.T) {
 func TestCredential(t *testing.T) {
 	ctx, store := t.Context(), &fakeStore{}
 	d := open(t, store)
-	id, secret, created, err := d.Bootstrap(ctx)
+	kept := ""
+	id, secret, created, err := d.Bootstrap(ctx, func(id, secret string) error { kept = id + secret; return nil })
+	if kept != id+secret {
+		t.Errorf("kept %q", kept)
+	}
 	must(t, err)
 	if !created || len(id) != 20 || id[:4] != "AKIA" || len(secret) != 40 {
 		t.Errorf("%q %q %v", id, secret, created)
@@ -493,7 +497,7 @@ func TestCredential(t *testing.T) {
 	if acct, ok := AccountOfKey(id); !ok || acct != testAccount {
 		t.Errorf("key of account %q", acct)
 	}
-	if id2, _, again, err := d.Bootstrap(ctx); err != nil || again || id2 != id {
+	if id2, _, again, err := d.Bootstrap(ctx, nil); err != nil || again || id2 != id {
 		t.Errorf("bootstrapped twice: %q, %v", id2, err)
 	}
 	must(t, d.AddKey(ctx, "test", "test"))
@@ -779,7 +783,7 @@ func TestSaveFails(t *testing.T) {
 				"create": func() error { _, err := d.Create(ctx, NewEntity{Kind: KindUser, Name: "u"}); return err },
 				"put":    func() error { return d.PutInline(ctx, KindRole, "r", "q", denyAll) },
 				"policy": func() error { _, err := d.CreatePolicy(ctx, NewPolicy{Name: "p", Document: allowAll}); return err },
-				"root":   func() error { _, _, _, err := d.Bootstrap(ctx); return err },
+				"root":   func() error { _, _, _, err := d.Bootstrap(ctx, func(string, string) error { return nil }); return err },
 				"delete": func() error { return d.DeleteInline(ctx, KindRole, "r", "p") },
 			} {
 				if err := do(); !errors.Is(err, disk) {
