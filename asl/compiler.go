@@ -437,8 +437,7 @@ func (c *compiler) path(f *frame, name string, v value.Value, reference bool) *F
 		return nil
 	}
 	c.pathReads(p, at)
-	e, _ := jsonpath.CompileExpression(v.Str())
-	return &Field{name: f.where(name), lit: v, form: path, expr: e, max: noLimit}
+	return &Field{name: f.where(name), lit: v, form: path, expr: p.Expression(), max: noLimit}
 }
 
 // numberPath is path for one that leads to a number.

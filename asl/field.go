@@ -49,6 +49,9 @@ func (f *Field) Name() string {
 	return f.name
 }
 
+// short is the name without the part of the state that the field is in.
+func (f *Field) short() string { return f.name[strings.LastIndexByte(f.name, '/')+1:] }
+
 // Template returns the field as the definition writes it; Undefined if f is nil.
 func (f *Field) Template() value.Value {
 	if f == nil {
@@ -165,7 +168,7 @@ func (f *Field) path(s *Scope) (value.Value, *Failure) {
 
 // query returns the expression that the whole field is; nil if it is none.
 func (f *Field) query() *query {
-	if f.form == queries {
+	if f != nil && f.form == queries {
 		return f.tree.q
 	}
 	return nil
@@ -229,7 +232,7 @@ func (f *Field) number(s *Scope, want string) (value.Value, *Failure) {
 	case f.form == path && f.name == "SecondsPath":
 		return v, runtimeFailure("The SecondsPath parameter cannot be parsed as a long value: " + f.expr.Source() + " == " + plain(v))
 	case f.form == path:
-		return v, runtimeFailure("The " + f.name + ` field refers to value "` + plain(v) + `" which is not a valid ` + want + ": " + f.expr.Source())
+		return v, runtimeFailure("The " + f.short() + ` field refers to value "` + plain(v) + `" which is not a valid ` + want + ": " + f.expr.Source())
 	case q != nil && v.IsNumber():
 		return v, q.failure("returned an unexpected result type. Expected 'integer', but was 'number' for value: " + jsonpath.Text(v))
 	case q != nil:
@@ -249,7 +252,7 @@ func plain(v value.Value) string {
 // outside says that a number is not in the field's range.
 func (f *Field) outside(v value.Value) *Failure {
 	cause := ""
-	switch base := strings.TrimSuffix(f.name[strings.LastIndexByte(f.name, '/')+1:], "Path"); {
+	switch base := strings.TrimSuffix(f.short(), "Path"); {
 	case f.name == "SecondsPath":
 		cause = "The SecondsPath parameter references a negative value: " + f.expr.Source() + " == " + plain(v)
 	case base == "ToleratedFailurePercentage":

@@ -1,6 +1,7 @@
 package asl
 
 import (
+	"iter"
 	"time"
 
 	"tokaido/value"
@@ -26,6 +27,29 @@ type Program struct {
 // State returns the state called name, at whatever depth; names are unique in
 // a definition.
 func (p *Program) State(name string) *State { return p.byName[name] }
+
+// All yields every state at whatever depth, in the order of the document: a
+// state comes before those inside of it.
+func (p *Program) All() iter.Seq[*State] {
+	return func(yield func(*State) bool) { p.Machine.all(yield) }
+}
+
+func (m *Machine) all(yield func(*State) bool) bool {
+	for _, st := range m.States {
+		if !yield(st) {
+			return false
+		}
+		for i := range st.Branches {
+			if !st.Branches[i].all(yield) {
+				return false
+			}
+		}
+		if st.Map != nil && !st.Map.Processor.all(yield) {
+			return false
+		}
+	}
+	return true
+}
 
 // Child returns the machine that the iterations of the distributed Map st run
 // as executions of their own.

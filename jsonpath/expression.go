@@ -38,7 +38,7 @@ func CompileExpression(src string) (*Expression, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Expression{src: src, path: p}, nil
+		return p.Expression(), nil
 	}
 	p := parser{src: src}
 	if len(src) > MaxSource {
@@ -54,6 +54,9 @@ func CompileExpression(src string) (*Expression, error) {
 	}
 	return &Expression{src: src, call: c}, nil
 }
+
+// Expression returns the expression that is the path.
+func (p *Path) Expression() *Expression { return &Expression{src: p.src, path: p} }
 
 // Source returns the text that was compiled.
 func (e *Expression) Source() string { return e.src }

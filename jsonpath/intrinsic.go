@@ -19,8 +19,8 @@ import (
 
 // Limits of intrinsic functions.
 const (
-	MaxRange  = 1000   // items that States.ArrayRange makes
-	MaxText   = 10_000 // characters that Base64Encode, Base64Decode and Hash take
+	MaxRange  = 1000    // items that States.ArrayRange makes
+	MaxText   = 10_000  // characters that Base64Encode, Base64Decode and Hash take
 	maxFormat = 4 << 20 // bytes that Format and JsonToString make
 )
 
