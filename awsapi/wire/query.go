@@ -261,7 +261,8 @@ func appendElement(b []byte, name string, v value.Value) []byte {
 	return append(b, '>')
 }
 
-// appendEscaped appends s as XML text. What XML 1.0 cannot hold becomes U+FFFD.
+// appendEscaped appends s as XML text, or as an attribute if it has no quotes.
+// What XML 1.0 cannot hold becomes U+FFFD.
 func appendEscaped(b []byte, s string) []byte {
 	from := 0
 	for i := 0; i < len(s); {
@@ -277,10 +278,6 @@ func appendEscaped(b []byte, s string) []byte {
 			esc = "&lt;"
 		case r == '>':
 			esc = "&gt;"
-		case r == '"':
-			esc = "&quot;"
-		case r == '\'':
-			esc = "&#39;"
 		case r == '\r':
 			esc = "&#xD;" // a parser makes \n of a bare one
 		case r == '\t', r == '\n':

@@ -74,7 +74,7 @@ func TestXML(t *testing.T) {
 	body := value.MustParse(`{"Role":{"Name":"a<b>&\"'","Tags":[{"Key":"k"}],"Empty":[],"N":3,"B":true,"Null":null},"T":"x\ry\u0001z"}`)
 	got := string(XML("GetRole", Namespace("iam", "2010-05-08"), "id-1", body))
 	want := `<GetRoleResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">
-  <GetRoleResult><Role><Name>a&lt;b&gt;&amp;&quot;&#39;</Name><Tags><member><Key>k</Key></member></Tags><Empty></Empty><N>3</N><B>true</B></Role><T>x&#xD;y` + "\uFFFD" + `z</T></GetRoleResult>
+  <GetRoleResult><Role><Name>a&lt;b&gt;&amp;"'</Name><Tags><member><Key>k</Key></member></Tags><Empty></Empty><N>3</N><B>true</B></Role><T>x&#xD;y` + "\uFFFD" + `z</T></GetRoleResult>
   <ResponseMetadata>
     <RequestId>id-1</RequestId>
   </ResponseMetadata>
