@@ -136,6 +136,10 @@ func (c *checker) change(th *checked, e *Event) error {
 		if e.Type == ExecutionSucceeded && (e.Thread != 0 || th.state != "" || !th.begun || e.Data.IsUndefined()) {
 			return fmt.Errorf("the top level is still in %q, or there is no output", th.state)
 		}
+		// Only a full history fails an execution between two states.
+		if e.Type == ExecutionFailed && th.state == "" && (e.More == nil || e.More.Error == nil || *e.More.Error != runtimeError) {
+			return fmt.Errorf("no state has failed")
+		}
 		return nil
 	}
 	switch e.Type {
@@ -187,7 +191,11 @@ func (c *checker) change(th *checked, e *Event) error {
 				c.begin(e.Thread)
 			}
 		}
-	case ParallelStateSucceeded, MapStateSucceeded, ParallelStateAborted, MapStateAborted:
+	case ParallelStateSucceeded, MapStateSucceeded:
+		if !th.first || len(th.inner) > 0 {
+			return fmt.Errorf("in the state %q, with %d branches or iterations under way", th.state, len(th.inner))
+		}
+	case ParallelStateAborted, MapStateAborted:
 		if th.kind != ParallelStateEntered && th.kind != MapStateEntered || th.state == "" {
 			return fmt.Errorf("in the state %q", th.state)
 		}
