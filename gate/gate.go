@@ -28,6 +28,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tokaido/fault"
 	"tokaido/iam"
 	"tokaido/principal"
@@ -148,7 +150,7 @@ func (g *Gate) Begin(ctx context.Context, c Call) (*Act, error) {
 	r.Decisions = trail.Brief(decisions)
 	a := &Act{g: g, record: r}
 	if c.Inference {
-		r.Phase = trail.Intent
+		r.Phase, r.EventID = trail.Intent, uuid.NewString()
 		if err := g.append(ctx, &r); err != nil {
 			return nil, err
 		}

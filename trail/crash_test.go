@@ -257,7 +257,7 @@ func TestCutAtEveryByte(t *testing.T) {
 func TestEveryFlippedByte(t *testing.T) {
 	d := newMemDisk()
 	l := mustOpenDisk(t, d, Options{Sync: true, SegmentSize: 2 << 10})
-	for i := range 6 {
+	for i := range 4 {
 		if err := l.Append(t.Context(), record(i)); err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestEveryFlippedByte(t *testing.T) {
 		size := len(d.files[name].data)
 		starts := frames(t, d.files[name].data)
 		for at := range size {
-			for _, flip := range []byte{0x01, 0x80, 0xFF} {
+			for _, flip := range []byte{0x01, 0x80} {
 				x := d.copy()
 				x.files[name].data[at] ^= flip
 				_, err := verify(t.Context(), x, nil)
@@ -403,7 +403,7 @@ func (d *memDisk) copyOther(t *testing.T, name string, x *memDisk) *memFile {
 // TestPowerFailure: after a crash at any moment, with any of the unsynced
 // blocks on the disk, everything acknowledged is there.
 func TestPowerFailure(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		d := newMemDisk()
 		l := mustOpenDisk(t, d, Options{Sync: true, SegmentSize: 4 << 10})
