@@ -62,13 +62,13 @@ const (
 	// MaxSource is the longest expression, in bytes.
 	MaxSource = 1 << 20
 	// MaxNesting is how deep an expression may nest.
-	MaxNesting = 1000
+	MaxNesting = 3000
 )
 
 // Default limits of [Plain].
 const (
 	DefaultSteps  = 100_000_000
-	DefaultDepth  = 5_000
+	DefaultDepth  = 10_000
 	DefaultItems  = 10_000_000 // the language's own limit for a range
 	DefaultBytes  = 64 << 20
 	DefaultMemory = 512 << 20
@@ -108,6 +108,10 @@ type Error struct {
 	Function string      // the function concerned, for codes that name it
 	Message  string      // a sentence, without the code
 	Limit    Limit       // which limit was met, if it was one
+	Internal bool        // AWS says only that the error is an internal one
+
+	wanted string // the type of array that T0412 misses
+	other  string // the exponent of D3061
 }
 
 // Limit names a limit that ended an evaluation.
@@ -133,6 +137,7 @@ type Ref struct {
 	Name     string   // of the variable without $, or of the field
 	Path     []string // the fields read of it directly, as far as they are plain names
 	Position int      // in the source, in UTF-16 units
+	Lambda   bool     // within the body of a function that the expression defines
 }
 
 // RefKind says what a Ref refers to.
