@@ -51,7 +51,7 @@ func serve(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, secret, _, err := dir.Bootstrap(t.Context())
+	id, secret, _, err := dir.Bootstrap(t.Context(), func(string, string) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
