@@ -658,7 +658,8 @@ func (e *Explanation) probe(after *Policies) {
 		if d := Evaluate(c.Policies, &r); d.Allowed {
 			continue
 		}
-		if d := Evaluate(after, &r); d.Allowed {
+		known := slices.ContainsFunc(e.Wider, func(a Authorization) bool { return a.Action == n.Action && a.Resource == n.Resource })
+		if d := Evaluate(after, &r); d.Allowed && !known {
 			e.Wider = append(e.Wider, n)
 		}
 	}
