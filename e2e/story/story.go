@@ -54,10 +54,12 @@ var Destinations = []string{
 // two calls meet.
 const Config = `
 bedrock:
+  limits:
+    ap-northeast-1:
+      concurrency: 1
   simulated:
     regions:
       ap-northeast-1:
-        concurrency: 1
         latency: 150ms
 `
 
@@ -278,7 +280,7 @@ func (s *Stage) explain(ctx context.Context) error {
 		return err
 	}
 	s.Tell.Quote(text)
-	missing := []string{s.profileARN(), "can never match", "foundation-model/" + Profile}
+	missing := []string{s.profileARN(), "this never matches", "foundation-model/" + Profile}
 	for _, r := range Destinations {
 		missing = append(missing, "arn:aws:bedrock:"+r+"::foundation-model/"+Model)
 	}
@@ -293,18 +295,16 @@ func (s *Stage) explain(ctx context.Context) error {
 		return err
 	}
 	var e struct {
-		Fix struct {
-			Document string
-			Allowed  bool
-		}
+		Fixed bool
+		Fixes []struct{ Policy, After string }
 	}
 	if err := json.Unmarshal([]byte(out), &e); err != nil {
 		return fmt.Errorf("--format json: %w", err)
 	}
-	if e.Fix.Document == "" || !e.Fix.Allowed {
-		return fmt.Errorf("the explanation has no proven fix: %s", out)
+	if !e.Fixed || len(e.Fixes) != 1 || e.Fixes[0].Policy != policy {
+		return fmt.Errorf("the explanation has no proven fix of %s: %s", policy, out)
 	}
-	s.fix = e.Fix.Document
+	s.fix = e.Fixes[0].After
 	return nil
 }
 

@@ -1,0 +1,166 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is everything that can be set: tokaido.yaml, where every key is
+// optional and an unknown one is refused; TOKAIDO_… variables override it, and
+// flags override both.
+type Config struct {
+	Listen  string `yaml:"listen"`  // host:port; port 0 takes a free one
+	DataDir string `yaml:"dataDir"` // database, trail and root key
+	Store   string `yaml:"store"`   // pebble, or memory: forgets all but the trail
+	Account string `yaml:"account"` // twelve digits; empty: made on first start
+	Dev     bool   `yaml:"dev"`     // accepts the key test/test; loopback only
+
+	Bedrock BedrockConfig `yaml:"bedrock"`
+}
+
+// BedrockConfig says what models run on.
+type BedrockConfig struct {
+	Simulated SimulatedConfig         `yaml:"simulated"`
+	Limits    map[string]RegionLimits `yaml:"limits"` // by Region
+}
+
+// RegionLimits are what one model takes in one Region before calls go on to the
+// next Region.
+type RegionLimits struct {
+	Concurrency       int `yaml:"concurrency"`       // calls at once; 0: any number
+	RequestsPerMinute int `yaml:"requestsPerMinute"` // 0: any number
+	TokensPerMinute   int `yaml:"tokensPerMinute"`   // 0: any number
+}
+
+// SimulatedConfig shapes the simulated backend.
+type SimulatedConfig struct {
+	Regions map[string]SimulatedRegion `yaml:"regions"`
+}
+
+// SimulatedRegion is how the simulated backend behaves in one Region.
+type SimulatedRegion struct {
+	Latency time.Duration `yaml:"latency"` // before the first byte
+	Fail    bool          `yaml:"fail"`    // answers with ServiceUnavailableException
+}
+
+// Default is the configuration where nothing is said.
+func Default() (Config, error) {
+	c := Config{Listen: "127.0.0.1:4566", Store: "pebble"}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return c, fmt.Errorf("no home directory for the data: say where with --data-dir: %w", err)
+	}
+	c.DataDir = filepath.Join(home, ".tokaido")
+	return c, nil
+}
+
+// Read adds a configuration file to c.
+func (c *Config) Read(file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	dec.KnownFields(true)
+	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) { // EOF: an empty file
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+// Environ adds TOKAIDO_… variables to c. lookup is os.LookupEnv.
+func (c *Config) Environ(lookup func(string) (string, bool)) error {
+	for _, v := range []struct {
+		name string
+		text *string
+	}{
+		{"TOKAIDO_LISTEN", &c.Listen},
+		{"TOKAIDO_DATA_DIR", &c.DataDir},
+		{"TOKAIDO_STORE", &c.Store},
+		{"TOKAIDO_ACCOUNT", &c.Account},
+	} {
+		if s, ok := lookup(v.name); ok {
+			*v.text = s
+		}
+	}
+	if s, ok := lookup("TOKAIDO_DEV"); ok {
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return fmt.Errorf("TOKAIDO_DEV is %q, want true or false", s)
+		}
+		c.Dev = b
+	}
+	return nil
+}
+
+// Check says everything that is wrong with c.
+func (c *Config) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		bad("listen: %q is not host:port", c.Listen)
+	} else if c.Dev && !loopback(host) {
+		bad("dev: accepts the well-known key test/test, so listen must be a loopback address, not %q", c.Listen)
+	}
+	if c.Store != "pebble" && c.Store != "memory" {
+		bad("store: %q is neither pebble nor memory", c.Store)
+	}
+	if c.DataDir == "" {
+		bad("dataDir: is empty")
+	}
+	if c.Account != "" && !account(c.Account) {
+		bad("account: %q is not twelve digits", c.Account)
+	}
+	for region, l := range c.Bedrock.Limits {
+		if l.Concurrency < 0 || l.RequestsPerMinute < 0 || l.TokensPerMinute < 0 {
+			bad("bedrock.limits.%s: a limit is negative", region)
+		}
+	}
+	for region, r := range c.Bedrock.Simulated.Regions {
+		if r.Latency < 0 {
+			bad("bedrock.simulated.regions.%s: latency is negative: %v", region, r.Latency)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func account(s string) bool {
+	if len(s) != 12 {
+		return false
+	}
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// YAML prints c as a configuration file.
+func (c *Config) YAML() ([]byte, error) {
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(c); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), enc.Close()
+}

@@ -1,0 +1,258 @@
+// Package server builds every room from one Config and owns their lifetimes. It
+// is the only package that knows all of them.
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"tokaido/awsapi"
+	"tokaido/awsapi/bedrockctl"
+	"tokaido/awsapi/bedrockrt"
+	"tokaido/awsapi/cloudtrail"
+	"tokaido/awsapi/iamctl"
+	"tokaido/awsapi/sfn"
+	"tokaido/awsapi/sts"
+	"tokaido/bedrock"
+	"tokaido/bedrock/backend/simulated"
+	"tokaido/bedrock/catalog"
+	"tokaido/connector"
+	"tokaido/flow"
+	"tokaido/flow/journal"
+	"tokaido/gate"
+	"tokaido/internal/durable"
+	"tokaido/principal"
+	"tokaido/store/memory"
+	"tokaido/store/pebble"
+	"tokaido/trail"
+	"tokaido/value"
+)
+
+// What the data directory holds.
+const (
+	RootKeyFile = "root-key.json"
+	TrailDir    = "trail"
+	databaseDir = "db"
+)
+
+// The well-known key of a development server.
+const devKey, devSecret = "test", "test"
+
+// closeTimeout is how long tasks that run may take to end at the end.
+const closeTimeout = 10 * time.Second
+
+// store is what every room keeps.
+type store interface {
+	Principals() principal.Store
+	Flow() flow.Store
+	Journal() journal.Log
+	Close() error
+}
+
+// Key is an access key.
+type Key struct {
+	AccessKeyID string `json:"AccessKeyId"`
+	Secret      string `json:"SecretAccessKey"`
+}
+
+// Server is everything, built.
+type Server struct {
+	Account string
+	RootKey Key  // set if NewKey
+	NewKey  bool // the root key was made by this start
+
+	api      *awsapi.Server
+	driver   *journal.Driver
+	draining atomic.Bool
+	closers  []func() error // in order of building
+}
+
+// New builds the server and lets the executions that it finds go on.
+func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err error) {
+	s = new(Server)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return s, err
+	}
+	kept, err := openStore(cfg, logger)
+	if err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, kept.Close)
+
+	people, err := principal.Open(ctx, kept.Principals(), principal.Options{Account: cfg.Account})
+	if err != nil {
+		return s, err
+	}
+	s.Account = people.Account()
+	if err := s.bootstrap(ctx, people, cfg); err != nil {
+		return s, err
+	}
+
+	audit, err := trail.Open(filepath.Join(cfg.DataDir, TrailDir), trail.Options{Sync: true, Logger: logger})
+	if err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, audit.Close)
+	guard := gate.New(audit, logger)
+
+	models := catalog.Load()
+	runtime := bedrock.New(bedrock.Config{
+		Catalog: models,
+		Backend: simulated.New(cfg.simulated()).For,
+		Limits:  cfg.limits,
+	})
+	inference := &connector.Inference{Gate: guard, Runtime: runtime}
+	tasks := connector.Table{}
+	(&connector.Bedrock{Inference: inference, Roles: people}).AddTo(tasks)
+
+	library := flow.NewLibrary(kept.Flow())
+	s.driver, err = journal.Open(ctx, journal.Config{Log: kept.Journal(), Programs: library, Invoker: tasks, Logger: logger})
+	if err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, func() error {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		return s.driver.Close(ending)
+	})
+	machines, err := flow.Open(ctx, flow.Config{
+		Store: kept.Flow(), Library: library, Driver: s.driver, Logger: logger,
+		CheckRole: func(ctx context.Context, roleARN, machineARN string) error {
+			_, err := people.AssumeForService(ctx, roleARN, "states.amazonaws.com", machineARN, s.Account, "CreateStateMachine", time.Now())
+			return err
+		},
+	})
+	if err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, machines.Close)
+
+	s.api, err = awsapi.New(awsapi.Config{
+		Directory:   people,
+		Gate:        guard,
+		Logger:      logger,
+		ValidRegion: func(region string) bool { _, ok := models.Region(region); return ok },
+		OnRejected:  func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
+		Ops: slices.Concat(
+			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Ops(runtime),
+			iamctl.Ops(people), sts.Ops(people, guard), cloudtrail.Ops(audit),
+		),
+	})
+	return s, err
+}
+
+func openStore(cfg Config, logger *slog.Logger) (store, error) {
+	if cfg.Store == "memory" {
+		return memory.New(), nil
+	}
+	return pebble.Open(filepath.Join(cfg.DataDir, databaseDir), pebble.Options{Logger: logger})
+}
+
+// bootstrap makes sure that somebody can sign in.
+func (s *Server) bootstrap(ctx context.Context, people *principal.Directory, cfg Config) error {
+	id, secret, created, err := people.Bootstrap(ctx, func(id, secret string) error {
+		if cfg.Store == "memory" { // the file is that of an account that is kept
+			return nil
+		}
+		b, err := json.MarshalIndent(Key{id, secret}, "", "  ")
+		if err != nil {
+			return err
+		}
+		return durable.WriteFile(filepath.Join(cfg.DataDir, RootKeyFile), append(b, '\n'))
+	})
+	if err != nil {
+		return fmt.Errorf("make the root key: %w", err)
+	}
+	if created {
+		s.NewKey, s.RootKey = true, Key{id, secret}
+	}
+	if cfg.Dev {
+		return people.AddKey(ctx, devKey, devSecret)
+	}
+	return nil
+}
+
+// reject records a sign-in that failed: nobody is known to have made the call.
+func reject(ctx context.Context, audit *trail.Log, logger *slog.Logger, account string, r awsapi.Rejected) {
+	rec := &trail.Record{
+		Time: r.Time.UTC(), Account: account, Region: r.Region, SourceIP: r.Meta.SourceIP, UserAgent: r.Meta.UserAgent,
+		Host: r.Meta.Host, TLS: r.Meta.TLS, RequestID: r.Meta.RequestID, ErrorCode: r.Fault.Code, ErrorMessage: r.Fault.Message,
+		Identity: trail.Identity{Type: "Unknown", AccessKeyID: r.AccessKeyID}, Relaxed: true,
+	}
+	if r.Op != nil {
+		rec.Source, rec.Name, rec.ReadOnly = r.Op.Source, r.Op.Name, r.Op.ReadOnly
+	}
+	if err := audit.Append(ctx, rec); err != nil {
+		logger.ErrorContext(ctx, "a failed sign-in is not recorded", "request", r.Meta.RequestID, "err", err)
+	}
+}
+
+// simulated is the script of the simulated backend.
+func (c *Config) simulated() simulated.Options {
+	o := simulated.Options{Regions: map[string]simulated.Behaviour{}}
+	for region, r := range c.Bedrock.Simulated.Regions {
+		o.Regions[region] = simulated.Behaviour{Latency: r.Latency, Fail: r.Fail}
+	}
+	return o
+}
+
+// limits are what every model can take in a Region.
+func (c *Config) limits(region string, _ *catalog.Model) bedrock.Limits {
+	l := c.Bedrock.Limits[region]
+	return bedrock.Limits{Concurrent: l.Concurrency, RequestsPerMinute: l.RequestsPerMinute, TokensPerMinute: l.TokensPerMinute}
+}
+
+// ServeHTTP answers the AWS APIs, /healthz and /readyz.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/healthz":
+		s.health(w, s.driver.Err())
+	case "/readyz":
+		err := s.driver.Err()
+		if err == nil && s.draining.Load() {
+			err = errors.New("ending")
+		}
+		s.health(w, err)
+	default:
+		s.api.ServeHTTP(w, r)
+	}
+}
+
+func (s *Server) health(w http.ResponseWriter, err error) {
+	body := value.Object(value.Member{Key: "status", Value: value.String("ok")})
+	status := http.StatusOK
+	if err != nil {
+		body = value.Object(value.Member{Key: "status", Value: value.String("failing")}, value.Member{Key: "error", Value: value.String(err.Error())})
+		status = http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(append(body.AppendJSON(nil), '\n'))
+}
+
+// Drain makes /readyz say that the server is ending.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Close ends every room, the last built first.
+func (s *Server) Close() error {
+	var errs []error
+	for _, c := range slices.Backward(s.closers) {
+		errs = append(errs, c())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
