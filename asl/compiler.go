@@ -30,8 +30,37 @@ type compiler struct {
 
 // scope is where variables live: the machine, a branch, or an iteration.
 type scope struct {
-	names map[string]bool
-	outer *scope // nil: nothing outside can be seen
+	names map[string]bool // that some state of the scope assigns
+	outer *scope          // nil: nothing outside can be seen
+	// taken are names that may be set outside when the scope is entered: no
+	// state of the scope may assign them.
+	taken map[string]bool
+
+	assigns map[string][]string // state: the names that it assigns
+	from    map[string][]string // state: the states that lead to it
+}
+
+// inside is s as the scope within its state called name sees it: with the
+// names that have been assigned on some way to that state.
+func (s *scope) inside(name string) *scope {
+	in := &scope{names: s.names, outer: s.outer, taken: map[string]bool{}}
+	for n := range s.taken {
+		in.taken[n] = true
+	}
+	seen := map[string]bool{}
+	for todo := slices.Clone(s.from[name]); len(todo) > 0; {
+		st := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if seen[st] {
+			continue
+		}
+		seen[st] = true
+		for _, n := range s.assigns[st] {
+			in.taken[n] = true
+		}
+		todo = append(todo, s.from[st]...)
+	}
+	return in
 }
 
 func (c *compiler) report(sev Severity, code, at, format string, args ...any) {
@@ -223,8 +252,7 @@ func (c *compiler) machine(o value.Value, at string, outer *scope, inside *State
 		c.schema(at+"/States", "Value cannot be empty")
 		return m
 	}
-	c.vars = &scope{names: map[string]bool{}, outer: outer}
-	c.declare(states)
+	c.vars = newScope(states, outer)
 
 	g := graph{c: c, at: at, byName: make(map[string]int, states.Len()), whole: startOK}
 	m.States = make([]*State, 0, states.Len())
@@ -324,21 +352,33 @@ func (g *graph) check(start *State) {
 	}
 }
 
-// declare puts into the scope every variable that the states assign.
-func (c *compiler) declare(states value.Value) {
-	add := func(o value.Value) {
-		for k := range o.Get("Assign").Members() {
-			c.vars.names[strings.TrimSuffix(k, jsonpath.Suffix)] = true
-		}
+// newScope finds out what the states assign, and where they lead.
+func newScope(states value.Value, outer *scope) *scope {
+	s := &scope{names: map[string]bool{}, outer: outer, assigns: map[string][]string{}, from: map[string][]string{}}
+	if outer != nil {
+		s.taken = outer.taken
 	}
-	for _, st := range states.Members() {
-		add(st)
+	for name, st := range states.Members() {
+		look := func(o value.Value) {
+			for k := range o.Get("Assign").Members() {
+				k = strings.TrimSuffix(k, jsonpath.Suffix)
+				s.names[k] = true
+				s.assigns[name] = append(s.assigns[name], k)
+			}
+			for _, field := range []string{"Next", "Default"} {
+				if to := o.Get(field); to.IsString() {
+					s.from[to.Str()] = append(s.from[to.Str()], name)
+				}
+			}
+		}
+		look(st)
 		for _, list := range []string{"Choices", "Catch"} {
 			for _, x := range st.Get(list).Items() {
-				add(x)
+				look(x)
 			}
 		}
 	}
+	return s
 }
 
 // integer checks a constant.
@@ -601,10 +641,7 @@ func (c *compiler) variableName(name, at string) {
 		c.report(Error, "INVALID_VARIABLE_NAME", at, "Invalid variable name '%s': the variable name exceeds the %d-character limit allowed by the service.", name, MaxVariableName)
 		return
 	}
-	for s := c.vars.outer; s != nil; s = s.outer {
-		if s.names[name] {
-			c.report(Error, "DUPLICATE_VARIABLE_NAME", at, "The variable name '%s' was already defined in a parent scope.", name)
-			return
-		}
+	if c.vars.taken[name] {
+		c.report(Error, "DUPLICATE_VARIABLE_NAME", at, "The variable name '%s' was already defined in a parent scope.", name)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	jsonata "tokaido/asl/pending"
+	"tokaido/jsonata"
 	"tokaido/jsonpath"
 	"tokaido/value"
 )

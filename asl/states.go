@@ -83,11 +83,10 @@ var matrix = map[string]allowed{
 	"ToleratedFailurePercentagePath": {of(Map), true, JSONPath},
 }
 
-// distributedOnly are the fields of a Map that need the mode DISTRIBUTED.
-var distributedOnly = []string{
-	"ItemReader", "ItemBatcher", "ResultWriter", "Label",
-	"ToleratedFailureCount", "ToleratedFailureCountPath", "ToleratedFailurePercentage", "ToleratedFailurePercentagePath",
-}
+// distributedOnly are the fields of a Map that do nothing unless the mode is
+// DISTRIBUTED, though the result would be another one with them. (AWS takes a
+// Label and tolerances in either mode.)
+var distributedOnly = []string{"ItemReader", "ItemBatcher", "ResultWriter"}
 
 // exclusive are fields of which a state may have one.
 var exclusive = [][]string{
@@ -348,7 +347,7 @@ func (c *compiler) field(g *graph, f *frame, st *State, name string, v value.Val
 			}
 			c.required(b, bat, "States", "StartAt")
 			c.only(b, bat, "StartAt", "States", "Comment")
-			st.Branches = append(st.Branches, c.machine(b, bat, c.vars, st))
+			st.Branches = append(st.Branches, c.machine(b, bat, c.vars.inside(st.Name), st))
 		}
 
 	case "ItemProcessor", "Iterator":
@@ -817,7 +816,7 @@ func (c *compiler) processor(st *State, name string, v value.Value, at string) {
 			c.unsupported(at, "ExecutionType")
 		}
 	}
-	outer := c.vars
+	outer := c.vars.inside(st.Name)
 	if m.Distributed { // its iterations are executions of their own: they see nothing of this one
 		outer = nil
 	}
