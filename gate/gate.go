@@ -165,7 +165,7 @@ func (g *Gate) Begin(ctx context.Context, c Call) (*Act, error) {
 func (c *Call) record(now time.Time) trail.Record {
 	r := trail.Record{
 		Time: now.UTC(), Source: c.Source, Name: c.Name, Region: c.Region, Account: c.By.Account, Identity: identity(c.By),
-		SourceIP: c.Meta.SourceIP, UserAgent: c.Meta.UserAgent, Host: c.Meta.Host, TLS: c.Meta.TLS, RequestID: c.Meta.RequestID,
+		SourceIP: c.Meta.SourceIP, UserAgent: cut(c.Meta.UserAgent), Host: cut(c.Meta.Host), TLS: c.Meta.TLS, RequestID: c.Meta.RequestID,
 		ReadOnly: c.ReadOnly, Request: bounded("requestParameters", c.Request), Resources: c.Resources,
 		ExecutionARN: c.Workflow.ExecutionARN, State: c.Workflow.State,
 	}

@@ -430,8 +430,16 @@ func TestRecordsAreBounded(t *testing.T) {
 	for i := range 20 {
 		docs = append(docs, allow(fmt.Sprintf("arn:aws:bedrock:*::foundation-model/%d%s", i, strings.Repeat("x", 30<<10))))
 	}
+	many := make([]string, 60)
+	for i := range many {
+		many[i] = fmt.Sprintf(`{"Sid":"S%d","Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket-%d/*"}`, i, i)
+	}
+	docs = append(docs[:10], slices.Repeat([]string{`{"Version":"2012-10-17","Statement":[` + strings.Join(many, ",") + `]}`}, 10)...)
 	denied := start(caller(docs...))
-	denied.Meta.RequestID = "r-3"
+	for range 60 {
+		denied.Needs = append(denied.Needs, denied.Needs[0])
+	}
+	denied.Meta.RequestID, denied.Meta.UserAgent = "r-3", strings.Repeat("x", 1<<20)
 	if _, err := New(log, nil).Begin(t.Context(), denied); fault.Code(err) != "AccessDeniedException" {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 
 // What a record may hold; CloudTrail's limits for its own.
 const (
-	maxParameters   = 100 << 10 // bytes of requestParameters, and of responseElements
-	maxErrorMessage = 1 << 10
+	maxParameters = 100 << 10 // bytes of requestParameters, and of responseElements
+	maxText       = 1 << 10   // bytes of errorMessage, and of what a client says of itself
 )
 
 // bounded is v, or in its place the note that CloudTrail makes of one too large.
@@ -55,14 +55,19 @@ func outcome(err error) (code, message string) {
 	default:
 		return "InternalFailure", "The request processing has failed because of an unknown error, exception or failure."
 	}
-	if len(message) > maxErrorMessage {
-		cut := maxErrorMessage
-		for cut > 0 && !utf8.RuneStart(message[cut]) {
-			cut--
-		}
-		message = message[:cut]
+	return code, cut(message)
+}
+
+// cut is s, or as much of it as a record holds.
+func cut(s string) string {
+	if len(s) <= maxText {
+		return s
 	}
-	return code, message
+	n := maxText
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // identity is p in CloudTrail's words.

@@ -10,9 +10,14 @@ import (
 	"tokaido/value"
 )
 
-// maxDocuments is how many bytes of policy documents the record of a denied
-// call carries. A policy beyond that is there by name and digest only.
-const maxDocuments = 256 << 10
+const (
+	// maxDocuments is how many bytes of policy documents the record of a denied
+	// call carries. A policy beyond that is there by name and digest only.
+	maxDocuments = 256 << 10
+	// maxDecisions is how many bytes of decisions it carries. Beyond that they
+	// are there without what each statement said.
+	maxDecisions = 128 << 10
+)
 
 // evidenceVersion is of the form that Evidence writes.
 const evidenceVersion = 1
@@ -44,13 +49,16 @@ func Evidence(ds []iam.Decision, p *iam.Policies, shape *iam.CallShape) value.Va
 		return value.Value{}
 	}
 	var caller, global value.Value
-	all := make([]value.Value, len(ds))
+	all, size := make([]value.Value, len(ds)), 0
 	for i := range ds {
 		v := ds[i].Value()
 		if i == 0 {
 			caller, global = v.Get("caller"), v.Get("global")
 		}
 		all[i] = v.Without("caller").Without("global")
+		if size += len(all[i].JSON()); size > maxDecisions {
+			all[i] = all[i].Without("reasons")
+		}
 	}
 	m := []value.Member{
 		member("v", value.Int(evidenceVersion)),
