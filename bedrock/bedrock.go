@@ -139,23 +139,9 @@ type Config struct {
 	// once for each pair.
 	Limits func(region string, m *catalog.Model) Limits
 
-	// Applications finds application inference profiles. It may be nil: there
+	// Applications are the application inference profiles. It may be nil: there
 	// are none.
-	Applications Applications
-}
-
-// Applications finds application inference profiles.
-type Applications interface {
-	// Application returns the profile of an account in a Region by the id that
-	// its ARN ends with.
-	Application(region, account, id string) (Application, bool)
-}
-
-// Application is an application inference profile.
-type Application struct {
-	ID   string
-	Copy string            // id of the foundation model or system profile it was made from
-	Tags map[string]string // its tags
+	Applications *Profiles
 }
 
 // Runtime plans calls and runs them.
@@ -183,6 +169,9 @@ func New(c Config) *Runtime {
 
 // Catalog is the catalog that plans are made with.
 func (rt *Runtime) Catalog() *catalog.Catalog { return rt.catalog }
+
+// Applications are the application inference profiles; nil if none are kept.
+func (rt *Runtime) Applications() *Profiles { return rt.config.Applications }
 
 // Stats are counts of one model in one Region since the Runtime began, and how
 // it is now.

@@ -66,12 +66,12 @@ func (rt *Runtime) Plan(region, account, modelID string) (*Plan, error) {
 			return nil, invalidModel()
 		case kind == "inference-profile":
 			id, byARN = rest, true
-		case kind == "application-inference-profile" && rt.config.Applications != nil:
-			app, ok := rt.config.Applications.Application(region, account, rest)
+		case kind == "application-inference-profile":
+			app, ok := rt.config.Applications.Get(region, account, rest)
 			if !ok {
 				return nil, invalidModel()
 			}
-			p.Application, p.ProfileARN = &app, modelID
+			p.Application, p.ProfileARN = app, modelID
 			id = app.Copy
 		default:
 			return nil, invalidModel()
@@ -145,10 +145,9 @@ func (p *Plan) Needs(action string) []iam.Authorization {
 		if action != ActionCount { // the action knows foundation models only
 			c := iam.Context{{Key: "aws:RequestedRegion", Values: []string{p.Region}}}
 			if p.Application != nil {
-				for k, v := range p.Application.Tags {
-					c = append(c, iam.Attribute{Key: "aws:ResourceTag/" + k, Values: []string{v}})
+				for _, t := range sortTags(p.Application.Tags) {
+					c = append(c, iam.Attribute{Key: "aws:ResourceTag/" + t[0], Values: []string{t[1]}})
 				}
-				slices.SortFunc(c[1:], func(a, b iam.Attribute) int { return strings.Compare(a.Key, b.Key) })
 			}
 			needs = append(needs, iam.Authorization{Action: action, Resource: p.ProfileARN, Context: c})
 		}

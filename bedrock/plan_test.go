@@ -24,17 +24,11 @@ const (
 	sonnet35 = "anthropic.claude-3-5-sonnet-20240620-v1:0"
 )
 
-type apps map[string]Application
-
-func (a apps) Application(region, account, id string) (Application, bool) {
-	x, ok := a[region+"/"+account+"/"+id]
-	return x, ok
-}
-
 func planner() *Runtime {
+	app := &Application{ID: "abcdefghij12", Region: "ap-northeast-1", Account: account, Copy: jp45, Tags: map[string]string{"team": "x"}}
 	return New(Config{
 		Backend:      func(string, *catalog.Model) Backend { return nil },
-		Applications: apps{"ap-northeast-1/" + account + "/abcdefghij12": {ID: "abcdefghij12", Copy: jp45, Tags: map[string]string{"team": "x"}}},
+		Applications: &Profiles{catalog: catalog.Load(), all: map[string]*Application{app.key(): app}},
 	})
 }
 

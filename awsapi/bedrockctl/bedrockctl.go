@@ -31,7 +31,7 @@ const (
 
 // Ops lists the operations.
 func Ops(rt *bedrock.Runtime) []awsapi.Op {
-	c := ctl{rt.Catalog()}
+	c := ctl{rt.Catalog(), rt.Applications()}
 	op := func(name, route string, needs func(*awsapi.Request) (string, error), handle func(*awsapi.Request) (value.Value, error)) awsapi.Op {
 		return awsapi.Op{
 			Service: service, Source: source, Name: name, Protocol: awsapi.RESTJSON, Route: route, ReadOnly: true,
@@ -40,7 +40,11 @@ func Ops(rt *bedrock.Runtime) []awsapi.Op {
 				if err != nil {
 					return nil, err
 				}
-				return []iam.Authorization{{Action: "bedrock:" + name, Resource: res}}, nil
+				need := iam.Authorization{Action: "bedrock:" + name, Resource: res}
+				if id, ok := strings.CutPrefix(res, bedrock.ApplicationARN(r.Region, r.Account, "")); ok {
+					need.Context = c.resourceTags(r.Region, r.Account, id)
+				}
+				return []iam.Authorization{need}, nil
 			},
 			Handle: func(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
 				if err := r.Refuse(); err != nil { // these operations have no body
@@ -54,18 +58,21 @@ func Ops(rt *bedrock.Runtime) []awsapi.Op {
 			},
 		}
 	}
-	return []awsapi.Op{
+	return append(c.applicationOps(),
 		op("ListFoundationModels", "GET /foundation-models", anything, c.listModels),
 		op("GetFoundationModel", "GET /foundation-models/{modelIdentifier}", c.modelARN, c.getModel),
 		op("GetFoundationModelAvailability", "GET /foundation-model-availability/{modelId}", anything, c.availability),
 		op("ListInferenceProfiles", "GET /inference-profiles", anything, c.listProfiles),
 		op("GetInferenceProfile", "GET /inference-profiles/{inferenceProfileIdentifier}", c.profileARN, c.getProfile),
-	}
+	)
 }
 
 func anything(*awsapi.Request) (string, error) { return "*", nil }
 
-type ctl struct{ catalog *catalog.Catalog }
+type ctl struct {
+	catalog *catalog.Catalog
+	apps    *bedrock.Profiles // nil: none are kept
+}
 
 func invalidf(format string, args ...any) *fault.Error {
 	return bedrock.Fault("ValidationException", format, args...)
@@ -241,45 +248,65 @@ func (c ctl) listProfiles(r *awsapi.Request) (value.Value, error) {
 			return value.Value{}, invalidf("The provided next token is invalid.")
 		}
 	}
-	out, next := []value.Value{}, value.Value{}
+	// System-defined profiles first, then the account's own, each by id. A place
+	// in the list is a letter for the group, and the id.
+	type listed struct {
+		place string
+		value func() value.Value
+	}
+	var all []listed
 	if q["type"] != "APPLICATION" {
-		last := ""
 		for _, p := range c.catalog.ProfilesFrom(r.Region) {
-			if p.ID <= after {
-				continue
-			}
-			if len(out) == most {
-				next = str(base64.RawURLEncoding.EncodeToString([]byte(last)))
-				break
-			}
-			out, last = append(out, profile(p, r)), p.ID
+			all = append(all, listed{"a" + p.ID, func() value.Value { return profile(p, r) }})
 		}
+	}
+	if q["type"] != "SYSTEM_DEFINED" {
+		for _, a := range c.apps.In(r.Region, r.Account) {
+			all = append(all, listed{"b" + a.ID, func() value.Value { return c.application(a, r) }})
+		}
+	}
+	out, next, last := []value.Value{}, value.Value{}, ""
+	for _, l := range all {
+		if l.place <= after {
+			continue
+		}
+		if len(out) == most {
+			next = str(base64.RawURLEncoding.EncodeToString([]byte(last)))
+			break
+		}
+		out, last = append(out, l.value()), l.place
 	}
 	return object("inferenceProfileSummaries", value.Array(out...), "nextToken", next), nil
 }
 
-// profile is a profile as it is described in a Region that it can be called from.
-func profile(p *catalog.Profile, r *awsapi.Request) value.Value {
-	to := p.Destinations(r.Region)
-	where := " globally across all supported AWS Regions."
-	models := []value.Value{}
-	add := func(region string) {
-		models = append(models, object("modelArn", str(bedrock.ModelARN(r.Region, region, p.Model.ID))))
+// models are the foundation models behind a profile in a Region.
+func models(p *catalog.Profile, region string) value.Value {
+	var out []value.Value
+	add := func(in string) {
+		out = append(out, object("modelArn", str(bedrock.ModelARN(region, in, p.Model.ID))))
 	}
 	if p.Global {
 		add("")
-		add(r.Region)
+		add(region)
 	} else {
-		where = " in " + series(to) + "."
-		for _, d := range to {
+		for _, d := range p.Destinations(region) {
 			add(d)
 		}
+	}
+	return value.Array(out...)
+}
+
+// profile is a profile as it is described in a Region that it can be called from.
+func profile(p *catalog.Profile, r *awsapi.Request) value.Value {
+	where := " globally across all supported AWS Regions."
+	if !p.Global {
+		where = " in " + series(p.Destinations(r.Region)) + "."
 	}
 	return object(
 		"inferenceProfileName", str(p.Name),
 		"description", str("Routes requests to "+strings.TrimSpace(p.Model.Provider+" "+p.Model.Name)+where),
 		"inferenceProfileArn", str(bedrock.ProfileARN(r.Region, r.Account, p.ID)),
-		"models", value.Array(models...),
+		"models", models(p, r.Region),
 		"inferenceProfileId", str(p.ID),
 		"status", str("ACTIVE"),
 		"type", str("SYSTEM_DEFINED"))
@@ -293,11 +320,15 @@ func series(s []string) string {
 	return strings.Join(s[:len(s)-1], ", ") + " and " + s[len(s)-1]
 }
 
-// profileARN is what reading a profile is authorized on.
+// profileARN is what reading a profile is authorized on; of one that does not
+// exist too.
 func (c ctl) profileARN(r *awsapi.Request) (string, error) {
 	id := r.Path["inferenceProfileIdentifier"]
 	if arn.Is(id) {
 		return id, nil
+	}
+	if _, ok := c.apps.Get(r.Region, r.Account, id); ok {
+		return bedrock.ApplicationARN(r.Region, r.Account, id), nil
 	}
 	return bedrock.ProfileARN(r.Region, r.Account, id), nil
 }
@@ -307,6 +338,9 @@ func (c ctl) getProfile(r *awsapi.Request) (value.Value, error) {
 		return value.Value{}, err
 	}
 	id := r.Path["inferenceProfileIdentifier"]
+	if a, ok := c.apps.Get(r.Region, r.Account, strings.TrimPrefix(id, bedrock.ApplicationARN(r.Region, r.Account, ""))); ok {
+		return c.application(a, r), nil
+	}
 	name := id
 	if rest, ok := strings.CutPrefix(id, bedrock.ProfileARN(r.Region, r.Account, "")); ok {
 		name = rest

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,7 @@ import (
 	"tokaido/awsapi/wire"
 	"tokaido/bedrock"
 	"tokaido/bedrock/backend/simulated"
+	"tokaido/bedrock/catalog"
 	"tokaido/connector"
 	"tokaido/fault"
 	"tokaido/gate"
@@ -82,7 +85,11 @@ func serve(t testing.TB, o simulated.Options) *server {
 	}
 	log := &recorder{}
 	g := gate.New(log, nil)
-	rt := bedrock.New(bedrock.Config{Backend: simulated.New(o).For})
+	apps, err := bedrock.OpenProfiles(t.Context(), store{}, catalog.Load())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt := bedrock.New(bedrock.Config{Backend: simulated.New(o).For, Applications: apps})
 	s, err := awsapi.New(awsapi.Config{Directory: directory{policy}, Gate: g,
 		Ops: append(bedrockrt.Ops(&connector.Inference{Gate: g, Runtime: rt}), bedrockctl.Ops(rt)...)})
 	if err != nil {
@@ -92,6 +99,14 @@ func serve(t testing.TB, o simulated.Options) *server {
 	t.Cleanup(h.Close)
 	return &server{h, log}
 }
+
+// store keeps nothing: no test restarts it.
+type store struct{}
+
+func (store) Load(context.Context) iter.Seq2[bedrock.Entry, error] {
+	return func(func(bedrock.Entry, error) bool) {}
+}
+func (store) Save(context.Context, ...bedrock.Change) error { return nil }
 
 type answer struct {
 	status int
@@ -402,6 +417,70 @@ func TestControlPlane(t *testing.T) {
 	}
 }
 
+func TestApplicationProfiles(t *testing.T) {
+	s := serve(t, simulated.Options{})
+	create := `{"inferenceProfileName":"team one","description":"of team one","modelSource":{"copyFrom":"arn:aws:bedrock:ap-northeast-1:111122223333:inference-profile/` + jp45 + `"},"tags":[{"key":"team","value":"one"}]}`
+	a := s.ask(t, "POST", "/inference-profiles", create)
+	v := value.MustParse(string(a.body))
+	made := v.Get("inferenceProfileArn").Str()
+	if a.status != 201 || v.Get("status").Str() != "ACTIVE" || !strings.HasPrefix(made, "arn:aws:bedrock:ap-northeast-1:111122223333:application-inference-profile/") {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if r := s.log.last(); r.ReadOnly || r.Name != "CreateInferenceProfile" || r.Response.Get("inferenceProfileArn").Str() != made {
+		t.Errorf("record: %+v", r)
+	}
+	if a := s.ask(t, "POST", path(made, "converse"), converse); a.status != 200 {
+		t.Errorf("called: %d %s", a.status, a.body)
+	}
+	if r := s.log.last(); r.Request.Get("modelId").Str() != made {
+		t.Errorf("record: %+v", r.Request)
+	}
+	esc := strings.NewReplacer(":", "%3A", "/", "%2F")
+	id := made[strings.LastIndex(made, "/")+1:]
+	for _, name := range []string{made, id} {
+		a = s.ask(t, "GET", "/inference-profiles/"+esc.Replace(name), "")
+		v = value.MustParse(string(a.body))
+		if v.Get("inferenceProfileName").Str() != "team one" || v.Get("type").Str() != "APPLICATION" || v.Get("models").Len() != 2 || !v.Has("createdAt") {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+	for q, want := range map[string]bool{"?type=APPLICATION": true, "": true, "?type=SYSTEM_DEFINED": false} {
+		if a := s.ask(t, "GET", "/inference-profiles"+q, ""); strings.Contains(string(a.body), made) != want {
+			t.Errorf("list%s: %s", q, a.body)
+		}
+	}
+	for _, c := range []struct{ target, body, want string }{
+		{"/tagResource", `{"resourceARN":"` + made + `","tags":[{"key":"cost","value":"7"}]}`, "{}"},
+		{"/untagResource", `{"resourceARN":"` + made + `","tagKeys":["team"]}`, "{}"},
+		{"/listTagsForResource", `{"resourceARN":"` + made + `"}`, `{"tags":[{"key":"cost","value":"7"}]}`},
+	} {
+		if a := s.ask(t, "POST", c.target, c.body); a.status != 200 || string(a.body) != c.want {
+			t.Errorf("%s: %d %s", c.target, a.status, a.body)
+		}
+	}
+	for _, c := range []struct{ method, target, body, code string }{
+		{"POST", "/inference-profiles", strings.Replace(create, "team one", "a  b", 1), "ValidationException"},
+		{"POST", "/inference-profiles", strings.Replace(create, "inference-profile/", "application-inference-profile/", 1), "ValidationException"},
+		{"POST", "/inference-profiles", strings.Replace(create, `"tags"`, `"tagz"`, 1), "ValidationException"},
+		{"DELETE", "/inference-profiles/" + esc.Replace(jp45), "", "ValidationException"},
+		{"DELETE", "/inference-profiles/zzzzzzzzzzzz", "", "ResourceNotFoundException"},
+		{"POST", "/listTagsForResource", `{"resourceARN":"arn:aws:bedrock:ap-northeast-1:111122223333:guardrail/x"}`, "ValidationException"},
+	} {
+		if a := s.ask(t, c.method, c.target, c.body); a.header.Get("X-Amzn-Errortype") != c.code {
+			t.Errorf("%s %s: %d %s", c.method, c.target, a.status, a.body)
+		}
+	}
+	if a := s.ask(t, "POST", "/inference-profiles", create, "key", "AKIAUSER"); a.status != 403 {
+		t.Errorf("not allowed: %d", a.status)
+	}
+	if a := s.ask(t, "DELETE", "/inference-profiles/"+esc.Replace(made), ""); a.status != 200 {
+		t.Errorf("delete: %d %s", a.status, a.body)
+	}
+	if a := s.ask(t, "POST", path(made, "converse"), converse); a.header.Get("X-Amzn-Errortype") != "ValidationException" {
+		t.Errorf("called after its end: %d %s", a.status, a.body)
+	}
+}
+
 // boto3 as it is: the service models' own parsers read every answer.
 func TestBoto3(t *testing.T) {
 	python, err := exec.LookPath("python3")
@@ -443,6 +522,10 @@ try:
 except ClientError as e: print(type(e).__name__, e.response['Error']['Code'])
 try: rt.converse(modelId=jp[3:], messages=msgs)
 except rt.exceptions.ValidationException as e: print(e.response['Error']['Message'][-76:])
+made = ctl.create_inference_profile(inferenceProfileName='mine', modelSource={'copyFrom': 'arn:aws:bedrock:ap-northeast-1::foundation-model/amazon.nova-lite-v1:0'}, tags=[{'key': 'a', 'value': 'b'}])['inferenceProfileArn']
+p = ctl.get_inference_profile(inferenceProfileIdentifier=made)
+print(p['type'], p['createdAt'].year, [m['modelArn'] for m in p['models']], ctl.list_tags_for_resource(resourceARN=made)['tags'], rt.converse(modelId=made, messages=msgs)['stopReason'])
+ctl.delete_inference_profile(inferenceProfileIdentifier=made)
 print(len(ctl.list_foundation_models(byProvider='Anthropic')['modelSummaries']) > 5, ctl.get_foundation_model(modelIdentifier='anthropic.claude-sonnet-4-20250514-v1:0')['modelDetails']['modelLifecycle']['endOfLifeTime'].year)
 print(sum(len(p['inferenceProfileSummaries']) for p in ctl.get_paginator('list_inference_profiles').paginate(PaginationConfig={'PageSize': 7})) > 20, ctl.get_inference_profile(inferenceProfileIdentifier=jp)['models'][1]['modelArn'])
 `
@@ -459,6 +542,7 @@ application/json message_start ['firstByteLatency', 'inputTokenCount', 'invocati
 1
 EventStreamError modelStreamErrorException
 request with the ID or ARN of an inference profile that contains this model.
+APPLICATION ` + strconv.Itoa(time.Now().UTC().Year()) + ` ['arn:aws:bedrock:ap-northeast-1::foundation-model/amazon.nova-lite-v1:0'] [{'key': 'a', 'value': 'b'}] end_turn
 True 2026
 True arn:aws:bedrock:ap-northeast-3::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0
 `
