@@ -32,35 +32,53 @@ type compiler struct {
 type scope struct {
 	names map[string]bool // that some state of the scope assigns
 	outer *scope          // nil: nothing outside can be seen
-	// taken are names that may be set outside when the scope is entered: no
-	// state of the scope may assign them.
-	taken map[string]bool
+
+	// A scope within a state of around: some names around may be set when it is
+	// entered, and no state of it may assign those. They are found when asked for.
+	around *scope
+	state  string
+	known  map[string]bool
 
 	assigns map[string][]string // state: the names that it assigns
 	from    map[string][]string // state: the states that lead to it
 }
 
-// inside is s as the scope within its state called name sees it: with the
-// names that have been assigned on some way to that state.
+// inside is s as the scope within its state called name sees it.
 func (s *scope) inside(name string) *scope {
-	in := &scope{names: s.names, outer: s.outer, taken: map[string]bool{}}
-	for n := range s.taken {
-		in.taken[n] = true
+	return &scope{names: s.names, outer: s.outer, around: s, state: name}
+}
+
+// taken are the names that may be set outside when s is entered: those that have
+// been assigned on some way to the state that s is in, and to those around it.
+func (s *scope) taken() map[string]bool {
+	switch {
+	case s == nil:
+		return nil
+	case s.around == nil || s.known != nil:
+		return s.known
 	}
+	s.known = map[string]bool{}
+	for n := range s.around.outer.taken() {
+		s.known[n] = true
+	}
+	if len(s.around.names) == 0 {
+		return s.known
+	}
+	from := s.around.from
 	seen := map[string]bool{}
-	for todo := slices.Clone(s.from[name]); len(todo) > 0; {
+	for todo := slices.Clone(from[s.state]); len(todo) > 0; {
 		st := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		if seen[st] {
 			continue
 		}
 		seen[st] = true
-		for _, n := range s.assigns[st] {
-			in.taken[n] = true
+		for _, n := range s.around.assigns[st] {
+			s.known[n] = true
 		}
-		todo = append(todo, s.from[st]...)
+		todo = append(todo, from[st]...)
 	}
-	return in
+	return s.known
 }
 
 func (c *compiler) report(sev Severity, code, at, format string, args ...any) {
@@ -355,9 +373,6 @@ func (g *graph) check(start *State) {
 // newScope finds out what the states assign, and where they lead.
 func newScope(states value.Value, outer *scope) *scope {
 	s := &scope{names: map[string]bool{}, outer: outer, assigns: map[string][]string{}, from: map[string][]string{}}
-	if outer != nil {
-		s.taken = outer.taken
-	}
 	for name, st := range states.Members() {
 		look := func(o value.Value) {
 			for k := range o.Get("Assign").Members() {
@@ -641,7 +656,7 @@ func (c *compiler) variableName(name, at string) {
 		c.report(Error, "INVALID_VARIABLE_NAME", at, "Invalid variable name '%s': the variable name exceeds the %d-character limit allowed by the service.", name, MaxVariableName)
 		return
 	}
-	if c.vars.taken[name] {
+	if c.vars.outer.taken()[name] {
 		c.report(Error, "DUPLICATE_VARIABLE_NAME", at, "The variable name '%s' was already defined in a parent scope.", name)
 	}
 }

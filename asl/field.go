@@ -349,14 +349,24 @@ func (f *Field) EvalTime(s *Scope) (time.Time, *Failure) {
 }
 
 // ParseTime reads an RFC 3339 time as the language has it: with a capital T,
-// and a zone.
+// and a zone that exists.
 func ParseTime(s string) (time.Time, bool) {
-	if len(s) < len("2006-01-02T15:04:05Z") || s[10] != 'T' || strings.IndexByte(s, ',') >= 0 {
+	const form = "2006-01-02T15:04:05Z"
+	if len(s) < len(form) || s[10] != 'T' || s[13] != ':' || s[16] != ':' || strings.IndexByte(s, ',') >= 0 {
 		return time.Time{}, false
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
-	return t, err == nil
+	if err != nil {
+		return time.Time{}, false
+	}
+	if _, offset := t.Zone(); offset > maxOffset || offset < -maxOffset {
+		return time.Time{}, false
+	}
+	return t, true
 }
+
+// maxOffset is as far as a zone may be from UTC, in seconds.
+const maxOffset = 18 * 60 * 60
 
 // MaxWait is the longest delay of a Wait state.
 const MaxWait = (1<<31 - 1) * time.Second

@@ -156,6 +156,23 @@ func TestPathFields(t *testing.T) {
 	}
 }
 
+func TestParseTime(t *testing.T) {
+	for _, s := range []string{"2016-03-14T01:59:00Z", "2016-03-14T01:59:00.1234567890123+09:30", "2024-02-29T23:59:59-18:00"} {
+		if _, ok := ParseTime(s); !ok {
+			t.Errorf("%s is refused", s)
+		}
+	}
+	for _, s := range []string{
+		"", "2016-03-14", "2016-03-14t01:59:00Z", "2016-03-14T01:59:00z", "2016-03-14 01:59:00Z", "2016-03-14T01:59:00", "2016-03-14T01:59Z",
+		"2016-3-14T01:59:00.0Z", "2016-03-14T1:59:00.0Z", "2016-13-14T01:59:00Z", "2023-02-29T01:59:00Z", "2016-03-14T24:00:00Z", "2016-03-14T01:59:00,5Z",
+		"2016-03-14T01:59:00+19:00", "2016-03-14T01:59:00+0900", "2016-03-14T01:59:60Z", "02016-03-14T01:59:00Z",
+	} {
+		if _, ok := ParseTime(s); ok {
+			t.Errorf("%s is taken", s)
+		}
+	}
+}
+
 func TestObjectItems(t *testing.T) {
 	m := one(t, `{"Type":"Map","End":true,"ItemProcessor":{"StartAt":"P","States":{"P":{"Type":"Succeed"}}}}`)
 	s := see(`{"a":1}`)

@@ -416,8 +416,42 @@ func (p *Path) Resolve(s *Scope) (value.Value, error) {
 	return p.Eval(root)
 }
 
-// Text is v's JSON text without white space, as AWS's messages quote values.
-func Text(v value.Value) string { return v.Compact().JSON() }
+// Text is v's JSON text as AWS writes it: without white space, and with nothing
+// escaped in it that need not be.
+func Text(v value.Value) string {
+	s := v.Compact().JSON()
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	return string(appendText(make([]byte, 0, len(s)), v))
+}
+
+func appendText(b []byte, v value.Value) []byte {
+	n := 0
+	switch {
+	case v.IsArray():
+		b = append(b, '[')
+		for i, x := range v.Items() {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendText(b, x)
+		}
+		return append(b, ']')
+	case v.IsObject():
+		b = append(b, '{')
+		for k, x := range v.Members() {
+			if n++; n > 1 {
+				b = append(b, ',')
+			}
+			b = appendText(append(value.AppendQuoted(b, k), ':'), x)
+		}
+		return append(b, '}')
+	case v.IsString():
+		return value.AppendQuoted(b, v.Str())
+	}
+	return v.AppendJSON(b)
+}
 
 // Reference is a path that means one place: it can be written to.
 type Reference struct{ path *Path }

@@ -66,7 +66,7 @@ func TestTemplateMissing(t *testing.T) {
 }
 
 func TestIntrinsics(t *testing.T) {
-	in := `{"n":null,"s":"a","num":1.50,"o":{"Arg1":1,"Arg2":[]},"l":[1,2,3,4,5],"t":"n={}","e":[],"d":[1,1.0,"1",[1],[1],{"a":1,"b":2},{"b":2,"a":1},null,null]}`
+	in := `{"u": {"k": "\u00e9\/\n"}, "n":null,"s":"a","num":1.50,"o":{"Arg1":1,"Arg2":[]},"l":[1,2,3,4,5],"t":"n={}","e":[],"d":[1,1.0,"1",[1],[1],{"a":1,"b":2},{"b":2,"a":1},null,null]}`
 	for _, c := range []struct{ src, want string }{
 		{"States.Array()", "[]"},
 		{"States.Array(1, 'a', true, null, $.o, States.Array())", `[1,"a",true,null,{"Arg1":1,"Arg2":[]},[]]`},
@@ -107,6 +107,7 @@ func TestIntrinsics(t *testing.T) {
 		{"States.StringToJson('-0')", "0"},
 		{"States.StringToJson('{')", "!invalid JSON"},
 		{"States.JsonToString($.o)", `"{\"Arg1\":1,\"Arg2\":[]}"`},
+		{"States.JsonToString($.u)", `"{\"k\":\"é/\\n\"}"`},
 		{"States.MathAdd(1.49, 1.5)", "3"},
 		{"States.MathAdd(-1.5, 0)", "-1"},
 		{"States.MathAdd(-2.5, 0)", "-2"},
