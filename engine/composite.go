@@ -14,7 +14,7 @@ func (x *Execution) parallel(th *thread) {
 	}
 	st := th.state
 	e := Event{Type: ParallelStateStarted, Thread: th.id, Prev: th.cursor, Index: int32(len(st.Branches))}
-	if args != th.input {
+	if st.Arguments != nil || st.Parameters != nil || st.InputPath != nil {
 		e.Data = args
 	}
 	if x.tooLarge(args) {
@@ -40,7 +40,7 @@ func (x *Execution) mapState(th *thread) {
 	}
 	n := items.Len()
 	e := Event{Type: MapStateStarted, Thread: th.id, Prev: th.cursor, More: &Detail{Length: int64(n)}}
-	if items != th.input { // the same, not an equal one
+	if !overInput(st) {
 		e.Data = items
 	}
 	if !x.emit(e) {
@@ -62,6 +62,13 @@ func (x *Execution) mapState(th *thread) {
 	}
 }
 
+// overInput reports whether a Map state goes over its input as it is, so that
+// the events need not say the items once more.
+func overInput(st *asl.State) bool {
+	t := st.Map.Items.Template() // Undefined if nothing is declared
+	return st.InputPath == nil && (t.IsUndefined() || t.Str() == "$")
+}
+
 // items is what a Map state goes over, and how many at a time (0: its own limit).
 func (x *Execution) items(th *thread) (items value.Value, most int64, fail *asl.Failure) {
 	st := th.state
@@ -72,17 +79,8 @@ func (x *Execution) items(th *thread) (items value.Value, most int64, fail *asl.
 	if most, fail = st.Map.MaxConcurrency.EvalInt(x.see(th, eff)); fail != nil {
 		return eff, 0, fail
 	}
-	if st.Map.Items != nil {
-		items, fail = st.Map.Items.EvalArray(x.see(th, eff))
-		return items, most, fail
-	}
-	if eff.IsArray() {
-		return eff, most, nil
-	}
-	if st.Language == asl.JSONPath {
-		return eff, 0, &asl.Failure{Error: runtimeError, Cause: `Reference path "$" must point to array.`}
-	}
-	return eff, 0, &asl.Failure{Error: "States.QueryEvaluationError", Cause: "Map state input must be an array but was: " + eff.JSON(), Evaluation: true}
+	items, fail = st.Map.Items.EvalArray(x.see(th, eff))
+	return items, most, fail
 }
 
 // iterate begins the next iteration of p's Map state, after the event prev.

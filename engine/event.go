@@ -19,7 +19,7 @@ type Event struct {
 	Index  int32 // of a Map iteration; of the retrier (RetryScheduled); number of branches (ParallelStateStarted)
 	Type   EventType
 	State  string      // name of the state it is about, "" if none
-	Data   value.Value // input, output or parameters, whichever the type has
+	Data   value.Value // input, output or parameters, whichever the type has; a Map's items or the branches' input, if not the state's own
 	More   *Detail     // what few types have; events may share one, nobody changes it
 }
 

@@ -208,7 +208,18 @@ func (s *sim) decideAgain() {
 		want = AppendEvent(want, &s.events[i])
 	}
 	if !bytes.Equal(events, want) {
-		s.t.Errorf("decided again, it comes out otherwise")
+		for rest, i := events, 0; ; i++ {
+			e, r, err := DecodeEvent(rest)
+			if err != nil || i >= len(s.events) || !sameEvent(&e, &s.events[i]) {
+				was := "nothing"
+				if i < len(s.events) {
+					was = eventText(&s.events[i])
+				}
+				s.t.Errorf("decided again, it comes out otherwise: event %d was %s and is %s (%v)", i+1, was, eventText(&e), err)
+				return
+			}
+			rest = r
+		}
 	}
 }
 
