@@ -1,7 +1,9 @@
 package connector
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -21,9 +23,31 @@ type Bedrock struct {
 
 // AddTo puts the integrations in a table.
 func (b *Bedrock) AddTo(t Table) {
-	t["bedrock:invokeModel"] = flow.InvokerFunc(b.optimized)
-	t["aws-sdk:bedrockruntime:invokeModel"] = flow.InvokerFunc(b.invokeModel)
-	t["aws-sdk:bedrockruntime:converse"] = flow.InvokerFunc(b.converse)
+	t["bedrock:invokeModel"] = integration{invokable, b.optimized}
+	t["aws-sdk:bedrockruntime:invokeModel"] = integration{invokable, b.invokeModel}
+	t["aws-sdk:bedrockruntime:converse"] = integration{conversable, b.converse}
+}
+
+// invokable says what keeps arguments from being an InvokeModel request.
+func invokable(args value.Value) string {
+	return cmp.Or(
+		only(args, "ModelId", "Body", "ContentType", "Accept"),
+		missing(args, "ModelId", "Body"),
+		wrong(args, "ModelId", "ContentType", "Accept"))
+}
+
+// conversable says what keeps arguments from being a Converse request. What is
+// inside the members the operation itself refuses.
+func conversable(args value.Value) string {
+	if !args.IsObject() {
+		return "The parameters are not an object"
+	}
+	for name := range args.Members() {
+		if name == "" || name[0] < 'A' || name[0] > 'Z' {
+			return fmt.Sprintf("The field %q is not supported by this server: members begin with a capital letter", name)
+		}
+	}
+	return cmp.Or(missing(args, "ModelId"), wrong(args, "ModelId"))
 }
 
 const (
@@ -47,11 +71,8 @@ func (b *Bedrock) from(ctx context.Context, t *flow.Task) (From, error) {
 
 // optimized is arn:aws:states:::bedrock:invokeModel. Its Body is JSON in the
 // result; errors begin with "Bedrock.".
-func (b *Bedrock) optimized(ctx context.Context, t flow.Task) (value.Value, error) {
-	if err := only(&t, "ModelId", "Body", "ContentType", "Accept"); err != nil {
-		return value.Value{}, err
-	}
-	res, err := b.invoke(ctx, &t, "Bedrock")
+func (b *Bedrock) optimized(ctx context.Context, t *flow.Task) (value.Value, error) {
+	res, err := b.invoke(ctx, t, "Bedrock")
 	if err != nil {
 		return value.Value{}, err
 	}
@@ -59,89 +80,50 @@ func (b *Bedrock) optimized(ctx context.Context, t flow.Task) (value.Value, erro
 	if err != nil {
 		body = value.String(string(res.Body))
 	}
-	return value.Object(value.Member{Key: "Body", Value: body}, value.Member{Key: "ContentType", Value: value.String(res.ContentType)}), nil
+	return answer(body, res), nil
 }
 
 // invokeModel is arn:aws:states:::aws-sdk:bedrockruntime:invokeModel: the Body
 // of its result is text.
-func (b *Bedrock) invokeModel(ctx context.Context, t flow.Task) (value.Value, error) {
-	if err := only(&t, "ModelId", "Body", "ContentType", "Accept"); err != nil {
-		return value.Value{}, err
-	}
-	res, err := b.invoke(ctx, &t, runtimeService)
+func (b *Bedrock) invokeModel(ctx context.Context, t *flow.Task) (value.Value, error) {
+	res, err := b.invoke(ctx, t, runtimeService)
 	if err != nil {
 		return value.Value{}, err
 	}
-	return value.Object(value.Member{Key: "Body", Value: value.String(string(res.Body))}, value.Member{Key: "ContentType", Value: value.String(res.ContentType)}), nil
+	return answer(value.String(string(res.Body)), res), nil
+}
+
+func answer(body value.Value, res *bedrock.Result) value.Value {
+	return value.Object(value.Member{Key: "Body", Value: body}, value.Member{Key: "ContentType", Value: value.String(res.ContentType)})
 }
 
 func (b *Bedrock) invoke(ctx context.Context, t *flow.Task, prefix string) (*bedrock.Result, error) {
-	id, err := text(t, "ModelId")
-	if err != nil {
-		return nil, err
-	}
-	if id == "" {
-		return nil, unusable(t, "The field 'ModelId' is required but was missing")
-	}
-	var r bedrock.Request
-	if r.ContentType, err = text(t, "ContentType"); err != nil {
-		return nil, err
-	}
-	if r.Accept, err = text(t, "Accept"); err != nil {
-		return nil, err
-	}
-	switch body := t.Args.Get("Body"); {
-	case body.IsUndefined():
-		return nil, unusable(t, "The field 'Body' is required but was missing")
-	case body.IsString():
+	r := bedrock.Request{ContentType: t.Args.Get("ContentType").Str(), Accept: t.Args.Get("Accept").Str()}
+	if body := t.Args.Get("Body"); body.IsString() {
 		r.Body = []byte(body.Str())
-	default:
+	} else {
 		r.Body = body.AppendJSON(nil)
 	}
 	from, err := b.from(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	res, err := b.Inference.Invoke(ctx, from, id, r)
+	res, err := b.Inference.Invoke(ctx, from, t.Args.Get("ModelId").Str(), r)
 	if err != nil {
 		return nil, failed(err, prefix, runtimeService, from.Meta.RequestID)
 	}
 	return res, nil
 }
 
-// text returns a member that must be a string if it is there.
-func text(t *flow.Task, name string) (string, error) {
-	v := t.Args.Get(name)
-	if !v.IsUndefined() && !v.IsString() {
-		return "", unusable(t, "The value of the field '%s' has an invalid format", name)
-	}
-	return v.Str(), nil
-}
-
 // converse is arn:aws:states:::aws-sdk:bedrockruntime:converse: members are
 // spelled with a capital letter, in and out.
-func (b *Bedrock) converse(ctx context.Context, t flow.Task) (value.Value, error) {
-	if !t.Args.IsObject() {
-		return value.Value{}, unusable(&t, "The parameters are not an object")
-	}
-	id, err := text(&t, "ModelId")
-	if err != nil {
-		return value.Value{}, err
-	}
-	if id == "" {
-		return value.Value{}, unusable(&t, "The field 'ModelId' is required but was missing")
-	}
-	for name := range t.Args.Members() {
-		if name == "" || name[0] < 'A' || name[0] > 'Z' {
-			return value.Value{}, unusable(&t, "The field %q is not supported by this server: members begin with a capital letter", name)
-		}
-	}
+func (b *Bedrock) converse(ctx context.Context, t *flow.Task) (value.Value, error) {
 	request := respell(t.Args.Without("ModelId"), lower)
-	from, err := b.from(ctx, &t)
+	from, err := b.from(ctx, t)
 	if err != nil {
 		return value.Value{}, err
 	}
-	out, _, err := b.Inference.Converse(ctx, from, id, request)
+	out, _, err := b.Inference.Converse(ctx, from, t.Args.Get("ModelId").Str(), request)
 	if err != nil {
 		return value.Value{}, failed(err, runtimeService, runtimeService, from.Meta.RequestID)
 	}

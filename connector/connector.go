@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,29 +111,71 @@ func status(f *fault.Error) int {
 	return http.StatusBadRequest
 }
 
-// unusable refuses arguments that no request can be made of.
-func unusable(t *flow.Task, format string, args ...any) error {
-	return &flow.TaskError{
-		Name:  "States.Runtime",
-		Cause: fmt.Sprintf("The Parameters '%s' could not be used to start the Task: [%s]", t.Args.JSON(), fmt.Sprintf(format, args...)),
-	}
+// integration is what a resource does, and which arguments it cannot do it with.
+type integration struct {
+	// unusable says what is wrong with arguments, or "". It must follow from them
+	// alone: the engine asks when it decides.
+	unusable func(args value.Value) string
+	perform  func(context.Context, *flow.Task) (value.Value, error)
 }
 
-// only refuses members that are not acted on.
-func only(t *flow.Task, known ...string) error {
-	if !t.Args.IsObject() {
-		return unusable(t, "The parameters are not an object")
+// Invoke implements [flow.Invoker].
+func (i integration) Invoke(ctx context.Context, t flow.Task) (value.Value, error) {
+	if why := i.Refuse(t.Part, t.Args); why != "" {
+		return value.Value{}, &flow.TaskError{Name: "States.Runtime", Cause: why}
 	}
-next:
-	for name := range t.Args.Members() {
-		for _, k := range known {
-			if name == k {
-				continue next
-			}
+	return i.perform(ctx, &t)
+}
+
+// Refuse says in AWS's words why a task cannot be started with its arguments.
+func (i integration) Refuse(_ *asl.TaskPart, args value.Value) string {
+	why := i.unusable(args)
+	if why == "" {
+		return ""
+	}
+	return fmt.Sprintf("The Parameters '%s' could not be used to start the Task: [%s]", args.JSON(), why)
+}
+
+// Refuse says why a task cannot be scheduled with its arguments, or "".
+func (t Table) Refuse(part *asl.TaskPart, args value.Value) string {
+	if r, ok := t[part.Service+":"+part.Action].(interface {
+		Refuse(part *asl.TaskPart, args value.Value) string
+	}); ok {
+		return r.Refuse(part, args)
+	}
+	return ""
+}
+
+// only says which member is not acted on.
+func only(args value.Value, known ...string) string {
+	if !args.IsObject() {
+		return "The parameters are not an object"
+	}
+	for name := range args.Members() {
+		if !slices.Contains(known, name) {
+			return fmt.Sprintf("The field %q is not supported by this server", name)
 		}
-		return unusable(t, "The field %q is not supported by this server", name)
 	}
-	return nil
+	return ""
+}
+
+// missing says which member is not there, and wrong which is no string.
+func missing(args value.Value, names ...string) string {
+	for _, name := range names {
+		if v := args.Get(name); v.IsUndefined() || v.IsNull() || v.IsString() && v.Str() == "" {
+			return fmt.Sprintf("The field '%s' is required but was missing", name)
+		}
+	}
+	return ""
+}
+
+func wrong(args value.Value, names ...string) string {
+	for _, name := range names {
+		if v := args.Get(name); !v.IsUndefined() && !v.IsString() {
+			return fmt.Sprintf("The value of the field '%s' has an invalid format", name)
+		}
+	}
+	return ""
 }
 
 // meta is where a Task's call comes from: a request of its own.

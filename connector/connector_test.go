@@ -264,6 +264,18 @@ func TestRolesAndTables(t *testing.T) {
 	if _, err = w.table.Invoke(t.Context(), k); err == nil {
 		t.Error("a job of invokeModel")
 	}
+	k = task("bedrock", "invokeModel", `{"ModelId":"x"}`)
+	if why := w.table.Refuse(k.Part, k.Args); why != `The Parameters '{"ModelId":"x"}' could not be used to start the Task: [The field 'Body' is required but was missing]` {
+		t.Errorf("refused: %s", why)
+	}
+	k = task("bedrock", "invokeModel", claudeArgs)
+	if why := w.table.Refuse(k.Part, k.Args); why != "" {
+		t.Errorf("refused: %s", why)
+	}
+	k = task("lambda", "invoke", "{}")
+	if why := w.table.Refuse(k.Part, k.Args); why != "" {
+		t.Errorf("refused: %s", why)
+	}
 	for in, want := range map[string]string{"run-1": "run-1", "東京 1": "___1", "": "__", "x": "x_", strings.Repeat("a", 80): strings.Repeat("a", 64)} {
 		if got := SessionName(in); got != want {
 			t.Errorf("session of %q: %q", in, got)
