@@ -8,7 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"tokaido/asl"
+	"tokaido/engine"
 	"tokaido/fault"
+	"tokaido/value"
 )
 
 // Activity is a queue that workers take tasks from.
@@ -152,4 +155,56 @@ func (s *Service) ListActivities(ctx context.Context, scope Scope, p Page) (List
 		l.Items = append(l.Items, s.acts[a])
 	}
 	return l, nil
+}
+
+// pollTime is how long GetActivityTask waits for a task.
+const pollTime = 60 * time.Second
+
+// GetActivityTask takes an activity's oldest task, waiting for one for a minute;
+// ok is false if there was none.
+func (s *Service) GetActivityTask(ctx context.Context, arn, worker string) (t ActivityTask, ok bool, err error) {
+	if _, err := s.DescribeActivity(ctx, arn); err != nil {
+		return t, false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, pollTime)
+	defer cancel()
+	t, ok, err = s.cfg.Driver.Poll(ctx, arn, worker)
+	if errors.Is(err, ErrTooManyPollers) {
+		return t, false, fault.Newf("ActivityWorkerLimitExceeded", "The maximum number of workers concurrently polling for activity tasks has been reached.")
+	}
+	return t, ok, err
+}
+
+// answer gives the task of a token an input.
+func (s *Service) answer(ctx context.Context, token string, in func(task int64) engine.Input) error {
+	switch err := s.cfg.Driver.Answer(ctx, token, in); {
+	case errors.Is(err, ErrBadToken):
+		return fault.Newf("InvalidToken", "Invalid Token: 'Invalid token'")
+	case errors.Is(err, ErrTaskClosed):
+		return fault.Newf("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
+	default:
+		return err
+	}
+}
+
+// SendTaskSuccess answers a task with its output, a JSON text.
+func (s *Service) SendTaskSuccess(ctx context.Context, token, output string) error {
+	v, err := value.ParseString(output)
+	if err != nil {
+		why, _ := asl.JSONProblem(output, err)
+		return fault.Newf("InvalidOutput", "Invalid Output: '%s'", why)
+	}
+	return s.answer(ctx, token, func(task int64) engine.Input { return engine.TaskDone{Task: task, Output: v} })
+}
+
+// SendTaskFailure answers a task with a failure.
+func (s *Service) SendTaskFailure(ctx context.Context, token string, errName, cause *string) error {
+	return s.answer(ctx, token, func(task int64) engine.Input {
+		return engine.TaskFailed{Task: task, Failure: engine.Failure{Error: errName, Cause: cause}}
+	})
+}
+
+// SendTaskHeartbeat says that a task's worker lives.
+func (s *Service) SendTaskHeartbeat(ctx context.Context, token string) error {
+	return s.answer(ctx, token, func(task int64) engine.Input { return engine.TaskHeartbeat{Task: task} })
 }

@@ -52,6 +52,25 @@ var ErrClosed = errors.New("closed")
 // go on.
 var ErrFull = errors.New("no room")
 
+// ErrBadToken says that a text is not a task token of ours.
+var ErrBadToken = errors.New("not a task token")
+
+// ErrTaskClosed says that a task is over: answered, timed out, or its execution
+// has ended.
+var ErrTaskClosed = errors.New("task is closed")
+
+// ErrTooManyPollers says that MaxPollers wait for an activity's tasks already.
+var ErrTooManyPollers = errors.New("too many pollers")
+
+// MaxPollers is how many may wait for the tasks of one activity; AWS's limit.
+const MaxPollers = 1000
+
+// ActivityTask is a task that a worker has taken.
+type ActivityTask struct {
+	Token string
+	Input value.Value
+}
+
 // Execution is what is known about one execution besides its events.
 type Execution struct {
 	ARN        string
@@ -109,6 +128,12 @@ type Driver interface {
 	// no longer matters is ignored, as the engine has it; for an execution that
 	// has ended, ended is true.
 	Feed(ctx context.Context, arn string, in engine.Input) (x Execution, ended bool, err error)
+	// Answer gives the task of a token an input. It is durable when Answer returns
+	// nil. ErrBadToken: it is no token; ErrTaskClosed: nobody waits for an answer.
+	Answer(ctx context.Context, token string, in func(task int64) engine.Input) error
+	// Poll takes the oldest task of an activity, waiting until there is one or ctx
+	// is done (ok false). That a worker has it is durable when Poll returns.
+	Poll(ctx context.Context, activity, worker string) (t ActivityTask, ok bool, err error)
 	// Await waits until an execution has ended, or ctx is done.
 	Await(ctx context.Context, arn string) (Outcome, error)
 	// Describe returns what is known about an execution, or ErrNotFound.
@@ -131,4 +156,16 @@ type Listed struct {
 type Programs interface {
 	// Program returns a revision's program and role. It must be the same for ever.
 	Program(ctx context.Context, revision string) (Revision, *asl.Program, error)
+}
+
+// Secrets is what Programs may have besides: the key that task tokens are sealed
+// with. It must be the same for ever.
+type Secrets interface {
+	Secret(ctx context.Context) ([]byte, error)
+}
+
+// Refuser is what Programs and Invokers may be besides: they may say why a task
+// cannot be scheduled, as [engine.Config.Refuse] has it.
+type Refuser interface {
+	Refuse(part *asl.TaskPart, args value.Value) string
 }

@@ -2,14 +2,17 @@ package flow
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"tokaido/asl"
+	"tokaido/value"
 )
 
 // Revision is what a machine was at one time: what its executions run, and as
@@ -47,6 +50,7 @@ const (
 	revisionPrefix   = "revision/"
 	definitionPrefix = "definition/"
 	activityPrefix   = "activity/"
+	secretKey        = "secret/tokens"
 )
 
 // Library is the revisions and programs of a store: what executions run.
@@ -69,6 +73,30 @@ func (l *Library) Program(ctx context.Context, uid string) (Revision, *asl.Progr
 		return Revision{}, nil, err
 	}
 	return *r, r.program, nil
+}
+
+// Secret is the key of task tokens; the first call makes it. It implements
+// [Secrets].
+func (l *Library) Secret(ctx context.Context) ([]byte, error) {
+	b, err := l.store.Get(ctx, secretKey)
+	if !errors.Is(err, ErrNotFound) {
+		return b, err
+	}
+	b = make([]byte, 32)
+	rand.Read(b) // never fails
+	return b, l.store.Save(ctx, Change{secretKey, b})
+}
+
+// Refuse refuses tasks of activities that are not there. It implements [Refuser].
+func (l *Library) Refuse(part *asl.TaskPart, _ value.Value) string {
+	if part.Kind != asl.ActivityTask {
+		return ""
+	}
+	_, err := l.store.Get(context.Background(), activityPrefix+part.Resource)
+	if errors.Is(err, ErrNotFound) {
+		return "The activity " + part.Resource + " does not exist."
+	}
+	return "" // a store that cannot tell is no reason to fail a workflow: the task waits for a worker
 }
 
 // Revision returns a revision and the text of its definition.

@@ -51,7 +51,7 @@ func Ops(svc *flow.Service) []awsapi.Op {
 			Params: func(r *awsapi.Request) value.Value { return hidden(r.Input, o.in) },
 			Handle: func(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) { return o.do(h, ctx, r) },
 		}
-		if !o.readOnly && o.name != "StartSyncExecution" { // whose answer is the output
+		if !o.readOnly && o.name != "StartSyncExecution" && o.name != "GetActivityTask" { // whose answers are documents
 			op.Result = awsapi.Elements
 		}
 		ops = append(ops, op)
@@ -110,6 +110,10 @@ var operations = []operation{
 	{"CreateActivity", false, []member{{"name", true, nameShape}, {"tags", false, tags}, {"encryptionConfiguration", false, encryption}}, (*handlers).needsActivity, (*handlers).createActivity},
 	{"DescribeActivity", true, []member{{"activityArn", true, arnShape}}, resource("activityArn"), (*handlers).describeActivity},
 	{"DeleteActivity", false, []member{{"activityArn", true, arnShape}}, resource("activityArn"), (*handlers).deleteActivity},
+	{"GetActivityTask", false, []member{{"activityArn", true, arnShape}, {"workerName", false, nameShape}}, resource("activityArn"), (*handlers).getActivityTask},
+	{"SendTaskSuccess", false, []member{{"taskToken", true, taskToken}, {"output", true, data}}, everything, (*handlers).sendSuccess},
+	{"SendTaskFailure", false, []member{{"taskToken", true, taskToken}, {"error", false, errorShape}, {"cause", false, causeShape}}, everything, (*handlers).sendFailure},
+	{"SendTaskHeartbeat", false, []member{{"taskToken", true, taskToken}}, everything, (*handlers).sendHeartbeat},
 	{"ListActivities", true, []member{{"maxResults", false, pageSize}, {"nextToken", false, pageToken}}, everything, (*handlers).listActivities},
 }
 
@@ -783,4 +787,24 @@ func (h *handlers) listActivities(ctx context.Context, r *awsapi.Request) (*awsa
 	return awsapi.OK(m("activities", items(l.Items, func(a *flow.Activity) value.Value {
 		return value.Object(s("activityArn", a.ARN), s("name", a.Name), date("creationDate", a.Created))
 	})), s("nextToken", l.Next)), nil
+}
+
+func (h *handlers) getActivityTask(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	t, ok, err := h.svc.GetActivityTask(ctx, str(r, "activityArn"), str(r, "workerName"))
+	if err != nil || !ok {
+		return done(err)
+	}
+	return awsapi.OK(s("taskToken", t.Token), document("input", t.Input)), nil
+}
+
+func (h *handlers) sendSuccess(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	return done(h.svc.SendTaskSuccess(ctx, str(r, "taskToken"), str(r, "output")))
+}
+
+func (h *handlers) sendFailure(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	return done(h.svc.SendTaskFailure(ctx, str(r, "taskToken"), optional(r, "error"), optional(r, "cause")))
+}
+
+func (h *handlers) sendHeartbeat(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	return done(h.svc.SendTaskHeartbeat(ctx, str(r, "taskToken")))
 }

@@ -56,7 +56,7 @@ var (
 	flag          = shape{kind: boolean}
 	description   = shape{max: 256, secret: true}
 	trace         = shape{max: 256, pattern: `\p{ASCII}*`}
-	taskToken     = shape{min: 1, max: 2048}
+	taskToken     = shape{min: 1, max: 2048, secret: true}
 	machineType   = shape{enum: []string{"STANDARD", "EXPRESS"}}
 	includedData  = shape{enum: []string{"ALL_DATA", "METADATA_ONLY"}}
 	status        = shape{enum: []string{"SUCCEEDED", "TIMED_OUT", "PENDING_REDRIVE", "ABORTED", "FAILED", "RUNNING"}}

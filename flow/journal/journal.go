@@ -76,6 +76,8 @@ type Driver struct {
 	shards []*shard
 	commit *committer
 	lastID atomic.Uint64
+	secret []byte
+	queues queues
 	slots  chan struct{} // holds a token for each task being performed
 
 	ctx    context.Context // of tasks; done when they must give up
@@ -149,6 +151,12 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 		starting: map[string]chan struct{}{},
 	}
 	d.ctx, d.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	if p, ok := cfg.Programs.(flow.Secrets); ok {
+		var err error
+		if d.secret, err = p.Secret(ctx); err != nil {
+			return nil, fmt.Errorf("open journal: %w", err)
+		}
+	}
 	last, err := cfg.Log.LastID(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)

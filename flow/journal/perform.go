@@ -13,7 +13,17 @@ import (
 // performance is one task being performed.
 type performance struct {
 	stop   context.CancelCauseFunc
-	awaits bool // it goes on after the task was submitted: .sync
+	awaits bool      // it goes on after the task was submitted: .sync
+	held   []message // answers that came before the call that handed out the token was over
+}
+
+// end is for performances whose task nobody waits for any more.
+func (p *performance) end() {
+	p.stop(errCancelled)
+	for i := range p.held {
+		p.held[i].fail(flow.ErrTaskClosed)
+	}
+	p.held = nil
 }
 
 // invoke has a task performed, unless all that is left of it is to wait for
@@ -22,6 +32,12 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 	pattern := asl.RequestResponse
 	if ef.Part != nil {
 		pattern = ef.Part.Pattern
+	}
+	if ef.Part != nil && ef.Part.Kind == asl.ActivityTask {
+		if !ef.Started {
+			s.d.queues.push(ef.Part.Resource, ticket{r.id, ef.Task})
+		}
+		return
 	}
 	sync := pattern == asl.Sync || pattern == asl.Sync2
 	if ef.Submitted && !sync {
@@ -34,7 +50,7 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 	if r.tasks == nil {
 		r.tasks = map[int64]*performance{}
 	}
-	r.tasks[ef.Task] = &performance{stop, sync}
+	r.tasks[ef.Task] = &performance{stop: stop, awaits: sync}
 	t := flow.Task{
 		Invoke:        ef,
 		ID:            taskID(r.info.ARN, ef.Task),

@@ -12,6 +12,7 @@ import (
 	"tokaido/asl"
 	"tokaido/engine"
 	"tokaido/flow"
+	"tokaido/value"
 )
 
 // kind is what a message asks of a shard.
@@ -24,13 +25,16 @@ const (
 	await               // id: tell ended when it has
 	forget              // id: ended no longer waits
 	barrier             // ack when all before is durable
+	hand                // id, task: in, if no worker has it yet
 )
 
 type message struct {
 	kind    kind
 	id      uint64
-	arn     string // feed: to find it by
-	run     *run   // start
+	arn     string // feed: to find it by, if it is known
+	task    int64  // feed, hand: which must be open; 0: any
+	got     *flow.ActivityTask
+	run     *run // start
 	in      engine.Input
 	ack     chan error // buffered: told when it is durable; nil: nobody waits
 	settled func()     // start
@@ -62,6 +66,7 @@ type run struct {
 	tasks   map[int64]*performance
 	timers  map[int64]int64       // when each rings
 	waiters []chan<- flow.Outcome // Express: those of Run
+	held    []message             // answers that were waiting for a task's submission
 	ended   bool
 }
 
@@ -211,17 +216,24 @@ func (s *shard) take(m *message) {
 		r.begun = time.Now().UTC().Truncate(time.Millisecond)
 		r.info.Started = r.begun
 		s.step(r, m.in, m)
-	case feed, outcome:
+	case feed, outcome, hand:
 		r, err := s.get(m)
-		if err != nil {
+		if err == nil && r == nil && m.task != 0 {
+			err = flow.ErrTaskClosed
+		}
+		if err != nil || r == nil { // it has ended: nothing matters to it
 			m.fail(err)
 			return
 		}
-		if r == nil {
-			m.fail(nil) // it has ended: nothing matters to it
+		if m.task != 0 && !s.open(r, m) {
+			s.rest(r)
 			return
 		}
-		s.step(r, m.in, m)
+		s.answered(r, m)
+		held := s.step(r, m.in, m)
+		for i := range held {
+			s.take(&held[i])
+		}
 		s.rest(r)
 	case await:
 		s.waiting[m.id] = append(s.waiting[m.id], m.ended)
@@ -243,25 +255,55 @@ func (s *shard) get(m *message) (*run, error) {
 		return nil, err
 	}
 	if r := s.live[m.id]; r != nil {
-		task := taskOf(m.in)
-		p := r.tasks[task]
-		if m.kind == outcome && p == nil {
+		if m.kind == outcome && r.tasks[taskOf(m.in)] == nil {
 			return nil, nil // it was cancelled
-		}
-		if p != nil && !(p.awaits && submitted(m.in)) {
-			p.stop(nil)
-			delete(r.tasks, task)
 		}
 		return r, nil
 	}
 	if m.kind == outcome {
 		return nil, nil // executions with tasks under way stay in memory: it has ended
 	}
-	e, err := s.d.cfg.Log.Find(context.Background(), m.arn)
-	if err != nil || e.Status != engine.Running {
+	e, err := s.d.cfg.Log.Running(context.Background(), m.id)
+	if errors.Is(err, flow.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	return s.load(e)
+}
+
+// open reports whether the task that m answers waits for that. If it does not,
+// m has been told; if it does not yet, m is kept.
+func (s *shard) open(r *run, m *message) bool {
+	if p := r.tasks[m.task]; p != nil && !p.awaits && m.kind == feed {
+		// The call that hands out the token is still under way. What it answers
+		// comes first in the history.
+		p.held = append(p.held, *m)
+		return false
+	}
+	for _, ef := range r.x.Pending() {
+		if i, ok := ef.(engine.Invoke); ok && i.Task == m.task && !(m.kind == hand && i.Started) {
+			if m.got != nil {
+				m.got.Token, m.got.Input = i.Token, i.Args
+			}
+			return true
+		}
+	}
+	m.fail(flow.ErrTaskClosed)
+	return false
+}
+
+// answered ends the performance of a task whose outcome has come.
+func (s *shard) answered(r *run, m *message) {
+	task := taskOf(m.in)
+	p := r.tasks[task]
+	if p == nil || p.awaits && submitted(m.in) {
+		return
+	}
+	p.stop(nil)
+	delete(r.tasks, task)
+	r.held = append(r.held, p.held...)
 }
 
 // taskOf is the task that an input is about, 0 if none that ends its performance.
@@ -285,15 +327,15 @@ func submitted(in engine.Input) bool {
 // newRun is an execution that has not started.
 func (d *Driver) newRun(id uint64, x flow.Execution, rev flow.Revision, prog *asl.Program) *run {
 	x.Status = engine.Running
-	return &run{id: id, info: x, role: rev.RoleARN, x: engine.New(d.config(&x, rev, prog))}
+	return &run{id: id, info: x, role: rev.RoleARN, x: engine.New(d.config(id, &x, rev, prog))}
 }
 
-func (d *Driver) config(x *flow.Execution, rev flow.Revision, prog *asl.Program) engine.Config {
+func (d *Driver) config(id uint64, x *flow.Execution, rev flow.Revision, prog *asl.Program) engine.Config {
 	limits := *d.cfg.Standard
 	if x.Express {
 		limits = *d.cfg.Express
 	}
-	return engine.Config{
+	cfg := engine.Config{
 		Program:      prog,
 		ExecutionARN: x.ARN,
 		Name:         x.Name,
@@ -306,7 +348,24 @@ func (d *Driver) config(x *flow.Execution, rev flow.Revision, prog *asl.Program)
 		Sync:         x.Sync,
 		Seed:         x.Seed,
 		Limits:       limits,
+		Refuse:       d.refuse,
 	}
+	if d.secret != nil {
+		cfg.Token = func(task int64) string { return d.token(id, task) }
+	}
+	return cfg
+}
+
+// refuse says why a task cannot be scheduled, or "".
+func (d *Driver) refuse(part *asl.TaskPart, args value.Value) string {
+	for _, who := range []any{d.cfg.Programs, d.cfg.Invoker} {
+		if r, ok := who.(flow.Refuser); ok {
+			if why := r.Refuse(part, args); why != "" {
+				return why
+			}
+		}
+	}
+	return ""
 }
 
 // load reads an execution back into memory. Its alarms are in the heap.
@@ -339,7 +398,7 @@ func (s *shard) replay(e Entry) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	ex, err := engine.Replay(s.d.config(&x, rev, prog), decode(s.d.cfg.Log.Read(ctx, e.ID, 0, false)))
+	ex, err := engine.Replay(s.d.config(e.ID, &x, rev, prog), decode(s.d.cfg.Log.Read(ctx, e.ID, 0, false)))
 	if err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
@@ -401,15 +460,17 @@ func (r *run) sleep(ef engine.Sleep) int64 {
 }
 
 // step gives the execution an input and sends what it decides to the log. m, if
-// there is one, is told when that is durable.
-func (s *shard) step(r *run, in engine.Input, m *message) {
+// there is one, is told when that is durable. It returns the messages that were
+// kept until now.
+func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
+	held, r.held = r.held, nil
 	b := &s.batch
 	if err := r.x.StepInto(b, time.Now(), in); err != nil {
 		s.breakOff(r.id, r.info.ARN, err)
 		if m != nil {
 			m.fail(s.broken[r.id])
 		}
-		return
+		return held
 	}
 	s.d.counters.steps.Add(1)
 	s.d.counters.events.Add(int64(len(b.Events)))
@@ -439,7 +500,7 @@ func (s *shard) step(r *run, in engine.Input, m *message) {
 		r.flying++
 		f.finish(nil)
 		s.perform(f)
-		return
+		return held
 	}
 	if len(b.Events) > 0 {
 		s.buf = s.buf[:0]
@@ -457,10 +518,11 @@ func (s *shard) step(r *run, in engine.Input, m *message) {
 			r.status = now
 		}
 	} else if len(f.effects) == 0 && len(f.acks) == 0 && f.settled == nil {
-		return // nothing came of it, and nobody asks
+		return held // nothing came of it, and nobody asks
 	}
 	r.flying++
 	s.flights = append(s.flights, f)
+	return held
 }
 
 // perform does what a Step wanted done, now that it is durable.
@@ -522,7 +584,7 @@ func (s *shard) goOn() {
 func (s *shard) cancel(r *run, c engine.Cancel) {
 	if c.Task != 0 {
 		if p := r.tasks[c.Task]; p != nil {
-			p.stop(errCancelled)
+			p.end()
 			delete(r.tasks, c.Task)
 		}
 		return
@@ -553,12 +615,15 @@ func (s *shard) finished(r *run, f engine.Finish) {
 func (s *shard) end(r *run) {
 	r.ended = true
 	for _, p := range r.tasks {
-		p.stop(errCancelled)
+		p.end()
+	}
+	for i := range r.held {
+		r.held[i].fail(flow.ErrTaskClosed)
 	}
 	for _, due := range r.timers {
 		s.timers.drop(alarm{due, r.id})
 	}
-	r.tasks, r.timers = nil, nil
+	r.tasks, r.timers, r.held = nil, nil, nil
 	delete(s.live, r.id)
 }
 
