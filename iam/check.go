@@ -317,7 +317,12 @@ func (c *checker) resource(s *statement, element, text string) {
 			add("", "BR16")
 		}
 		if call != nil && call.Profile != "" && s.allow && strings.ContainsAny(region, "*?") && globMatch(bare, call.Model) {
-			c.wider(region, add)
+			switch {
+			case !call.Global():
+				c.wider(region, add)
+			case !globMatch(region, ""):
+				add(call.modelARN(""), "BR07/pattern", region, call.modelARN(""))
+			}
 		}
 	case "inference-profile", "application-inference-profile":
 		switch {
@@ -378,9 +383,6 @@ func (c *checker) cut(id string, add func(want, key string, args ...string), tex
 // wider finds Regions that a wildcard covers and the profile does not.
 func (c *checker) wider(region string, add func(want, key string, args ...string)) {
 	call := c.o.Call
-	if call.Global() && region == "*" {
-		return
-	}
 	needed := call.ModelRegions()
 	var extra []string
 	for _, r := range call.Regions {

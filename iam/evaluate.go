@@ -237,7 +237,12 @@ func (p place) reason(layer Layer) Reason {
 //
 // Explicit denials come first, in the order of the layers; then the first layer
 // that should have allowed and did not; AWS names one only.
-func Evaluate(p *Policies, r *Request) Decision { return evaluate(p, r, nil) }
+func Evaluate(p *Policies, r *Request) Decision {
+	if p == nil {
+		p = &Policies{}
+	}
+	return evaluate(p, r, nil)
+}
 
 func evaluate(p *Policies, r *Request, record *[]Reason) Decision {
 	d := Decision{Request: *r, policies: p}

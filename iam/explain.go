@@ -407,7 +407,7 @@ func (e *Explanation) silence(layer Layer) []Finding {
 			add("BR04", places(regions))
 		}
 	}
-	if global {
+	if global && !slices.ContainsFunc(e.checked, func(f Finding) bool { return f.variant == "BR07/pattern" }) {
 		add("BR07", model.modelARN(""))
 	}
 	for _, p := range other {

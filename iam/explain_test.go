@@ -133,6 +133,14 @@ var cases = []explained{
 		identity: []string{allowing(actionInvoke, append([]string{globalProfile}, models(sonnet45, "ap-*")...)...)}},
 	{name: "h3-global-without-unspecified", shape: global(), fixed: true, ids: []string{"BR08"},
 		identity: []string{`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"bedrock:InvokeModel","Resource":["` + globalProfile + `","arn:aws:bedrock:*::foundation-model/` + sonnet45 + `"],"Condition":{"StringEquals":{"aws:RequestedRegion":["ap-northeast-1","us-east-1"]}}}]}`}},
+	{name: "h4-global-in-a-boundary", shape: global(), fixed: true, ids: []string{"BR07"}, identity: []string{allBedrock},
+		more: func(p *Policies) {
+			p.Boundary = &Bound{Policy: MustParse(Boundary, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"bedrock:*","Resource":["arn:aws:bedrock:*:*:inference-profile/*","arn:aws:bedrock:ap-*::foundation-model/*"]}]}`), Name: "Limits", ARN: "arn:aws:iam::" + account + ":policy/Limits"}
+		}},
+	{name: "v-condition-on-purpose", shape: jp(), ids: []string{""},
+		identity: []string{`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"bedrock:InvokeModel","Resource":["` + jpProfile + `","arn:aws:bedrock:ap-northeast-*::foundation-model/` + sonnet45 + `"],"Condition":{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}}]}`}},
+	{name: "w-dead-among-others", shape: jp(), fixed: true, ids: []string{"BR01"},
+		identity: []string{`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"bedrock:*","Resource":["arn:aws:bedrock:ap-northeast-1::foundation-model/jp.` + sonnet45 + `","arn:aws:bedrock:ap-northeast-1::foundation-model/amazon.nova-pro-v1:0"]}]}`}},
 	{name: "i-scp-region-guard", shape: jp(), fixed: true, wider: true, ids: []string{"BR08"}, identity: []string{allBedrock},
 		more: func(p *Policies) {
 			p.SCP = [][]Bound{{{Policy: MustParse(ServiceControlPolicy, fullAccess), Name: "FullAWSAccess", ARN: "arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess"},

@@ -251,13 +251,16 @@ func (f *Finding) Text(lang string) string {
 	}
 	args := []any{f.Value}
 	for _, a := range f.Args {
-		if lang == "ja" {
+		switch {
+		case a == "-":
+			a = bilingual{"nothing", "（なし）"}.in(lang)
+		case lang == "ja":
 			a = japanese(a)
 		}
 		args = append(args, a)
 	}
 	text := rules[key].in(lang)
-	if word, _, _ := strings.Cut(text, " "); lang != "ja" && !strings.ContainsAny(word, "%:.") {
+	if word, _, _ := strings.Cut(text, " "); lang != "ja" && !strings.ContainsAny(word, "%:.-") {
 		text = strings.ToUpper(text[:1]) + text[1:]
 	}
 	if strings.Contains(text, "%[") {

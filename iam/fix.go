@@ -45,6 +45,9 @@ func (e *Explanation) repair() {
 			break
 		}
 	}
+	for _, l := range w.p.all() {
+		w.sweep(l)
+	}
 	for _, c := range w.changed {
 		f := Fix{Layer: c.at.layer, Policy: c.at.bound.Name, ARN: c.at.bound.ARN, Owner: c.at.bound.Owner, After: Indent(c.at.bound.Policy.doc)}
 		name := f.Policy
@@ -346,24 +349,108 @@ func (w *bench) allow(layer Layer, level int, missing []Authorization) bool {
 	if best.score > 0 && w.edit(best, missing) {
 		return true
 	}
-	resources := make([]string, len(missing))
-	for i := range missing {
-		resources[i] = missing[i].Resource
+	if w.guarded(layer, level, missing) {
+		return false
 	}
-	members := []value.Member{
-		{Key: "Effect", Value: value.String("Allow")},
-		{Key: "Action", Value: value.String(action)},
-		{Key: "Resource", Value: strs(resources)},
-	}
-	if home.bound != nil {
-		doc := home.bound.Policy.doc
-		if sid := w.sid(home.bound.Policy, action); sid != "" {
-			members = append([]value.Member{{Key: "Sid", Value: value.String(sid)}}, members...)
+	sids := home.bound == nil || w.named(home.bound.Policy)
+	var statements []value.Value
+	for _, group := range w.groups(missing) {
+		var m []value.Member
+		if sids {
+			m = append(m, value.Member{Key: "Sid", Value: value.String(w.sid(home, statements, group.name))})
 		}
-		return w.put(home, appendStatement(doc, value.Object(members...)))
+		m = append(m, value.Member{Key: "Effect", Value: value.String("Allow")},
+			value.Member{Key: "Action", Value: value.String(action)},
+			value.Member{Key: "Resource", Value: strs(group.resources)})
+		if group.through != "" {
+			m = append(m, value.Member{Key: "Condition", Value: value.Object(value.Member{Key: "StringEquals", Value: value.Object(
+				value.Member{Key: "bedrock:InferenceProfileArn", Value: value.String(group.through)})})})
+		}
+		statements = append(statements, value.Object(m...))
 	}
-	doc := value.Object(value.Member{Key: "Version", Value: value.String(version2012)}, value.Member{Key: "Statement", Value: value.Array(value.Object(members...))})
-	return w.create(layer, level, doc)
+	if home.bound == nil {
+		doc := value.Object(value.Member{Key: "Version", Value: value.String(version2012)}, value.Member{Key: "Statement", Value: value.Array(statements...)})
+		return w.create(layer, level, doc)
+	}
+	doc := home.bound.Policy.doc
+	for _, st := range statements {
+		doc = appendStatement(doc, st)
+	}
+	return w.put(home, doc)
+}
+
+// group is what one new statement allows.
+type group struct {
+	name      string
+	resources []string
+	through   string // the profile through which alone models may be called
+}
+
+// groups are the statements that GenerateBedrock would write: models only
+// through the profile that is called.
+func (w *bench) groups(missing []Authorization) []group {
+	var gs []group
+	for _, n := range missing {
+		g := group{name: title(n.Action)}
+		kind, _ := w.e.Call.Model.part(n.Resource)
+		switch kind {
+		case PartProfile:
+			g.name = "BedrockProfile"
+		case PartModel, PartSource, PartDestination, PartGlobal:
+			g.name = "BedrockModels"
+			if a := find(n.Context, "bedrock:InferenceProfileArn"); a != nil && len(a.Values) == 1 {
+				g.through = a.Values[0]
+			}
+		}
+		at := slices.IndexFunc(gs, func(o group) bool { return o.name == g.name && o.through == g.through })
+		if at < 0 {
+			at, gs = len(gs), append(gs, g)
+		}
+		gs[at].resources = append(gs[at].resources, n.Resource)
+	}
+	return gs
+}
+
+// guarded reports whether a statement of the layer would allow what is missing
+// but for a condition that is there on purpose: on who asks, from where, or how.
+// Allowing it without would go around whoever wrote that.
+func (w *bench) guarded(layer Layer, level int, missing []Authorization) bool {
+	for _, n := range missing {
+		q := w.queryOf(n)
+		for _, l := range w.bounds(layer, level) {
+			mixed := Check(l.bound.Policy, w.e.options(""))
+			for i := range l.bound.Policy.statements {
+				s := &l.bound.Policy.statements[i]
+				failed, k, _ := s.match(q)
+				if !s.allow || failed != FailedCondition {
+					continue
+				}
+				c := &s.conditions[k]
+				region := strings.EqualFold(c.key, "aws:RequestedRegion") || strings.EqualFold(c.key, "bedrock:InferenceProfileArn")
+				wrong := slices.ContainsFunc(mixed, func(f Finding) bool {
+					return f.Statement == i && f.ID == "BR14" && strings.HasSuffix(f.Element, c.name+"."+c.key)
+				})
+				if !region && !wrong {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// title is a name made of an action.
+func title(action string) string {
+	s := strings.Map(func(r rune) rune {
+		if !alphanumeric(r) {
+			return -1
+		}
+		return r
+	}, action)
+	if s == "" {
+		return "Statement"
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // create adds a policy to a layer that has none that could be changed.
@@ -378,7 +465,7 @@ func (w *bench) create(layer Layer, level int, doc value.Value) bool {
 	}
 	b := Bound{Policy: p, Name: "BedrockInference", Owner: w.e.Call.By.RoleARN}
 	if w.e.Call.Model == nil {
-		b.Name = "Allow" + letters(p.doc.Get("Statement").At(0).Get("Action").Str())
+		b.Name = title(p.doc.Get("Statement").At(0).Get("Action").Str())
 	}
 	if b.Owner == "" {
 		b.Owner = w.e.Call.By.ARN
@@ -406,27 +493,21 @@ func (w *bench) create(layer Layer, level int, doc value.Value) bool {
 	return true
 }
 
-func letters(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !alphanumeric(r) {
-			return -1
-		}
-		return r
-	}, s)
+// named reports whether a document uses Sids.
+func (w *bench) named(p *Policy) bool {
+	return slices.ContainsFunc(p.statements, func(s statement) bool { return s.sid != "" })
 }
 
-// sid is a free Sid for a new statement; "" in a document that has none.
-func (w *bench) sid(p *Policy, action string) string {
+// sid is a Sid that neither the policy nor the statements to come have.
+func (w *bench) sid(home layered, more []value.Value, name string) string {
 	taken := map[string]bool{}
-	for i := range p.statements {
-		taken[p.statements[i].sid] = true
+	if home.bound != nil {
+		for i := range home.bound.Policy.statements {
+			taken[home.bound.Policy.statements[i].sid] = true
+		}
 	}
-	if len(taken) == 1 && taken[""] {
-		return ""
-	}
-	name := "BedrockInference"
-	if w.e.Call.Model == nil {
-		name = letters(action)
+	for _, st := range more {
+		taken[st.Get("Sid").Str()] = true
 	}
 	for n, s := 2, name; ; n++ {
 		if !taken[s] {
@@ -461,14 +542,11 @@ func (w *bench) fits(l layered, i int, missing []Authorization) candidate {
 	}
 	action := missing[0].Action
 	for _, f := range Check(p, w.e.options("")) {
-		switch {
-		case f.Statement != i:
-		case f.ID == "BR09" && aliases[strings.ToLower(f.Value)] == action:
+		if f.Statement == i && f.ID == "BR09" && aliases[strings.ToLower(f.Value)] == action {
 			c.alias = append(c.alias, f.Value)
-		case f.meant && slices.Contains(unmatchable, f.ID) && !slices.Contains(c.dead, f.Value):
-			c.dead = append(c.dead, f.Value)
 		}
 	}
+	c.dead = w.unmatchable(p, i)
 	c.whole = len(c.dead) == len(s.resources)
 	for _, n := range missing {
 		q := w.queryOf(n)
@@ -612,6 +690,39 @@ func (w *bench) edit(c candidate, missing []Authorization) bool {
 		return false
 	}
 	return w.put(c.at, doc)
+}
+
+// sweep takes ARNs that were meant for the call and match nothing out of
+// statements that have others; without them the statement says the same.
+func (w *bench) sweep(l layered) {
+	if !l.bound.ours() || !slices.ContainsFunc(w.changed, func(c change) bool { return c.at.layer == l.layer }) {
+		return
+	}
+	for i := range l.bound.Policy.statements {
+		s := &l.bound.Policy.statements[i]
+		if !s.allow || s.notResource || s.principals != nil {
+			continue
+		}
+		dead := w.unmatchable(l.bound.Policy, i)
+		if len(dead) == 0 || len(dead) == len(s.resources) {
+			continue
+		}
+		st := sourceOf(l.bound.Policy.doc, i)
+		was := st.Get("Resource")
+		rest := slices.DeleteFunc(texts(was), func(r string) bool { return slices.Contains(dead, r) })
+		w.put(l, withStatement(l.bound.Policy.doc, i, st.With("Resource", list(was, rest))))
+	}
+}
+
+// unmatchable are the resources of a statement that were meant for the call
+// and match nothing.
+func (w *bench) unmatchable(p *Policy, i int) (dead []string) {
+	for _, f := range Check(p, w.e.options("")) {
+		if f.Statement == i && f.meant && slices.Contains(unmatchable, f.ID) && !slices.Contains(dead, f.Value) {
+			dead = append(dead, f.Value)
+		}
+	}
+	return dead
 }
 
 // pair reports whether all actions are the two that call a model.

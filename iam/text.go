@@ -99,10 +99,14 @@ func (t *teller) parts() {
 		t.say("A call through this inference profile is checked for %[1]d resources: the profile in the Region of the call, and the foundation model in each of the %[2]d Regions that it may run in.",
 			"この推論プロファイル経由の呼び出しでは、呼び出し元リージョンのプロファイルと、実行されうる %[2]d リージョンそれぞれの基盤モデル、あわせて %[1]d 個のリソースが確認されます。", n, len(m.ModelRegions()))
 	}
-	switch denied {
-	case 0:
+	switch {
+	case n == 1 && denied == 0:
+		t.say("Allowed:", "許可されています:")
+	case n == 1:
+		t.say("Not allowed:", "許可されていません:")
+	case denied == 0:
 		t.say("All are allowed:", "すべて許可されています:")
-	case n:
+	case denied == n:
 		t.say("None is allowed:", "1 つも許可されていません:")
 	default:
 		t.say("%[1]d of the %[2]d not allowed:", "%[2]d 個のうち %[1]d 個が許可されていません:", denied, n)
@@ -231,6 +235,9 @@ func (t *teller) fix() {
 		if slices.ContainsFunc(e.Parts, func(p Part) bool { return p.Decision.Explicit }) {
 			t.say("No Allow outweighs a Deny. The statement that denies must be changed by those who own it.",
 				"Allow を追加しても Deny は覆せません。拒否しているステートメントを、その管理者が変更する必要があります。")
+		} else if slices.ContainsFunc(e.Findings, func(f Finding) bool { return f.variant == "near/condition" }) {
+			t.say("The condition is there on purpose: make the call meet it, or ask those who own the policy. An Allow without it would go around it.",
+				"この条件は意図して付けられたものです。条件を満たすように呼び出すか、ポリシーの管理者に相談してください。条件のない Allow を追加すると、条件を迂回することになります。")
 		} else {
 			t.say("There is no policy here that could be changed to allow the call.", "変更して許可できるポリシーはありません。")
 		}
@@ -264,6 +271,11 @@ func (t *teller) fix() {
 		return
 	}
 	n := len(e.Parts)
+	if n == 1 && len(e.Wider) == 0 {
+		t.say("Evaluated again with this: it is allowed, and of %[1]d neighbouring requests (other actions, Regions, resources, accounts) none becomes allowed.",
+			"変更後のポリシーで再評価しました。この呼び出しは許可され、周辺のリクエスト %[1]d 件（別のアクション、リージョン、リソース、アカウント）のうち新たに許可されたものはありません。", e.Probed)
+		return
+	}
 	if len(e.Wider) == 0 {
 		t.say("Evaluated again with this: all %[1]d are allowed, and of %[2]d neighbouring requests (other actions, Regions, models, profiles, accounts) none becomes allowed.",
 			"変更後のポリシーで再評価しました。%[1]d 個すべてが許可され、周辺のリクエスト %[2]d 件（別のアクション、リージョン、モデル、プロファイル、アカウント）のうち新たに許可されたものはありません。", n, e.Probed)
