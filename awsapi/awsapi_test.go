@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/subtle"
+	"encoding/xml"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -574,6 +576,142 @@ func TestBrokenDirectory(t *testing.T) {
 	}
 }
 
+// Who fails again and again is slowed down; others on the same address are not.
+func TestFailuresAreSlowedDown(t *testing.T) {
+	f := serve(t)
+	bad := rest("/model/m/converse", "{}")
+	bad.key = sigv4.Credentials{AccessKeyID: userKey.AccessKeyID, Secret: "x"}
+	for i := range failBurst + 5 {
+		a := f.send(bad)
+		if slowed := a.status == 429; slowed != (i >= failBurst) {
+			t.Fatalf("failure %d: %+v", i, a)
+		}
+	}
+	if len(f.rejected) != failBurst {
+		t.Errorf("told of %d", len(f.rejected))
+	}
+	if st := f.server.Stats(); st.Rejected != failBurst+5 || st.Untold != 5 {
+		t.Errorf("%+v", st)
+	}
+	if a := f.send(rest("/model/m/converse", "{}")); a.status != 200 {
+		t.Errorf("another key: %+v", a)
+	}
+	query := form("iam", "Action=ListRoles&Version=2010-05-08")
+	query.key = bad.key
+	if a := f.send(query); a.status != 400 || !strings.Contains(a.body, "<Code>Throttling</Code>") {
+		t.Errorf("%+v", a)
+	}
+	f.now = f.now.Add(2 * time.Second)
+	if a := f.send(bad); a.status != 403 {
+		t.Errorf("after a while: %+v", a)
+	}
+	f.now = f.now.Add(time.Hour)
+	good := rest("/model/m/converse", "{}")
+	good.key = userKey
+	if a := f.send(good); !strings.Contains(a.body, "not authorized to perform") {
+		t.Errorf("%+v", a)
+	}
+	// Requests without a key never keep others out, but are not all told.
+	f.rejected = nil
+	for range tellBurst + 10 {
+		if a := f.send(noAuth(rest("/model/m/converse", "{}"))); a.status != 403 {
+			t.Fatalf("%+v", a)
+		}
+	}
+	if len(f.rejected) > tellBurst {
+		t.Errorf("told of %d", len(f.rejected))
+	}
+}
+
+func TestFailuresAreBounded(t *testing.T) {
+	var f failures
+	now := time.Now()
+	for i := range maxFailures * 2 {
+		f.add(strings.Repeat("k", i%50)+string(rune('a'+i%26))+time.Duration(i).String(), "a", now)
+	}
+	if len(f.m) > maxFailures+1 {
+		t.Errorf("%d buckets", len(f.m))
+	}
+}
+
+// Bodies are not held beyond what there is room for.
+func TestHeldBodies(t *testing.T) {
+	f := serve(t, func(c *Config) { c.MaxHeld = 200 << 10 })
+	body := `{"a":"` + strings.Repeat("a", 300<<10) + `"}`
+	for _, c := range []struct {
+		ask  ask
+		code string
+	}{{rest("/model/m/converse", body), "ServiceUnavailableException"}, {f.json10("DescribeExecution", body), "ServiceUnavailableException"},
+		{form("iam", "Action=ListRoles&Version=2010-05-08&x="+strings.Repeat("a", 300<<10)), "<Code>ServiceUnavailable</Code>"}} {
+		if a := f.send(c.ask); a.status != 503 || !strings.Contains(a.body+a.header.Get("X-Amzn-Errortype"), c.code) {
+			t.Errorf("%+v", a)
+		}
+	}
+	if a := f.send(rest("/model/m/converse", "{}")); a.status != 200 {
+		t.Errorf("%+v", a)
+	}
+	if held := f.server.Stats().Held; held != 0 {
+		t.Errorf("still holds %d", held)
+	}
+}
+
+// HTTP/2, and the form of a target that proxies send.
+func TestOtherTransports(t *testing.T) {
+	now := time.Date(2026, 11, 21, 1, 2, 3, 0, time.UTC)
+	log := &recorder{}
+	s, err := New(Config{Directory: directory{}, Gate: gate.New(log, nil), Ops: toys(), Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(s)
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	const target = "/model/arn:aws:bedrock:r::foundation-model%2Fm/converse-stream"
+	sign := func(r *http.Request, host string) {
+		add, err := sigv4.Sign(sigv4.Request{Method: "POST", Target: target, Headers: [][2]string{{"Host", host}}, Body: []byte("{}")},
+			sigv4.Options{Service: "bedrock", Region: "ap-northeast-1", Now: now}, rootKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range add {
+			r.Header.Set(h[0], h[1])
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), "POST", srv.URL+target, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign(r, r.Host)
+	resp, err := srv.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.ProtoMajor != 2 || resp.StatusCode != 200 || !strings.Contains(events(t, b), "messageStart") {
+		t.Errorf("%d %d %q %v", resp.ProtoMajor, resp.StatusCode, b, err)
+	}
+	if rs := log.take(); len(rs) != 1 || !rs[0].TLS {
+		t.Errorf("%+v", rs)
+	}
+	for _, form := range []string{"http://example.com", "http://example.com:8080"} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", form+target, strings.NewReader("{}"))
+		r.RequestURI = form + target
+		sign(r, r.Host)
+		s.ServeHTTP(w, r)
+		if w.Code != 200 {
+			t.Errorf("%s: %d %s", form, w.Code, w.Body)
+		}
+	}
+	for in, want := range map[string]string{"http://a": "/", "http://a?b": "/?b", "http://a/b?c": "/b?c", "/a://b": "/a://b", "*": "*", "?x": "/?x"} {
+		if got := requestTarget(&http.Request{RequestURI: in}); got != want {
+			t.Errorf("target of %q is %q, want %q", in, got, want)
+		}
+	}
+}
+
 type bearers struct{ directory }
 
 func (bearers) Bearer(_ context.Context, token string, _ time.Time) (*principal.Principal, error) {
@@ -804,6 +942,67 @@ func FuzzRoute(f *testing.F) {
 			if strings.Contains(v, "/") && !strings.HasPrefix(v, "arn:") && !strings.Contains(strings.ToLower(s), "%2f") {
 				t.Errorf("%q: label %s is %q", s, k, v)
 			}
+		}
+	})
+}
+
+// Whatever is sent, signed, the answer is well-formed and no fault of ours.
+func FuzzServe(f *testing.F) {
+	now := time.Date(2026, 11, 21, 1, 2, 3, 0, time.UTC)
+	s, err := New(Config{Directory: directory{}, Gate: gate.New(discard{}, nil), Ops: toys(), Now: func() time.Time { return now }})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("POST", "/", "application/x-amz-json-1.0", "AWSStepFunctions.DescribeExecution", "states", `{"a":1}`)
+	f.Add("POST", "/model/arn:a/b%2Fc/converse?x=%zz&&=", "application/json", "", "bedrock", `{}`)
+	f.Add("POST", "/", "application/x-www-form-urlencoded", "", "iam", "Action=CreateRole&Version=2010-05-08&Tags.member.1.Key=k&X.entry.1.key=a&X.entry.1.value=b")
+	f.Add("GET", "/?Action=GetCallerIdentity&Version=2011-06-15", "", "", "sts", "")
+	f.Add("POST", "/model/m/converse-stream", "", "", "bedrock", `{"fail":"after"}`)
+	f.Fuzz(func(t *testing.T, method, target, contentType, op, service, body string) {
+		r := &http.Request{Method: method, RequestURI: target, URL: &url.URL{Path: "/"}, Host: "h", Header: http.Header{}, RemoteAddr: "127.0.0.1:1",
+			Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
+		headers := [][2]string{{"Host", "h"}}
+		for _, h := range [][2]string{{"Content-Type", contentType}, {"X-Amz-Target", op}} {
+			if h[1] != "" {
+				headers = append(headers, h)
+				r.Header.Set(h[0], h[1])
+			}
+		}
+		if service == "" {
+			service = "states"
+		}
+		add, err := sigv4.Sign(sigv4.Request{Method: method, Target: requestTarget(r), Headers: headers, Body: []byte(body)},
+			sigv4.Options{Service: service, Region: "ap-northeast-1", Now: now}, rootKey)
+		if err == nil {
+			for _, h := range add {
+				r.Header.Set(h[0], h[1])
+			}
+		}
+		s.fails = failures{} // it is not what is asked here
+		w := httptest.NewRecorder()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // a stream that waits for its client ends
+		begun := time.Now()
+		s.ServeHTTP(w, r.WithContext(ctx))
+		if d := time.Since(begun); d > time.Second {
+			t.Fatalf("took %v", d)
+		}
+		if w.Code >= 500 && !strings.Contains(body, "fail") && !strings.Contains(body, "\\u") {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		switch got := w.Header().Get("Content-Type"); {
+		case strings.Contains(got, "json"):
+			if !value.Valid(w.Body.String()) {
+				t.Fatalf("not JSON: %s", w.Body)
+			}
+		case got == "text/xml":
+			if err := xml.Unmarshal(w.Body.Bytes(), new(struct{})); err != nil && !strings.Contains(body, "=") {
+				t.Fatalf("not XML: %v in %s", err, w.Body)
+			}
+		case got == "application/vnd.amazon.eventstream":
+			events(t, w.Body.Bytes())
+		case got == "" && w.Code != 204:
+			t.Fatalf("%d without a type", w.Code)
 		}
 	})
 }

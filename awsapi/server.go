@@ -39,6 +39,10 @@ const (
 // readAtOnce is how much is set aside for a body before any of it has come.
 const readAtOnce = 64 << 10
 
+// DefaultMaxHeld is how many bytes of bodies are held at once where Config does
+// not say.
+const DefaultMaxHeld = 1 << 30
+
 // Directory knows who an access key belongs to. If it has a method
 //
 //	Bearer(ctx context.Context, token string, now time.Time) (*principal.Principal, error)
@@ -64,9 +68,10 @@ type Config struct {
 	Now           func() time.Time // nil: time.Now
 	Skew          time.Duration    // 0: sigv4.DefaultSkew
 	ValidRegion   func(string) bool
+	MaxHeld       int64 // bytes of bodies that are held at once; 0: DefaultMaxHeld
 
-	// OnRejected, if set, is told of every sign-in that failed, before the answer
-	// is written.
+	// OnRejected, if set, is told of the sign-ins that failed, before the answer is
+	// written: of all but those that Stats counts as Untold.
 	OnRejected func(context.Context, Rejected)
 }
 
@@ -87,10 +92,12 @@ type Server struct {
 	table *table
 	ops   []Op
 	keys  sigv4.KeyCache
+	fails failures
+	held  atomic.Int64 // bytes of bodies
 	stats stats
 }
 
-type stats struct{ calls, faults, internal, rejected atomic.Int64 }
+type stats struct{ calls, faults, internal, rejected, untold atomic.Int64 }
 
 // Stats are a Server's counts since it began.
 type Stats struct {
@@ -98,6 +105,8 @@ type Stats struct {
 	Faults   int64 // answered with a caller's fault, sign-ins included
 	Internal int64 // answered with a fault of ours
 	Rejected int64 // sign-ins that failed
+	Untold   int64 // of these, what OnRejected was spared because there were too many
+	Held     int64 // bytes of bodies held now
 }
 
 // New makes a Server. It refuses operations that nobody could reach, that two
@@ -113,6 +122,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Now = time.Now
 	}
 	cfg.DefaultRegion = cmp.Or(cfg.DefaultRegion, "us-east-1")
+	cfg.MaxHeld = cmp.Or(cfg.MaxHeld, DefaultMaxHeld)
 	s := &Server{cfg: cfg, ops: slices.Clone(cfg.Ops)}
 	t, err := newTable(s.ops)
 	if err != nil {
@@ -127,7 +137,7 @@ func (s *Server) Ops() []Op { return s.ops }
 
 // Stats returns the counts.
 func (s *Server) Stats() Stats {
-	return Stats{s.stats.calls.Load(), s.stats.faults.Load(), s.stats.internal.Load(), s.stats.rejected.Load()}
+	return Stats{s.stats.calls.Load(), s.stats.faults.Load(), s.stats.internal.Load(), s.stats.rejected.Load(), s.stats.untold.Load(), s.held.Load()}
 }
 
 // call is one request on its way through.
@@ -141,6 +151,7 @@ type call struct {
 	op        *Op    // nil until it is known
 	protocol  Protocol
 	namespace string
+	held      int64 // bytes set aside for the body
 	req       *Request
 }
 
@@ -168,11 +179,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.stats.calls.Add(1)
 	c := &call{
 		s: s, w: &watched{ResponseWriter: w}, r: r, id: uuid.NewString(), now: s.cfg.Now(),
-		target: target(r), protocol: RESTJSON, namespace: wire.EdgeNamespace,
+		target: requestTarget(r), protocol: RESTJSON, namespace: wire.EdgeNamespace,
 	}
 	w.Header().Set("X-Amzn-Requestid", c.id)
 	w.Header().Set("X-Amz-Request-Id", c.id)
 	defer func() {
+		s.held.Add(-c.held)
 		if x := recover(); x != nil {
 			if x == http.ErrAbortHandler { //nolint:errorlint // it is compared so by net/http
 				panic(x)
@@ -185,8 +197,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// target is the request's target without scheme and host, which proxies send.
-func target(r *http.Request) string {
+// requestTarget is the request's target without scheme and host, which proxies send.
+func requestTarget(r *http.Request) string {
 	t := r.RequestURI
 	if t == "" {
 		t = r.URL.RequestURI()
@@ -355,6 +367,12 @@ func (c *call) body(limit int64) ([]byte, error) {
 		if len(b) == cap(b) {
 			b = slices.Grow(b, max(len(b), readAtOnce))
 		}
+		if more := int64(cap(b)) - c.held; more > 0 {
+			c.held += more
+			if c.s.held.Add(more) > c.s.cfg.MaxHeld {
+				return nil, c.busy()
+			}
+		}
 		n, err := in.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		switch {
@@ -367,6 +385,15 @@ func (c *call) body(limit int64) ([]byte, error) {
 			return nil, errors.Join(errGone, err)
 		}
 	}
+}
+
+// busy is the answer to a body that there is no room for now.
+func (c *call) busy() *fault.Error {
+	f := &fault.Error{Kind: fault.Server, Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: "The service is unavailable. Please try again shortly."}
+	if c.protocol != Query {
+		f.Code = "ServiceUnavailableException"
+	}
+	return f
 }
 
 func (c *call) meta() gate.Meta {
@@ -397,98 +424,6 @@ func (c *call) context(req *Request) iam.Context {
 		ctx = append(ctx, one("aws:Referer", ref))
 	}
 	return ctx
-}
-
-// signIn learns who is calling, and for which Region.
-func (c *call) signIn(ctx context.Context, body []byte) (*principal.Principal, string, error) {
-	r := sigv4.Request{Method: c.r.Method, Target: c.target, Headers: c.headers(), Body: body}
-	if scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") && c.op.Service == "bedrock" {
-		by, err := c.bearer(ctx, token)
-		if f, ok := errors.AsType[*fault.Error](err); ok {
-			return nil, "", c.rejected(ctx, f, "", "")
-		}
-		return by, c.s.cfg.DefaultRegion, err
-	}
-	var cred principal.Credential
-	id, err := sigv4.Verify(r, sigv4.Options{
-		// A global service's clients sign for us-east-1 at AWS, but for their own
-		// Region where an endpoint is configured; all of these are taken.
-		Service: c.op.Service, ValidRegion: c.s.cfg.ValidRegion,
-		Now: c.now, Skew: c.s.cfg.Skew, MustSign: mustSign, Keys: &c.s.keys,
-	}, func(key, token string) (string, error) {
-		var err error
-		cred, err = c.s.cfg.Directory.Credential(ctx, key, token, c.now)
-		switch fault.Code(err) {
-		case "UnrecognizedClientException", "InvalidClientTokenId":
-			return "", sigv4.ErrInvalidToken
-		case "ExpiredTokenException", "ExpiredToken":
-			return "", sigv4.ErrTokenExpired
-		}
-		return cred.Secret, err
-	})
-	if err == nil {
-		return cred.Principal, cmp.Or(c.op.Region, id.Scope.Region), nil
-	}
-	claim := sigv4.Claimed(r)
-	if bad, ok := errors.AsType[*sigv4.Failure](err); ok {
-		code, status := bad.On(signProtocol(c.protocol))
-		return nil, "", c.rejected(ctx, &fault.Error{Kind: fault.Client, Code: code, Status: status, Message: bad.Message}, claim.AccessKeyID, claim.Scope.Region)
-	}
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return nil, "", c.rejected(ctx, f, claim.AccessKeyID, claim.Scope.Region)
-	}
-	return nil, "", fmt.Errorf("credential of %s: %w", claim.AccessKeyID, err)
-}
-
-// mustSign are headers that change what a request means.
-var mustSign = []string{"x-amz-target"}
-
-func (c *call) rejected(ctx context.Context, f *fault.Error, key, region string) error {
-	c.s.stats.rejected.Add(1)
-	if on := c.s.cfg.OnRejected; on != nil {
-		on(ctx, Rejected{Op: c.op, AccessKeyID: key, Region: region, Meta: c.meta(), Time: c.now, Fault: f})
-	}
-	return f
-}
-
-func (c *call) bearer(ctx context.Context, token string) (*principal.Principal, error) {
-	if dir, ok := c.s.cfg.Directory.(bearer); ok {
-		return dir.Bearer(ctx, token, c.now)
-	}
-	return nil, &fault.Error{
-		Kind: fault.Client, Code: "AccessDeniedException", Status: http.StatusForbidden, Auth: true,
-		Message: "Authentication failed: this server takes no API keys; sign the request with an access key.",
-	}
-}
-
-func signProtocol(p Protocol) sigv4.Protocol {
-	switch p {
-	case RESTJSON:
-		return sigv4.RESTJSON
-	case Query:
-		return sigv4.QueryXML
-	default:
-		return sigv4.JSON
-	}
-}
-
-// headers lists the request's headers as a signature may name them. net/http
-// keeps some of them elsewhere.
-func (c *call) headers() [][2]string {
-	out := make([][2]string, 0, len(c.r.Header)+2)
-	out = append(out, [2]string{"Host", c.r.Host})
-	for name, vs := range c.r.Header {
-		for _, v := range vs {
-			out = append(out, [2]string{name, v})
-		}
-	}
-	if c.r.ContentLength >= 0 && c.r.Header["Content-Length"] == nil {
-		out = append(out, [2]string{"Content-Length", strconv.FormatInt(c.r.ContentLength, 10)})
-	}
-	if len(c.r.TransferEncoding) > 0 {
-		out = append(out, [2]string{"Transfer-Encoding", strings.Join(c.r.TransferEncoding, ",")})
-	}
-	return out
 }
 
 // perform does the operation, through the gate unless it is open, and answers.
@@ -604,7 +539,11 @@ func (c *call) fail(err error) {
 		c.s.cfg.Logger.DebugContext(ctx, "the client went away", "op", name, "request", c.id)
 	default:
 		c.s.stats.internal.Add(1)
-		c.s.cfg.Logger.ErrorContext(ctx, "internal", "op", name, "method", c.r.Method, "request", c.id, "err", err)
+		level := slog.LevelError
+		if ok && f.Err == nil { // said on purpose, as when there is no room
+			level = slog.LevelWarn
+		}
+		c.s.cfg.Logger.Log(ctx, level, "internal", "op", name, "method", c.r.Method, "request", c.id, "err", err)
 		if !ok {
 			f = internal(c.protocol)
 		}
