@@ -410,7 +410,7 @@ func TestAuthorizationsAreAWS(t *testing.T) {
 
 // needsWithAll gives an operation the members it asks for until it is content.
 func needsWithAll(t *testing.T, op awsapi.Op) []iam.Authorization {
-	r := &awsapi.Request{Op: &op, By: &principal.Principal{Type: principal.Root, Account: account}}
+	r := &awsapi.Request{Op: &op, By: &principal.Principal{Type: principal.User, Account: account, Name: "u"}}
 	for range 10 {
 		needs, err := op.Needs(t.Context(), r)
 		if err == nil {
