@@ -66,7 +66,7 @@ func TestPathFields(t *testing.T) {
 	}
 	timeout := func(field string) func(*Scope) (any, *Failure) {
 		return func(s *Scope) (any, *Failure) {
-			return one(t, `{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke","End":true,`+field+`}`).Task.Timeout.EvalInt(s)
+			return one(t, `{"Type":"Task","Resource":"arn:aws:lambda:us-east-1:123456789012:function:f","End":true,`+field+`}`).Task.Timeout.EvalInt(s)
 		}
 	}
 	mapping := func(field string) *MapPart {
@@ -238,7 +238,7 @@ func TestCredentials(t *testing.T) {
 		`{"RoleArn.$":"States.Format('{}/x', $.role)"}`: `"r/x"`,
 		`{"RoleArn.$":"$.no"}`:                          `States.Runtime: The JSONPath '$.no' specified for the field 'RoleArn.$' could not be found in the input '{"role":"r"}'`,
 	} {
-		st := one(t, `{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke","End":true,"Credentials":`+cred+`}`)
+		st := one(t, `{"Type":"Task","Resource":"arn:aws:lambda:us-east-1:123456789012:function:f","End":true,"Credentials":`+cred+`}`)
 		v, _, fail := st.Task.RoleArn.EvalString(see(`{"role":"r"}`))
 		if got := said(v, fail); got != want {
 			t.Errorf("%s: %s, want %s", cred, got, want)

@@ -76,6 +76,8 @@ func FuzzParse(f *testing.F) {
 			Var:  func(string) (value.Value, bool) { return in, true },
 			Rand: func() uint64 { seed = seed*6364136223846793005 + 1; return seed },
 		}
+		asked := 0
+		s.Expired = func() bool { asked++; return asked > 100 }
 		for _, st := range p.byName {
 			compute(t, st, s)
 		}

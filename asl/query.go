@@ -40,7 +40,7 @@ func isQuery(s string) (is, broken bool) {
 }
 
 func (q *query) eval(s *Scope) (value.Value, *Failure) {
-	env := jsonata.Env{Now: s.Now, Rand: s.Rand, Var: func(name string) (value.Value, bool) {
+	env := jsonata.Env{Now: s.Now, Rand: s.Rand, Expired: s.Expired, Var: func(name string) (value.Value, bool) {
 		if name == "states" {
 			return q.states(s), true
 		}

@@ -1,6 +1,7 @@
 package asl
 
 import (
+	"strings"
 	"testing"
 
 	"tokaido/value"
@@ -122,6 +123,15 @@ func TestStatesOnDemand(t *testing.T) {
 		return value.Value{}
 	}
 	if got := said(jsonataState(t, `{"Type":"Pass","End":true,"Output":"{% $states.input.n %}"}`).Output.Eval(s)); got != "5" {
+		t.Error(got)
+	}
+}
+
+func TestExpired(t *testing.T) {
+	s := see(`{}`)
+	s.Expired = func() bool { return true }
+	got := said(jsonataState(t, `{"Type":"Pass","End":true,"Output":"{% ($f := function($n){ $f($n + 1) }; $f(0)) %}"}`).Output.Eval(s))
+	if !strings.HasPrefix(got, "States.QueryEvaluationError: The JSONata expression '($f := function($n){ $f($n + 1) }; $f(0))' specified for the field 'Output' threw an error during evaluation") {
 		t.Error(got)
 	}
 }

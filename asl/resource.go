@@ -62,6 +62,29 @@ var optimized = map[string]integration{
 	},
 }
 
+// required are the parameters without which an optimized integration cannot be
+// called, as far as AWS checks them in a definition.
+var required = map[string][]string{
+	"lambda:invoke":              {"FunctionName"},
+	"sqs:sendMessage":            {"QueueUrl", "MessageBody"},
+	"sns:publish":                {"Message"},
+	"dynamodb:getItem":           {"TableName", "Key"},
+	"dynamodb:putItem":           {"TableName", "Item"},
+	"dynamodb:updateItem":        {"TableName", "Key"},
+	"dynamodb:deleteItem":        {"TableName", "Key"},
+	"states:startExecution":      {"StateMachineArn"},
+	"events:putEvents":           {"Entries"},
+	"ecs:runTask":                {"TaskDefinition"},
+	"glue:startJobRun":           {"JobName"},
+	"databrew:startJobRun":       {"Name"},
+	"batch:submitJob":            {"JobName", "JobDefinition", "JobQueue"},
+	"bedrock:invokeModel":        {"ModelId"},
+	"apigateway:invoke":          {"ApiEndpoint", "Method"},
+	"http:invoke":                {"ApiEndpoint", "Method"},
+	"athena:startQueryExecution": {"QueryString"},
+	"codebuild:startBuild":       {"ProjectName"},
+}
+
 // sdkServices are the services that aws-sdk integrations reach, by the name of
 // their client without punctuation.
 var sdkServices = words(`

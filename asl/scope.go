@@ -22,6 +22,10 @@ type Scope struct {
 	// 2025; without it an object is no list of items, as it was before.
 	ObjectItems bool
 
+	// Expired, if set, is asked now and then by a JSONata expression whether to
+	// give up: this package has no clock. Its steps are bounded in any case.
+	Expired func() bool
+
 	Now  time.Time     // $now, $millis
 	Rand func() uint64 // $random, $uuid, States.MathRandom, States.UUID; repeatable by the caller's choice
 }

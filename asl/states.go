@@ -395,6 +395,7 @@ func (c *compiler) atRun(f *Field, lo, hi int64) *Field {
 func (c *compiler) finish(f *frame, st *State, v value.Value) {
 	switch st.Type {
 	case Task:
+		c.parameters(f, st, v)
 		if st.Task.Kind == ActivityTask && v.Has("Credentials") {
 			c.schema(f.at+"/Credentials", "The field 'Credentials' is not supported for activities")
 		}
@@ -468,7 +469,12 @@ func (c *compiler) resource(st *State, v value.Value, at string) {
 	}
 	part, problem := parseResource(v.Str())
 	t := st.Task
-	t.Resource, t.Kind, t.Service, t.Action, t.Pattern = part.Resource, part.Kind, part.Service, part.Action, part.Pattern
+	if problem == resourceOK {
+		*t = TaskPart{
+			Resource: part.Resource, Kind: part.Kind, Service: part.Service, Action: part.Action, Pattern: part.Pattern,
+			Timeout: t.Timeout, Heartbeat: t.Heartbeat, RoleArn: t.RoleArn,
+		}
+	}
 	switch {
 	case problem == notAnARN:
 		c.schema(at, "Value is not a valid resource ARN")
@@ -481,6 +487,32 @@ func (c *compiler) resource(st *State, v value.Value, at string) {
 		c.schema(at, "Express state machine does not support '.sync' service integration")
 	case t.Pattern == WaitForTaskToken: // AWS's text ends with a space
 		c.schema(at, "Express state machine does not support '.waitForTaskToken' service integration ")
+	}
+}
+
+// parameters checks that an integration is given what it cannot be called
+// without. What an expression will yield is not known here.
+func (c *compiler) parameters(f *frame, st *State, v value.Value) {
+	t := st.Task
+	if t.Kind != ServiceTask || t.Service == "" {
+		return
+	}
+	name, suffix := "Parameters", jsonpath.Suffix
+	if f.lang == JSONata {
+		name, suffix = "Arguments", ""
+	}
+	args := v.Get(name)
+	if args.IsUndefined() {
+		c.schema(f.at, "%s field is required for resource ARN: %s", name, t.Resource)
+		return
+	}
+	if !args.IsObject() {
+		return
+	}
+	for _, field := range required[t.Service+":"+t.Action] {
+		if !args.Has(field) && !args.Has(field+suffix) {
+			c.schema(f.at+"/"+name, "The field '%s' is required but was missing", field)
+		}
 	}
 }
 
