@@ -143,10 +143,18 @@ func (f anthropic) block(b *Block) (v value.Value, err error) {
 		return object(kind("search_result"), member("source", text(b.Source)), member("title", text(b.Name)),
 			member("content", textBlocks(b.Parts)), member("citations", cite(b))), nil
 	}
-	return v, invalidf("This model doesn't support the %s content block that you provided. Update your content and try again.", blockNames[b.Kind])
+	return v, unsupportedBlock(b.Kind)
 }
 
-var blockNames = map[BlockKind]string{Video: "video", Document: "document", SearchResult: "searchResult", Citations: "citationsContent", Redacted: "reasoningContent"}
+var blockNames = map[BlockKind]string{
+	Text: "text", Image: "image", Document: "document", Video: "video", ToolUse: "toolUse", ToolResult: "toolResult", JSON: "json", CachePoint: "cachePoint",
+	Reasoning: "reasoningContent", Redacted: "reasoningContent", Citations: "citationsContent", SearchResult: "searchResult",
+}
+
+// unsupportedBlock refuses content that a model does not read, in AWS's words.
+func unsupportedBlock(k BlockKind) error {
+	return invalidf("This model doesn't support the %s content block that you provided. Update your content and try again.", blockNames[k])
+}
 
 func textBlocks(parts []string) value.Value {
 	list := make([]value.Value, len(parts))

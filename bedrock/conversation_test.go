@@ -86,6 +86,75 @@ func TestConverseAsNova(t *testing.T) {
 	}
 }
 
+func TestConverseAsChat(t *testing.T) {
+	rt := planner()
+	p, err := rt.Plan("ap-northeast-1", account, "openai.gpt-oss-20b-1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := `{"system":[{"text":"be brief"},{"text":"and kind"}],"messages":[{"role":"user","content":[{"text":"look"},{"image":{"format":"png","source":{"bytes":"AAAA"}}}]},
+	{"role":"assistant","content":[{"reasoningContent":{"reasoningText":{"text":"hm"}}},{"text":"I will"},{"toolUse":{"toolUseId":"c1","name":"f","input":{"a":1.0}}}]},
+	{"role":"user","content":[{"toolResult":{"toolUseId":"c1","content":[{"json":{"x":1}},{"text":"y"}],"status":"error"}},{"text":"and now?"}]}],
+	"inferenceConfig":{"maxTokens":9,"temperature":0.5,"stopSequences":["x"]},"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object"}}}}],"toolChoice":{"any":{}}}}`
+	c, err := rt.Prepare(p, value.MustParse(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"messages":[{"role":"system","content":"be brief\n\nand kind"},{"role":"user","content":[{"type":"text","text":"look"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]},` +
+		`{"role":"assistant","content":"I will","reasoning_content":"hm","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{\"a\":1.0}"}}]},` +
+		`{"role":"tool","tool_call_id":"c1","content":"Error: {\"x\":1}\ny"},{"role":"user","content":"and now?"}],` +
+		`"max_completion_tokens":9,"temperature":0.5,"stop":["x"],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}],"tool_choice":"required"}`
+	if string(c.Body) != want {
+		t.Errorf("got\n%s\nwant\n%s", c.Body, want)
+	}
+	for _, bad := range []string{
+		`{"messages":[{"role":"user","content":[{"text":"x"},{"cachePoint":{"type":"default"}}]}]}`,
+		`{"messages":[{"role":"user","content":[{"document":{"format":"pdf","name":"n","source":{"bytes":"AAAA"}}}]}]}`,
+	} {
+		if _, err := rt.Prepare(p, value.MustParse(bad)); err == nil || !strings.Contains(err.Error(), "This model doesn't support the") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	tr, got := chat{}.events(), ""
+	for _, k := range []string{
+		`{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}`,
+		`{"choices":[{"index":0,"delta":{"reasoning":"hm"},"finish_reason":null}]}`,
+		`{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}`,
+		`{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":""}}]},"finish_reason":null}]}`,
+		`{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]},"finish_reason":null}]}`,
+		`{"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"c2","type":"function","function":{"name":"g","arguments":"{}"}}]},"finish_reason":null}]}`,
+		`{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}`,
+		`{"choices":[],"usage":{}}`,
+	} {
+		if err := tr.event(value.MustParse(k), func(name string, v value.Value) error { got += name + " " + v.JSON() + "\n"; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if wantEvents := `messageStart {"role":"assistant"}
+contentBlockDelta {"delta":{"reasoningContent":{"text":"hm"}},"contentBlockIndex":0}
+contentBlockStop {"contentBlockIndex":0}
+contentBlockDelta {"delta":{"text":"a"},"contentBlockIndex":1}
+contentBlockStop {"contentBlockIndex":1}
+contentBlockStart {"start":{"toolUse":{"toolUseId":"c1","name":"f"}},"contentBlockIndex":2}
+contentBlockDelta {"delta":{"toolUse":{"input":"{}"}},"contentBlockIndex":2}
+contentBlockStop {"contentBlockIndex":2}
+contentBlockStart {"start":{"toolUse":{"toolUseId":"c2","name":"g"}},"contentBlockIndex":3}
+contentBlockDelta {"delta":{"toolUse":{"input":"{}"}},"contentBlockIndex":3}
+contentBlockStop {"contentBlockIndex":3}
+messageStop {"stopReason":"tool_use"}
+`; got != wantEvents {
+		t.Errorf("events\n%s", got)
+	}
+	// Every model has the family that its provider's documentation gives it.
+	count := map[Family]int{}
+	for _, m := range catalog.Load().Models {
+		count[FamilyOf(m)]++
+	}
+	if count[Anthropic] != 23 || count[Llama] != 12 || count[Chat] < 50 || count[OtherFamily] < 30 {
+		t.Errorf("families: %v", count)
+	}
+}
+
 func TestConverseRefusals(t *testing.T) {
 	user := func(block string) string { return `{"messages":[{"role":"user","content":[` + block + `]}]}` }
 	with := func(member string) string {
@@ -237,12 +306,13 @@ func FuzzConversation(f *testing.F) {
 	rt := planner()
 	claude, _ := rt.Plan("ap-northeast-1", account, jp45)
 	nova, _ := rt.Plan("ap-northeast-1", account, lite)
+	oss, _ := rt.Plan("ap-northeast-1", account, "openai.gpt-oss-20b-1:0")
 	f.Fuzz(func(t *testing.T, s string) {
 		v, err := value.ParseString(s)
 		if err != nil {
 			return
 		}
-		for _, p := range []*Plan{claude, nova} {
+		for _, p := range []*Plan{claude, nova, oss} {
 			c, err := rt.Prepare(p, v)
 			if err != nil {
 				if fault.Code(err) != "ValidationException" {
@@ -260,7 +330,7 @@ func FuzzConversation(f *testing.F) {
 func FuzzClaudesAnswer(f *testing.F) {
 	f.Add(`{"content":[{"type":"text","text":"x"}],"stop_reason":"end_turn"}`, `{"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":{}}}`)
 	f.Fuzz(func(t *testing.T, whole, chunk string) {
-		for _, fam := range []family{anthropic{}, nova{}} {
+		for _, fam := range []family{anthropic{}, nova{}, chat{}} {
 			if v, err := value.ParseString(whole); err == nil {
 				content, _, err := fam.answer(v)
 				if err == nil && !value.Valid(value.Array(content...).JSON()) {

@@ -3,6 +3,7 @@ package bedrock
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,12 +30,51 @@ type translator interface {
 	fields() value.Value
 }
 
-func familyOf(m *catalog.Model) family {
+// Family names the form in which a model is spoken to and answers.
+type Family string
+
+// The families.
+const (
+	Anthropic   Family = "anthropic" // Messages
+	Nova        Family = "nova"
+	Llama       Family = "llama"   // a prompt, in Meta's form
+	Mistral     Family = "mistral" // a prompt, in Mistral's older form
+	Chat        Family = "chat"    // OpenAI's chat completions: most open models
+	OtherFamily Family = ""        // not text in, text out; or not known
+)
+
+// FamilyOf returns a model's family. It follows from the id and from what goes
+// in and comes out.
+func FamilyOf(m *catalog.Model) Family {
+	has := func(prefixes ...string) bool {
+		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(m.ID, p) })
+	}
+	textual := m.Output == nil || len(m.Output) == 1 && m.Output[0] == "TEXT" && slices.Contains(m.Input, "TEXT")
 	switch {
-	case strings.HasPrefix(m.ID, "anthropic."):
+	case has("anthropic."):
+		return Anthropic
+	case !textual || has("twelvelabs."):
+		return OtherFamily
+	case has("amazon.nova-"):
+		return Nova
+	case has("amazon."), has("cohere."):
+		return OtherFamily
+	case has("meta.llama"):
+		return Llama
+	case has("mistral.mistral-7b", "mistral.mixtral", "mistral.mistral-large-2402", "mistral.mistral-small-2402"):
+		return Mistral
+	}
+	return Chat
+}
+
+func familyOf(m *catalog.Model) family {
+	switch FamilyOf(m) {
+	case Anthropic:
 		return anthropic{}
-	case strings.HasPrefix(m.ID, "amazon.nova-") && len(m.Output) == 1 && m.Output[0] == "TEXT":
+	case Nova:
 		return nova{}
+	case Chat:
+		return chat{}
 	}
 	return nil
 }

@@ -35,6 +35,8 @@ func TestConverseAndItsStreamAgree(t *testing.T) {
 	for _, c := range []struct{ name, id, body, text, stop string }{
 		{"claude", "jp.anthropic.claude-sonnet-4-5-20250929-v1:0", hello, "[simulated Claude Sonnet 4.5] You said: こんにちは", "end_turn"},
 		{"nova", "apac.amazon.nova-lite-v1:0", hello, "[simulated Nova Lite] You said: こんにちは", "end_turn"},
+		{"gpt-oss", "openai.gpt-oss-20b-1:0", hello, "[simulated gpt-oss-20b] You said: こんにちは", "end_turn"},
+		{"gpt-oss-tool", "openai.gpt-oss-20b-1:0", tools, "[simulated gpt-oss-20b] I am calling f.", "tool_use"},
 		{"claude-tool", "jp.anthropic.claude-sonnet-4-5-20250929-v1:0", tools, "[simulated Claude Sonnet 4.5] I am calling f.", "tool_use"},
 		{"nova-tool", "amazon.nova-lite-v1:0", tools, "[simulated Nova Lite] I am calling f.", "tool_use"},
 	} {

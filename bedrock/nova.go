@@ -103,7 +103,7 @@ func (f nova) blocks(in []Block) ([]value.Value, error) {
 		case Reasoning:
 			v = object(member("reasoningContent", object(member("reasoningText", object(member("text", text(b.Text)), member("signature", given(b.Signature)))))))
 		default:
-			return nil, invalidf("This model doesn't support the %s content block that you provided. Update your content and try again.", blockNames[b.Kind])
+			return nil, unsupportedBlock(b.Kind)
 		}
 		out = append(out, v)
 	}

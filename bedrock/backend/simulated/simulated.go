@@ -267,21 +267,19 @@ type family interface {
 
 func parse(c bedrock.Call) (family, *request, error) {
 	var f family
-	id := c.Model.ID
-	switch {
-	case strings.HasPrefix(id, "anthropic."):
+	switch bedrock.FamilyOf(c.Model) {
+	case bedrock.Anthropic:
 		f = anthropic{}
-	case strings.HasPrefix(id, "amazon.nova-") && textOut(c.Model):
+	case bedrock.Nova:
 		f = nova{}
-	case strings.HasPrefix(id, "meta.llama"):
+	case bedrock.Llama:
 		f = llama{}
-	case strings.HasPrefix(id, "mistral.mistral-7b"), strings.HasPrefix(id, "mistral.mixtral"),
-		strings.HasPrefix(id, "mistral.mistral-large-2402"), strings.HasPrefix(id, "mistral.mistral-small-2402"):
+	case bedrock.Mistral:
 		f = mistral{}
-	case textOut(c.Model) && !strings.HasPrefix(id, "amazon.") && !strings.HasPrefix(id, "twelvelabs."):
+	case bedrock.Chat:
 		f = chat{}
 	default:
-		return nil, nil, refuse("The simulated backend has no answers for %s.", id)
+		return nil, nil, refuse("The simulated backend has no answers for %s.", c.Model.ID)
 	}
 	v, err := value.Parse(c.Body)
 	if err != nil || !v.IsObject() {
@@ -289,18 +287,6 @@ func parse(c bedrock.Call) (family, *request, error) {
 	}
 	q, err := f.parse(v)
 	return f, q, err
-}
-
-func textOut(m *catalog.Model) bool {
-	if m.Output == nil {
-		return true // not known
-	}
-	for _, o := range m.Output {
-		if o != "TEXT" && o != "SPEECH" {
-			return false
-		}
-	}
-	return true
 }
 
 func refuse(format string, args ...any) error {

@@ -100,7 +100,7 @@ func TestEveryTextModel(t *testing.T) {
 	}
 	answered := 0
 	for _, m := range catalog.Load().Models {
-		if !textOut(m) || strings.Contains(m.ID, "sonic") || strings.HasPrefix(m.ID, "amazon.") && !strings.Contains(m.ID, "nova") || strings.HasPrefix(m.ID, "twelvelabs.") {
+		if bedrock.FamilyOf(m) == bedrock.OtherFamily {
 			continue
 		}
 		ok := false
