@@ -15,9 +15,9 @@ type CallShape struct {
 	Region       string   // in which the call was made: the source Region
 	Account      string   // of the caller
 	Requested    string   // the modelId as the client gave it
-	Profile      string   // id of the inference profile; "" for a bare model
-	ProfileARN   string   // in the source Region
-	Application  bool     // the profile is an application inference profile
+	Profile      string   // id of AWS's inference profile, also of the one that an application profile copies; "" if there is none
+	ProfileARN   string   // of the profile that is called, in the source Region; "" for a bare model
+	Application  bool     // it is an application inference profile
 	Model        string   // id of the foundation model, without a geography's prefix
 	Destinations []string // Regions that the profile may route to from Region; none for a global one
 	Regions      []string // all there are, to name those that a wildcard covers besides; may be nil
@@ -27,12 +27,19 @@ type CallShape struct {
 // Regions that are not told.
 func (s *CallShape) Global() bool { return strings.HasPrefix(s.Profile, "global.") }
 
+// through is the id of the profile that is called, as its ARN has it; "" for a
+// bare model.
+func (s *CallShape) through() string {
+	_, id, _ := strings.Cut(lastPart(s.ProfileARN), "/")
+	return id
+}
+
 // ModelRegions are the Regions in which the model must be allowed, the source
 // first; "" stands for the Region-less ARN of a global profile.
 func (s *CallShape) ModelRegions() []string {
 	rs := []string{s.Region}
 	switch {
-	case s.Profile == "":
+	case s.ProfileARN == "":
 	case s.Global():
 		rs = append(rs, "")
 	default:
@@ -54,7 +61,7 @@ const unspecified = "unspecified"
 func (s *CallShape) Authorizations(action string) []Authorization {
 	key := func(k, v string) Attribute { return Attribute{Key: k, Values: []string{v}} }
 	var as []Authorization
-	if s.Profile != "" {
+	if s.ProfileARN != "" {
 		as = append(as, Authorization{action, s.ProfileARN, Context{key("aws:RequestedRegion", s.Region)}})
 	}
 	for _, r := range s.ModelRegions() {
@@ -62,7 +69,7 @@ func (s *CallShape) Authorizations(action string) []Authorization {
 		if r == "" {
 			a.Context[0].Values[0] = unspecified
 		}
-		if s.Profile != "" {
+		if s.ProfileARN != "" {
 			a.Context = append(a.Context, key("bedrock:InferenceProfileArn", s.ProfileARN))
 		}
 		as = append(as, a)
@@ -104,7 +111,7 @@ func (s *CallShape) part(resource string) (PartKind, string) {
 		return PartProfile, region
 	case kind != "foundation-model":
 		return PartOther, region
-	case s.Profile == "":
+	case s.ProfileARN == "":
 		return PartModel, region
 	case region == "":
 		return PartGlobal, ""
@@ -151,8 +158,8 @@ func GenerateBedrock(s *CallShape, actions ...string) (*Policy, error) {
 	if s.Region == "" || s.Model == "" || s.Profile != "" && s.ProfileARN == "" {
 		return nil, fmt.Errorf("iam: generate: Region, Model or ProfileARN is missing: %+v", *s)
 	}
-	if s.Profile != "" && !s.Global() && len(s.Destinations) == 0 {
-		return nil, fmt.Errorf("iam: generate: the destinations of %s from %s are not known", s.Profile, s.Region)
+	if s.ProfileARN != "" && !s.Global() && len(s.Destinations) == 0 {
+		return nil, fmt.Errorf("iam: generate: the destinations of %s from %s are not known", s.through(), s.Region)
 	}
 	if len(actions) == 0 {
 		actions = []string{actionInvoke}
@@ -170,7 +177,7 @@ func GenerateBedrock(s *CallShape, actions ...string) (*Policy, error) {
 		return value.Object(m...)
 	}
 	var st []value.Value
-	if s.Profile == "" {
+	if s.ProfileARN == "" {
 		st = append(st, statement("BedrockModel", []string{s.modelARN(s.Region)}))
 	} else {
 		through := value.Member{Key: "bedrock:InferenceProfileArn", Value: value.String(s.ProfileARN)}

@@ -316,7 +316,7 @@ func (c *checker) resource(s *statement, element, text string) {
 		if call != nil && s.allow && bare == "*" {
 			add("", "BR16")
 		}
-		if call != nil && call.Profile != "" && s.allow && strings.ContainsAny(region, "*?") && globMatch(bare, call.Model) {
+		if call != nil && call.ProfileARN != "" && s.allow && strings.ContainsAny(region, "*?") && globMatch(bare, call.Model) {
 			switch {
 			case !call.Global():
 				c.wider(region, add)
@@ -341,10 +341,10 @@ func (c *checker) resource(s *statement, element, text string) {
 			}
 			c.cut(id, add, text)
 		}
-		if call == nil || call.Profile == "" || !s.allow {
+		if call == nil || call.ProfileARN == "" || !s.allow {
 			return
 		}
-		if globMatch(id, call.Profile) && !globMatch(region, call.Region) {
+		if globMatch(id, call.through()) && (kind == "application-inference-profile") == call.Application && !globMatch(region, call.Region) {
 			add(call.ProfileARN, "BR11", region, call.Region)
 		}
 		if called := "application-inference-profile"; id == "*" && (kind == called) != call.Application {
@@ -363,7 +363,7 @@ func (c *checker) cut(id string, add func(want, key string, args ...string), tex
 	}
 	call := c.o.Call
 	if call != nil {
-		for _, whole := range []string{call.Model, call.Profile} {
+		for _, whole := range []string{call.Model, call.Profile, call.through()} {
 			switch {
 			case whole == "" || id == whole:
 			case strings.EqualFold(id, whole):
@@ -408,14 +408,14 @@ func globMatch(pattern, s string) bool {
 // or would but for its case or its end, the profile or the model.
 func (s *CallShape) means(id string) bool {
 	id = strings.ToLower(id)
-	if g := geography(id); g != "" && s.Profile == "" {
+	if g := geography(id); g != "" && s.ProfileARN == "" {
 		id = strings.TrimPrefix(id, g+".")
 	}
 	if strings.Trim(id, "*?") == "" {
 		return false
 	}
-	for _, whole := range []string{s.Profile, s.Model} {
-		if whole = strings.ToLower(whole); whole != "" && (globMatch(id, whole) || len(id) > 8 && globMatch(id+"*", whole)) {
+	for _, whole := range []string{s.through(), s.Profile, s.Model} {
+		if whole = strings.ToLower(whole); whole != "" && (globMatch(id, whole) || len(id) > 10 && globMatch(id+"*", whole)) {
 			return true
 		}
 	}

@@ -395,7 +395,7 @@ func (e *Explanation) silence(layer Layer) []Finding {
 			total--
 		}
 		switch {
-		case model.Profile == "":
+		case model.ProfileARN == "":
 			add("near/none", missing[0].Need.Action, missing[0].Need.Resource)
 		case len(regions) < total && geography(model.Profile) == "jp":
 			add("BR06/jp", fmt.Sprint(len(regions)), fmt.Sprint(total), model.Region, places(regions))

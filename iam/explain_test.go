@@ -36,6 +36,18 @@ func apac() *CallShape   { return shape("apac."+sonnet4, sonnet4, asia...) }
 func jp() *CallShape     { return shape("jp."+sonnet45, sonnet45, "ap-northeast-1", "ap-northeast-3") }
 func global() *CallShape { return shape("global."+sonnet45, sonnet45) }
 
+func bare() *CallShape {
+	return &CallShape{Region: "ap-northeast-1", Account: account, Requested: "amazon.nova-pro-v1:0", Model: "amazon.nova-pro-v1:0", Destinations: []string{"ap-northeast-1"}}
+}
+
+const applicationARN = "arn:aws:bedrock:ap-northeast-1:" + account + ":application-inference-profile/abc123def456"
+
+func application() *CallShape {
+	s := jp()
+	s.Requested, s.ProfileARN, s.Application = applicationARN, applicationARN, true
+	return s
+}
+
 // allowing is a policy as the console prints it.
 func allowing(action string, resources ...string) string {
 	var b strings.Builder
@@ -141,6 +153,14 @@ var cases = []explained{
 		identity: []string{`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"bedrock:InvokeModel","Resource":["` + jpProfile + `","arn:aws:bedrock:ap-northeast-*::foundation-model/` + sonnet45 + `"],"Condition":{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}}]}`}},
 	{name: "w-dead-among-others", shape: jp(), fixed: true, ids: []string{"BR01"},
 		identity: []string{`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"bedrock:*","Resource":["arn:aws:bedrock:ap-northeast-1::foundation-model/jp.` + sonnet45 + `","arn:aws:bedrock:ap-northeast-1::foundation-model/amazon.nova-pro-v1:0"]}]}`}},
+	{name: "x-bare-model", shape: bare(), fixed: true,
+		identity: []string{allowing(actionInvoke, "arn:aws:bedrock:ap-northeast-1::foundation-model/amazon.nova-lite-v1:0")}},
+	{name: "x2-bare-model-cut-short", shape: bare(), fixed: true, ids: []string{"BR20"},
+		identity: []string{allowing(actionInvoke, "arn:aws:bedrock:ap-northeast-1::foundation-model/amazon.nova-pro-v1")}},
+	{name: "y-application-profile", shape: application(), fixed: true, ids: []string{"BR04"},
+		identity: []string{allowing(actionInvoke, applicationARN)}},
+	{name: "y2-application-profile-of-the-copied-one", shape: application(), fixed: true, ids: []string{"BR05"},
+		identity: []string{allowing(actionInvoke, append([]string{jpProfile}, models(sonnet45, "ap-northeast-1", "ap-northeast-3")...)...)}},
 	{name: "i-scp-region-guard", shape: jp(), fixed: true, wider: true, ids: []string{"BR08"}, identity: []string{allBedrock},
 		more: func(p *Policies) {
 			p.SCP = [][]Bound{{{Policy: MustParse(ServiceControlPolicy, fullAccess), Name: "FullAWSAccess", ARN: "arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess"},
@@ -297,7 +317,7 @@ func apply(t *testing.T, p *Policies, fixes []Fix) {
 }
 
 func TestGenerateBedrock(t *testing.T) {
-	for _, s := range []*CallShape{apac(), jp(), global(), {Region: "ap-northeast-1", Account: account, Model: "amazon.nova-pro-v1:0"}} {
+	for _, s := range []*CallShape{apac(), jp(), global(), application(), {Region: "ap-northeast-1", Account: account, Model: "amazon.nova-pro-v1:0"}} {
 		for _, actions := range [][]string{nil, {actionInvoke, actionStream}} {
 			p, err := GenerateBedrock(s, actions...)
 			if err != nil {

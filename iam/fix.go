@@ -137,7 +137,7 @@ func (w *bench) queryOf(n Authorization) *query {
 // profile: other calls stay denied in the Regions in which they were.
 func (w *bench) narrow(l layered) {
 	call := w.e.Call.Model
-	if call == nil || call.Profile == "" || !l.bound.ours() {
+	if call == nil || call.ProfileARN == "" || !l.bound.ours() {
 		return
 	}
 	for i := range l.bound.Policy.statements {
@@ -599,7 +599,7 @@ func (w *bench) fits(l layered, i int, missing []Authorization) candidate {
 func (w *bench) about(a *wild.ARN) bool {
 	call := w.e.Call.Model
 	_, id, ok := strings.Cut(lastPart(a.String()), "/")
-	return ok && !a.All() && (id == call.Model || id == call.Profile && id != "")
+	return ok && !a.All() && (id == call.Model || id == call.through() && id != "")
 }
 
 // related reports whether a statement has to do with what is called, so that a
@@ -757,7 +757,7 @@ func (e *Explanation) probe(after *Policies) {
 			if c.Model == nil || a.Values[0] != c.Model.ProfileARN {
 				k += " " + a.Values[0]
 			}
-		} else if c.Model != nil && c.Model.Profile != "" {
+		} else if c.Model != nil && c.Model.ProfileARN != "" {
 			k += " direct"
 		}
 		if seen[k] || seen[n.Action+" "+n.Resource] {
@@ -832,7 +832,7 @@ func (c *Call) neighbours() []Authorization {
 					t.Context = append(slices.Clone(m.Context), Attribute{Key: "bedrock:InferenceProfileArn", Values: []string{arn}})
 					ns = append(ns, t)
 				}
-				if c.Model.Profile != "" && slices.Contains(c.Model.ModelRegions(), q.Part[3]) {
+				if c.Model.ProfileARN != "" && slices.Contains(c.Model.ModelRegions(), q.Part[3]) {
 					through(c.Model.ProfileARN)
 					for _, r := range c.Model.Destinations {
 						if !c.Model.Application && r != c.Model.Region {

@@ -91,7 +91,7 @@ func (t *teller) parts() {
 	n := len(e.Parts)
 	m := e.Call.Model
 	switch {
-	case m == nil || m.Profile == "":
+	case m == nil || m.ProfileARN == "":
 	case m.Global():
 		t.say("A call through a global inference profile is checked for %[1]d resources: the profile, the foundation model in the Region of the call, and the foundation model without a Region.",
 			"グローバル推論プロファイル経由の呼び出しでは、プロファイル、呼び出し元リージョンの基盤モデル、リージョンのない基盤モデルの %[1]d つのリソースが確認されます。", n)
