@@ -327,6 +327,7 @@ func (x *Execution) close(e *Event) {
 	// Redriving will need what was under way when an execution failed; nobody needs it after a success.
 	x.ready, x.starting, x.free = queue{}, queue{}, nil
 	if x.status == Succeeded {
+		x.base = x.nextThread() + 1
 		x.threads, x.live = nil, list{}
 	}
 	x.cur, x.scope = nil, asl.Scope{}

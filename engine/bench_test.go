@@ -158,3 +158,28 @@ func BenchmarkReplay(b *testing.B) {
 	b.ReportMetric(float64(len(events)*b.N)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(len(stream))/float64(len(events)), "bytes/event")
 }
+
+// BenchmarkSnapshot takes and restores a snapshot of an execution that waits
+// after 20,000 events; replaying them is what it spares.
+func BenchmarkSnapshot(b *testing.B) {
+	def := strings.TrimSuffix(passes(10_000), `"End":true}}}`) + `"Next":"W"},"W":{"Type":"Wait","Seconds":60,"End":true}}}`
+	cfg := testConfig(mustParse(b, def))
+	x := New(cfg)
+	var batch Batch
+	in := Input(Start{document()})
+	for x.Events() < 20_002 {
+		if err := x.StepInto(&batch, t0, in); err != nil {
+			b.Fatal(err)
+		}
+		in = Continue{}
+	}
+	buf := x.AppendSnapshot(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = x.AppendSnapshot(buf[:0])
+		if _, err := Restore(cfg, buf, stored(nil)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(buf)), "bytes")
+}

@@ -394,10 +394,13 @@ func (th *thread) appendTimers(out []Effect) []Effect {
 
 // thread finds a thread by its id; nil if it has ended.
 func (x *Execution) thread(id int32) *thread {
-	if id == 0 {
-		return x.threads[0]
+	i := 0
+	if id != 0 {
+		if i = int(id-x.base) + 1; id < x.base {
+			return nil
+		}
 	}
-	if i := int(id-x.base) + 1; id >= x.base && i < len(x.threads) {
+	if i < len(x.threads) {
 		return x.threads[i]
 	}
 	return nil

@@ -109,3 +109,50 @@ func FuzzReplay(f *testing.F) {
 		}
 	})
 }
+
+// FuzzRestore feeds any snapshot to Restore: it may refuse it, it must not
+// panic, and what it makes of it must be able to go on.
+func FuzzRestore(f *testing.F) {
+	cfg := testConfig(mustParse(f, everyKind))
+	for _, events := range lives(f) {
+		x := New(cfg)
+		for i := range events {
+			if err := x.apply(&events[i]); err != nil {
+				f.Fatal(err)
+			}
+			f.Add(x.AppendSnapshot(nil))
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 1<<16 {
+			return
+		}
+		x, err := Restore(cfg, b, stored(nil))
+		if err != nil {
+			return
+		}
+		if _, err := Restore(cfg, x.AppendSnapshot(nil), stored(nil)); err != nil {
+			t.Fatalf("its own snapshot: %v", err)
+		}
+		if x.Seq() == 0 {
+			return
+		}
+		at := x.Last().Add(time.Second)
+		for range 3 {
+			for _, e := range x.Pending() {
+				var in Input = Continue{}
+				switch e := e.(type) {
+				case Invoke:
+					in = TaskDone{e.Task, value.Null()}
+				case Sleep:
+					in = TimerFired{e.Timer}
+				case Finish:
+					continue
+				}
+				if _, err := x.Step(at, in); err != nil && !strings.HasPrefix(err.Error(), "engine: ") {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}

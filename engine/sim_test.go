@@ -146,6 +146,13 @@ func (s *sim) compare() {
 	if got, want := picture(y), picture(s.x); got != want {
 		s.t.Fatalf("replay differs.\nreplayed: %s\nwant:     %s", got, want)
 	}
+	z, err := Restore(s.cfg, s.x.AppendSnapshot(nil), stored(nil))
+	if err != nil {
+		s.t.Fatalf("snapshot: %v", err)
+	}
+	if got, want := picture(z), picture(s.x); got != want {
+		s.t.Fatalf("the snapshot differs.\nrestored: %s\nwant:     %s", got, want)
+	}
 	if err := CheckHistory(s.events); err != nil {
 		s.t.Fatalf("history: %v", err)
 	}

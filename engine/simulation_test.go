@@ -139,6 +139,8 @@ func randomRun(t *testing.T, seed uint64) Status {
 		return after, TaskDone{in.Task, value.MustParse(`{"ok":[1]}`)}
 	})
 	in := Input(Start{value.MustParse(`[1,"two",{"three":3}]`)})
+	var snapshot []byte
+	taken := 0
 	for n := 0; ; n++ {
 		if n > 20_000 {
 			t.Fatalf("does not end: %s", def)
@@ -148,10 +150,19 @@ func randomRun(t *testing.T, seed uint64) Status {
 		if s.finish != nil {
 			break
 		}
+		if m.IntN(12) == 0 {
+			snapshot, taken = s.x.AppendSnapshot(nil), len(s.events)
+		}
 		if m.IntN(12) == 0 { // the process dies, and a new one starts
 			x, err := Replay(cfg, stored(s.events))
+			if snapshot != nil && m.IntN(2) == 0 {
+				x, err = Restore(cfg, snapshot, stored(s.events[taken:]))
+			}
 			if err != nil {
 				t.Fatal(err)
+			}
+			if got, want := picture(x), picture(s.x); got != want {
+				t.Fatalf("comes back otherwise.\nrestored: %s\nwant:     %s", got, want)
 			}
 			s.x, s.due = x, nil
 			for _, e := range x.Pending() {
