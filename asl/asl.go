@@ -90,5 +90,5 @@ func (c *compiler) definition(src []byte) {
 		c.schema("", "Definition must be a valid JSON object")
 		return
 	}
-	c.top(v)
+	c.top(v.Compact()) // what is constant goes into outputs, where there is no white space
 }

@@ -116,6 +116,9 @@ func (e *Expression) Eval(s *Scope) (value.Value, error) {
 // ErrorPath, CausePath). A path whose last step is beyond an array's end is
 // null. The error is a *Failure.
 func (e *Expression) Field(s *Scope, field string) (value.Value, error) {
+	if e.path != nil && e.path.root == Document && (s.Input.IsNull() || s.Input.IsUndefined()) {
+		return value.Value{}, &Failure{Name: "States.Runtime", Cause: "Unable to apply Path transformation to null or empty input."}
+	}
 	v, err := e.Eval(s)
 	if err == nil {
 		return v, nil

@@ -93,14 +93,15 @@ func (e *SyntaxError) Error() string {
 
 // Compile compiles a path. The error is a *SyntaxError.
 func Compile(src string) (*Path, error) {
-	p := parser{src: src, whole: true}
+	p := parser{src: strings.TrimRight(src, " \t\r\n"), whole: true}
 	path := p.path()
-	if p.err == nil && p.i != len(src) {
+	if p.err == nil && p.i != len(p.src) {
 		p.fail("unexpected %q", p.src[p.i:])
 	}
 	if p.err != nil {
 		return nil, p.err
 	}
+	path.src = src
 	return path, nil
 }
 

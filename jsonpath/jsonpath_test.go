@@ -27,6 +27,7 @@ func TestPath(t *testing.T) {
 	for _, c := range []struct{ path, want string }{
 		{"$", ""},
 		{"$.limit", "10"},
+		{"$.limit ", "10"},
 		{"$['limit']", "10"},
 		{`$["limit"]`, "10"},
 		{"$.delivery-partner", `"fast"`},

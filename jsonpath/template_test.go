@@ -65,6 +65,17 @@ func TestTemplateMissing(t *testing.T) {
 	}
 }
 
+func TestTemplateOfNothing(t *testing.T) {
+	tmpl, err := CompileTemplate(value.MustParse(`{"x.$":"$"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f *Failure
+	if _, err := tmpl.Eval(scope(`null`)); !errors.As(err, &f) || f.Cause != "Unable to apply Path transformation to null or empty input." {
+		t.Error(err)
+	}
+}
+
 func TestIntrinsics(t *testing.T) {
 	in := `{"u": {"k": "\u00e9\/\n"}, "n":null,"s":"a","num":1.50,"o":{"Arg1":1,"Arg2":[]},"l":[1,2,3,4,5],"t":"n={}","e":[],"d":[1,1.0,"1",[1],[1],{"a":1,"b":2},{"b":2,"a":1},null,null]}`
 	for _, c := range []struct{ src, want string }{
