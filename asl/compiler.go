@@ -23,9 +23,8 @@ type compiler struct {
 	diags    []Diagnostic
 
 	vars  *scope
-	state *State // the one being compiled
-	read  map[string]bool
-	depth int
+	read  map[string]bool // variables that the state being compiled reads
+	depth int             // of machines in one another
 }
 
 // scope is where variables live: the machine, a branch, or an iteration.

@@ -36,8 +36,8 @@ type Failure struct {
 	Error string // States.QueryEvaluationError, States.Runtime, States.IntrinsicFailure, …
 	Cause string // AWS's words, without the prefix "An error occurred while executing the state"
 	// Field is where, relative to the state ("Output/result", "Arguments/FunctionName"): the location of
-	// an EvaluationFailed event.
+	// an EvaluationFailed event; "" where that has none.
 	Field string
-	// Evaluation says that the history shows an EvaluationFailed event for it.
+	// Evaluation says that the history shows an EvaluationFailed event for it: it came of JSONata.
 	Evaluation bool
 }

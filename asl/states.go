@@ -158,8 +158,8 @@ func (c *compiler) compile(g *graph, st *State, v value.Value, at string) {
 			}
 		}
 	}
-	read, state := c.read, c.state
-	c.read, c.state = map[string]bool{}, st
+	read := c.read
+	c.read = map[string]bool{}
 	defer func() {
 		if len(c.read) > 0 {
 			names := make([]string, 0, len(c.read))
@@ -169,7 +169,7 @@ func (c *compiler) compile(g *graph, st *State, v value.Value, at string) {
 			slices.Sort(names)
 			c.program.References = append(c.program.References, StateReferences{st.Name, names})
 		}
-		c.read, c.state = read, state
+		c.read = read
 	}()
 
 	switch st.Type {
