@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -519,12 +518,4 @@ func (c *checker) steps(s *statement, actions, resources []string) {
 			c.add("Resource", r, strings.Join(p.Part[:5], ":")+":"+last[:strings.LastIndexByte(last, ':')], "SF05")
 		}
 	}
-}
-
-// sorted orders findings by statement, as a reader goes through the document.
-func sorted(fs []Finding) []Finding {
-	slices.SortStableFunc(fs, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Statement, b.Statement))
-	})
-	return fs
 }

@@ -192,6 +192,11 @@ var generic = []plain{
 		more: func(p *Policies) {
 			p.Boundary = &Bound{Policy: MustParse(Boundary, allBedrock), Name: "Limits", ARN: "arn:aws:iam::111122223333:policy/Limits"}
 		}},
+	{name: "an-object-called-star", action: "s3:GetObject", resource: "arn:aws:s3:::bucket/*?$x", fixed: true,
+		identity: document(`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/a"}`)},
+	{name: "a-star-in-2008", action: "s3:GetObject", resource: "arn:aws:s3:::bucket/*", fixed: true,
+		identity: `{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/a"}}`},
+	{name: "list", action: "iam:ListRoles", resource: "arn:aws:iam::111122223333:role/*", fixed: true},
 	{name: "deny", action: "lambda:InvokeFunction", resource: "arn:aws:lambda:ap-northeast-1:111122223333:function:f",
 		identity: document(`{"Effect":"Allow","Action":"*","Resource":"*"},{"Sid":"NoLambda","Effect":"Deny","Action":"lambda:*","Resource":"*"}`)},
 	{name: "trust", action: "sts:AssumeRole", resource: "arn:aws:iam::111122223333:role/Target", identity: fullAccess,

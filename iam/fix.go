@@ -17,6 +17,17 @@ type bench struct {
 	e       *Explanation
 	p       *Policies
 	changed []change
+	checks  map[*Policy][]Finding // what check found, by document
+}
+
+// check is Check, once for each document.
+func (w *bench) check(p *Policy) []Finding {
+	fs, ok := w.checks[p]
+	if !ok {
+		fs = Check(p, w.e.options(""))
+		w.checks[p] = fs
+	}
+	return fs
 }
 
 type change struct {
@@ -32,18 +43,23 @@ type change struct {
 // ARNs that were meant for this and can never match. It never takes a Deny
 // away, and it never touches what AWS keeps.
 func (e *Explanation) repair() {
-	w := &bench{e: e, p: e.Call.Policies.clone()}
+	w := &bench{e: e, p: e.Call.Policies.clone(), checks: map[*Policy][]Finding{}}
 	for _, l := range w.p.all() {
 		w.narrow(l)
 		w.operators(l)
 		w.regions(l)
 	}
-	for {
-		parts := e.Call.parts(w.p)
-		layer, level, missing := w.next(parts)
-		if layer == NoLayer || !w.allow(layer, level, missing) {
+	// Each round lets one layer allow something more, so there are few; a
+	// resource that no pattern can be written for must not make them endless.
+	var before []Authorization
+	last := NoLayer
+	for range (len(e.Call.Needs) + 1) * (int(numLayers) + len(w.p.SCP)) {
+		layer, level, missing := w.next(e.Call.parts(w.p))
+		same := slices.EqualFunc(missing, before, func(a, b Authorization) bool { return a.Action == b.Action && a.Resource == b.Resource })
+		if layer == NoLayer || same && layer == last || !w.allow(layer, level, missing) {
 			break
 		}
+		before, last = missing, layer
 	}
 	for _, l := range w.p.all() {
 		w.sweep(l)
@@ -328,8 +344,9 @@ func (w *bench) allow(layer Layer, level int, missing []Authorization) bool {
 	var best candidate
 	home := layered{}
 	score := 0
+	special := slices.ContainsFunc(missing, func(n Authorization) bool { return n.pattern() != n.Resource })
 	for _, l := range w.bounds(layer, level) {
-		if !l.bound.ours() {
+		if !l.bound.ours() || special && l.bound.Policy.version != version2012 {
 			continue
 		}
 		mine := 1
@@ -352,7 +369,7 @@ func (w *bench) allow(layer Layer, level int, missing []Authorization) bool {
 	if w.guarded(layer, level, missing) {
 		return false
 	}
-	sids := home.bound == nil || w.named(home.bound.Policy)
+	sids := home.bound == nil || usesSids(home.bound.Policy)
 	var statements []value.Value
 	for _, group := range w.groups(missing) {
 		var m []value.Member
@@ -406,9 +423,20 @@ func (w *bench) groups(missing []Authorization) []group {
 		if at < 0 {
 			at, gs = len(gs), append(gs, g)
 		}
-		gs[at].resources = append(gs[at].resources, n.Resource)
+		gs[at].resources = append(gs[at].resources, n.pattern())
 	}
 	return gs
+}
+
+// pattern matches the resource and nothing else: whoever may name an object
+// b/* must not get a policy that allows all of b. Actions that list are asked
+// for with a pattern as their resource, which stays one.
+func (n *Authorization) pattern() string {
+	_, name, _ := strings.Cut(n.Action, ":")
+	if n.Resource == "*" || !strings.ContainsAny(n.Resource, "*?$") || strings.HasPrefix(name, "List") || strings.HasPrefix(name, "Describe") {
+		return n.Resource
+	}
+	return strings.NewReplacer("$", "${$}", "*", "${*}", "?", "${?}").Replace(n.Resource)
 }
 
 // guarded reports whether a statement of the layer would allow what is missing
@@ -418,7 +446,7 @@ func (w *bench) guarded(layer Layer, level int, missing []Authorization) bool {
 	for _, n := range missing {
 		q := w.queryOf(n)
 		for _, l := range w.bounds(layer, level) {
-			mixed := Check(l.bound.Policy, w.e.options(""))
+			mixed := w.check(l.bound.Policy)
 			for i := range l.bound.Policy.statements {
 				s := &l.bound.Policy.statements[i]
 				failed, k, _ := s.match(q)
@@ -493,8 +521,8 @@ func (w *bench) create(layer Layer, level int, doc value.Value) bool {
 	return true
 }
 
-// named reports whether a document uses Sids.
-func (w *bench) named(p *Policy) bool {
+// usesSids reports whether a document has any.
+func usesSids(p *Policy) bool {
 	return slices.ContainsFunc(p.statements, func(s statement) bool { return s.sid != "" })
 }
 
@@ -541,7 +569,7 @@ func (w *bench) fits(l layered, i int, missing []Authorization) candidate {
 		return c
 	}
 	action := missing[0].Action
-	for _, f := range Check(p, w.e.options("")) {
+	for _, f := range w.check(p) {
 		if f.Statement == i && f.ID == "BR09" && aliases[strings.ToLower(f.Value)] == action {
 			c.alias = append(c.alias, f.Value)
 		}
@@ -662,8 +690,8 @@ func (w *bench) edit(c candidate, missing []Authorization) bool {
 	var insert []string
 	for _, n := range missing {
 		q := w.queryOf(n)
-		if !slices.ContainsFunc(live, func(a wild.ARN) bool { return a.Match(n.Resource, &q.parts, q) }) && !slices.Contains(insert, n.Resource) {
-			insert = append(insert, n.Resource)
+		if !slices.ContainsFunc(live, func(a wild.ARN) bool { return a.Match(n.Resource, &q.parts, q) }) && !slices.Contains(insert, n.pattern()) {
+			insert = append(insert, n.pattern())
 		}
 	}
 	placed := false
@@ -677,7 +705,7 @@ func (w *bench) edit(c candidate, missing []Authorization) bool {
 	if !placed {
 		// The profile goes before the models, as it is checked before them.
 		n := 0
-		if kind, _ := w.e.Call.Model.part(missing[0].Resource); kind == PartProfile && len(insert) > 0 && insert[0] == missing[0].Resource {
+		if kind, _ := w.e.Call.Model.part(missing[0].Resource); kind == PartProfile && len(insert) > 0 && insert[0] == missing[0].pattern() {
 			n = 1
 		}
 		resources = slices.Concat(insert[:n], resources, insert[n:])
@@ -717,7 +745,7 @@ func (w *bench) sweep(l layered) {
 // unmatchable are the resources of a statement that were meant for the call
 // and match nothing.
 func (w *bench) unmatchable(p *Policy, i int) (dead []string) {
-	for _, f := range Check(p, w.e.options("")) {
+	for _, f := range w.check(p) {
 		if f.Statement == i && f.meant && slices.Contains(unmatchable, f.ID) && !slices.Contains(dead, f.Value) {
 			dead = append(dead, f.Value)
 		}
@@ -801,10 +829,14 @@ func (c *Call) neighbours() []Authorization {
 				}
 			}
 			swap(4, "999999999999")
-			swap(5, p.Part[5]+"x")
+			if !strings.Contains(p.Part[5], "*") {
+				swap(5, p.Part[5]+"x")
+			}
 			kind, _, _ := strings.Cut(p.Part[5], "/")
 			for _, id := range []string{"amazon.nova-pro-v1:0", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-pro-v1:0"} {
-				swap(5, kind+"/"+id)
+				if !strings.Contains(p.Part[5], "*") {
+					swap(5, kind+"/"+id)
+				}
 			}
 		}
 		for _, a := range actions {
