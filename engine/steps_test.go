@@ -54,7 +54,7 @@ func TestLongRuns(t *testing.T) {
 						in = append(in, TaskDone{e.Task, e.Args})
 					}
 				}
-				if steps%50 < 3 {
+				if steps%500 < 3 {
 					y, err := Replay(cfg, stored(events))
 					if err != nil {
 						t.Fatal(err)
