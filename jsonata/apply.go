@@ -70,13 +70,23 @@ func (c *compiler) lambda(n *node, outer *scope) code {
 	}
 }
 
-// apply calls a function, and whatever it calls in tail position.
+// applyInside is apply for a call that stands nowhere in the source.
+func (m *machine) applyInside(fn *function, args []val, in val) val {
+	m.calls = append(m.calls, site{})
+	r := m.apply(fn, args, in)
+	m.calls = m.calls[:len(m.calls)-1]
+	return r
+}
+
+// apply calls a function, and whatever it calls in tail position. The top of
+// calls is where this call stands.
 func (m *machine) apply(fn *function, args []val, in val) val {
 	r := m.once(fn, args, in)
 	if r.x != tailBox {
 		return r
 	}
 	k := m.mark()
+	m.calls[len(m.calls)-1].weak = true
 	for r.x == tailBox {
 		m.spend(1)
 		m.release(k)
@@ -146,7 +156,7 @@ func (m *machine) once(fn *function, args []val, in val) val {
 			plain.sig = nil
 			base = &plain
 		}
-		r := m.apply(base, all, val{})
+		r := m.applyInside(base, all, val{})
 		m.release(k)
 		return r
 	case fnRegex:
@@ -162,7 +172,7 @@ func (m *machine) once(fn *function, args []val, in val) val {
 			one[0] = val{}
 		}
 		m.enter()
-		one[0] = collapse(m.apply(fn.base, one, val{}))
+		one[0] = collapse(m.applyInside(fn.base, one, val{}))
 		m.depth--
 		// The second is in tail position.
 		m.tailFn = fn.then
@@ -192,6 +202,12 @@ func (c *compiler) procedure(n *node, sc *scope) procedure {
 		p.name = n.text
 	case nFunc, nPartial:
 		p.name = "("
+	case nStr:
+		p.name = n.text
+	case nNum:
+		p.name = jsNumber(n.num)
+	case nWord:
+		p.name = n.word.JSON()
 	}
 	return p
 }
@@ -212,7 +228,11 @@ func (c *compiler) call(n *node, sc *scope, first code) code {
 		return func(m *machine, f *frame, in val) val {
 			m.enter()
 			k := m.mark()
+			top := len(m.calls) - 1
+			was := m.calls[top].weak
+			m.calls[top].weak = true
 			vals, fn := m.prepare(&p, args, at, f, in)
+			m.calls[top].weak = was
 			m.tailArgs = append(m.tailArgs[:0], vals...)
 			m.tailFn = fn
 			m.tailSite = tail
@@ -222,7 +242,7 @@ func (c *compiler) call(n *node, sc *scope, first code) code {
 		}
 	}
 	keep := n.keepArray
-	return func(m *machine, f *frame, in val) val {
+	run := func(m *machine, f *frame, in val) val {
 		m.enter()
 		k := m.mark()
 		vals, fn := m.prepare(&p, args, at, f, in)
@@ -241,6 +261,55 @@ func (c *compiler) call(n *node, sc *scope, first code) code {
 			return collapse(r)
 		}
 		return r
+	}
+	if n.lhs.kind == nVar && n.lhs.text == "sum" && len(n.list) == 1 && first == nil {
+		return c.sum(n, sc, p.run, run)
+	}
+	return run
+}
+
+// sum compiles $sum of a path that ends in a name: the numbers are added where
+// they are. Whatever is not that simple goes the ordinary way.
+func (c *compiler) sum(n *node, sc *scope, proc, ordinary code) code {
+	x := n.list[0]
+	if x.kind != nPath || x.group != nil || len(x.list) < 2 {
+		return ordinary
+	}
+	for i, s := range x.list {
+		plain := s.kind == nName || i == 0 && s.kind == nVar
+		if !plain || s.tuple || s.keepArray || s.stages != nil || s.predicate != nil || s.group != nil {
+			return ordinary
+		}
+	}
+	p := c.steps(x, sc)
+	key := p.steps[len(p.steps)-1].name
+	return func(m *machine, f *frame, in val) val {
+		if fn := proc(m, f, in).fn(); fn == nil || fn.kind != fnNative || fn.name != "sum" {
+			return ordinary(m, f, in)
+		}
+		m.enter()
+		list, many := p.walk(m, f, in, len(p.steps)-1, false)
+		m.depth--
+		if !many || list.x != nil {
+			return ordinary(m, f, in)
+		}
+		total, seen := 0.0, false
+		m.spend(list.v.Len())
+		for _, it := range list.v.Items() {
+			v := it.Get(key)
+			if !v.IsNumber() {
+				if v.IsUndefined() && it.IsObject() {
+					continue
+				}
+				return ordinary(m, f, in)
+			}
+			total += v.Float()
+			seen = true
+		}
+		if !seen {
+			return val{}
+		}
+		return num(total)
 	}
 }
 
@@ -324,7 +393,7 @@ func (c *compiler) chain(n *node, sc *scope) code {
 		k := m.mark()
 		args := m.args(1)
 		args[0] = a
-		x := m.apply(fn, args, val{v: value.Null()})
+		x := m.applyInside(fn, args, val{v: value.Null()})
 		m.release(k)
 		m.depth--
 		return x
@@ -338,7 +407,7 @@ func (m *machine) invoke(fn *function, args ...val) val {
 	n := min(len(args), max(1, fn.arity))
 	a := m.args(n)
 	copy(a, args)
-	r := m.apply(fn, a, val{v: value.Null()})
+	r := m.applyInside(fn, a, val{v: value.Null()})
 	m.release(k)
 	return r
 }

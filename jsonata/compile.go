@@ -34,9 +34,9 @@ func Compile(src string, d Dialect) (e *Expr, err error) {
 			e, err = nil, x
 		}
 	}()
-	n, lex := parse(src)
+	n, p := parse(src)
 	c := &compiler{dialect: d}
-	e = &Expr{src: src, dialect: d, lone: lex.lone}
+	e = &Expr{src: src, dialect: d, lone: p.lex.lone}
 	e.refs = references(n, functions[d])
 	sc := &scope{}
 	sc.bindings(n)
@@ -46,6 +46,7 @@ func Compile(src string, d Dialect) (e *Expr, err error) {
 		e.run = func(m *machine, f *frame, in val) val { return body(m, m.frame(sc, f), in) }
 	}
 	e.globals = c.globals
+	p.done()
 	return e, nil
 }
 
@@ -75,6 +76,9 @@ func (c *compiler) node(n *node, sc *scope) code {
 		return c.path(n, sc)
 	}
 	run := c.bare(n, sc)
+	if n.tail {
+		return run // what stands after a call in tail position is lost, in the reference too
+	}
 	keep := n.keepArray
 	if len(n.predicate) == 0 && n.group == nil {
 		switch n.kind {
@@ -84,10 +88,6 @@ func (c *compiler) node(n *node, sc *scope) code {
 			}
 		case nUnary, nStr, nNum, nWord, nRegex, nLambda, nTransform, nPartial:
 			return run
-		case nFunc:
-			if n.tail {
-				return run
-			}
 		}
 	}
 	if len(n.predicate) > 0 {

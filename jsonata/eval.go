@@ -37,12 +37,12 @@ func (m *machine) evaluate(args []val, in val) val {
 			if !ok || x.Limit != NoLimit {
 				panic(r)
 			}
-			inner := m.calls[calls:]
-			m.calls = inner
+			outer := m.calls[:calls]
+			m.calls = m.calls[calls:]
 			m.locate(x)
 			x.explain()
-			m.calls = inner[:0:0]
-			panic(&Error{Code: "D3121", Value: value.String(x.Message), Position: 0, Token: "eval"})
+			m.calls = outer
+			panic(&Error{Code: "D3121", Value: value.String(x.Message)})
 		}
 	}()
 	m.enter()
@@ -65,9 +65,11 @@ func compileEval(src string, sc *scope, m *machine) code {
 	if len(src) > MaxSource {
 		panic(&Error{Code: "D3120", Value: value.String("The expression is too long")})
 	}
-	n, lex := parse(src)
-	m.lone = m.lone || lex.lone
+	n, p := parse(src)
+	m.lone = m.lone || p.lex.lone
 	sc.bindings(n)
 	c := &compiler{dialect: Plain, dynamic: true}
-	return c.node(n, sc)
+	run := c.node(n, sc)
+	p.done()
+	return run
 }

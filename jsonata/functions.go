@@ -366,7 +366,7 @@ func sortItems(m *machine, args []val, in val) val {
 		k := m.mark()
 		two := m.args(2)
 		two[0], two[1] = *x, *y
-		r := jsTruth(m.apply(fn, two, val{v: value.Null()}))
+		r := jsTruth(m.applyInside(fn, two, val{v: value.Null()}))
 		m.release(k)
 		return r
 	})

@@ -46,8 +46,8 @@ type lexer struct {
 	lone bool // a string holds a lone surrogate
 }
 
-func newLexer(src string) *lexer {
-	l := &lexer{src: src, ascii: true}
+func newLexer(src string) lexer {
+	l := lexer{src: src, ascii: true}
 	for i := 0; i < len(src); i++ {
 		if src[i] >= utf8.RuneSelf {
 			l.ascii = false
@@ -131,7 +131,7 @@ func (l *lexer) next(infix bool) token {
 	if c == '/' && !infix {
 		l.at++
 		re := l.regex()
-		return token{kind: tokRegex, re: re, text: re.source, pos: l.pos(l.at)}
+		return token{kind: tokRegex, re: re, text: "/" + re.source + "/" + re.flags(), pos: l.pos(l.at)}
 	}
 	for _, op := range longOperators {
 		if strings.HasPrefix(s[start:], op) {

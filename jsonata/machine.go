@@ -45,6 +45,7 @@ type site struct {
 	pos   int
 	name  string
 	force bool // replaces a token that is there already
+	weak  bool // sets nothing that is set already: the call itself has returned
 }
 
 // global is a variable that no frame binds, once it has been looked up.
@@ -289,7 +290,7 @@ func (m *machine) locate(e *Error) {
 		if e.Token == "" || c.force {
 			e.Token = c.name
 		}
-		if c.pos != 0 {
+		if c.pos != 0 && (!c.weak || e.Position == 0) {
 			e.Position = c.pos
 		}
 	}

@@ -156,6 +156,18 @@ func (m *machine) allNumbers(a val) bool {
 }
 
 func (c *compiler) path(n *node, sc *scope) code {
+	if s := n.list[0]; len(n.list) == 1 && s.kind == nName && n.group == nil && !n.keepOne && !n.keepArray && !s.keepArray && !s.tuple && s.stages == nil {
+		return name(s.text)
+	}
+	p := c.steps(n, sc)
+	if p.from >= 0 {
+		return p.stream
+	}
+	return p.run
+}
+
+// steps compiles a path's steps.
+func (c *compiler) steps(n *node, sc *scope) *path {
 	p := &path{keepOne: n.keepOne, keep: n.keepArray, from: -1, raw: n.tuple}
 	p.variable = n.list[0].kind == nVar
 	for i, s := range n.list {
@@ -197,9 +209,6 @@ func (c *compiler) path(n *node, sc *scope) code {
 			st.sort = c.sorting(s, sc, inner, p.from >= 0 && i > p.from)
 		case s.kind == nName && !s.keepArray && s.group == nil:
 			st.name = s.text
-			st.run = c.bare(s, at)
-			inner := st.run
-			st.run = func(m *machine, f *frame, in val) val { return collapse(inner(m, f, in)) }
 		default:
 			st.run = c.node(s, at)
 		}
@@ -227,13 +236,7 @@ func (c *compiler) path(n *node, sc *scope) code {
 			p.group = c.grouping(n.group, sc)
 		}
 	}
-	if p.from >= 0 {
-		return p.stream
-	}
-	if len(p.steps) == 1 && p.group == nil && !p.keepOne && !p.keep && p.steps[0].name != "" && len(p.steps[0].filters) == 0 {
-		return name(p.steps[0].name)
-	}
-	return p.run
+	return p
 }
 
 // name is a path of one name.
@@ -332,56 +335,37 @@ func (m *machine) reserve(b *box, n int) {
 	b.items = items
 }
 
-// eval evaluates one step, which is no sort, on one item.
-func (s *step) eval(m *machine, f *frame, in val) val {
-	var r val
-	if s.name != "" && in.x == nil && in.v.IsObject() {
-		r = val{v: in.v.Get(s.name)}
-	} else {
-		r = s.run(m, f, in)
+// value evaluates one step, which is no sort, on one item.
+func (s *step) value(m *machine, f *frame, in val) val {
+	if s.run != nil {
+		return s.run(m, f, in)
 	}
+	if in.x == nil && in.v.IsObject() {
+		return val{v: in.v.Get(s.name)}
+	}
+	m.leaf()
+	return collapse(m.lookup(in, s.name))
+}
+
+// eval is value with the step's filters.
+func (s *step) eval(m *machine, f *frame, in val) val {
+	r := s.value(m, f, in)
 	for i := range s.filters {
 		r = s.filters[i].apply(m, f, r)
 	}
 	return r
 }
 
-// run evaluates a path that is no stream of tuples. cur is the sequence that
-// goes from step to step: the items of an array if many is set, else one item.
+// run evaluates a path that is no stream of tuples.
 func (p *path) run(m *machine, f *frame, in val) val {
 	m.enter()
-	cur, many := in, !p.variable && in.isArray()
-	last := len(p.steps) - 1
-	for i := range p.steps {
-		s := &p.steps[i]
-		switch {
-		case i == 0 && s.cons:
-			if !many {
-				cur = val{x: &box{kind: boxList, seq: true, items: []val{cur}}}
-			}
-			cur, many = s.run(m, f, cur), true
-		case s.sort != nil:
-			if !many {
-				cur = val{x: &box{kind: boxList, seq: true, items: []val{cur}}}
-			}
-			cur, many = s.sort.apply(m, f, cur), true
-			for j := range s.filters {
-				cur = s.filters[j].apply(m, f, cur)
-				many = cur.isArray()
-			}
-		default:
-			cur, many = p.step(s, m, f, cur, many, i == last)
-		}
-		if many && cur.length() == 0 {
-			break
-		}
-	}
+	cur, many := p.walk(m, f, in, len(p.steps), true)
 	if p.keepOne || p.keep {
 		cur, many = p.kept(cur, many)
 	}
 	if p.group != nil {
 		if !many && cur.isArray() {
-			cur = val{x: &box{kind: boxList, seq: true, items: []val{cur}}}
+			cur = oneItem(cur)
 		}
 		cur = p.group.apply(m, f, cur)
 		many = false
@@ -391,6 +375,46 @@ func (p *path) run(m *machine, f *frame, in val) val {
 		return collapse(cur)
 	}
 	return cur
+}
+
+// oneItem is the sequence of one item.
+func oneItem(a val) val {
+	return val{x: &box{kind: boxList, seq: true, items: []val{a}}}
+}
+
+// walk takes the context through the first n steps; whole says that the last of
+// them is the last of the path. cur is the sequence that goes from step to step:
+// the items of an array if many is set, else one item.
+func (p *path) walk(m *machine, f *frame, in val, n int, whole bool) (cur val, many bool) {
+	cur, many = in, !p.variable && in.isArray()
+	for i := range n {
+		s := &p.steps[i]
+		switch {
+		case i == 0 && s.cons:
+			if !many {
+				cur = oneItem(cur)
+			}
+			cur, many = s.run(m, f, cur), true
+		case s.sort != nil:
+			switch {
+			case !many:
+				cur = oneItem(cur)
+			case cur.length() == 1 && !cur.isSequence() && !(i == 1 && p.steps[0].cons):
+				cur = oneItem(cur.at(0))
+			}
+			cur, many = s.sort.apply(m, f, cur), true
+			for j := range s.filters {
+				cur = s.filters[j].apply(m, f, cur)
+				many = cur.isArray()
+			}
+		default:
+			cur, many = p.step(s, m, f, cur, many, whole && i == n-1)
+		}
+		if many && cur.length() == 0 {
+			break
+		}
+	}
+	return cur, many
 }
 
 // kept makes a result stay an array.

@@ -22,6 +22,19 @@ const (
 type regex struct {
 	source string
 	re     *regexp2.Regexp
+	opts   regexp2.RegexOptions
+}
+
+// flags are those that the reference matches with, as JavaScript prints them.
+func (r *regex) flags() string {
+	s := "g"
+	if r.opts&regexp2.IgnoreCase != 0 {
+		s += "i"
+	}
+	if r.opts&regexp2.Multiline != 0 {
+		s += "m"
+	}
+	return s
 }
 
 // compileRegex compiles a pattern with the flags i and m. Matching goes by
@@ -60,7 +73,7 @@ func compileRegex(pattern, flags string) (*regex, error) {
 		return nil, err
 	}
 	re.MatchTimeout = MaxMatchTime
-	return &regex{source: pattern, re: re}, nil
+	return &regex{source: pattern, re: re, opts: opts}, nil
 }
 
 // subject is a string that is being matched.
@@ -143,7 +156,7 @@ func (m *machine) first(fn *function, s string) (*matcher, match, bool) {
 		return w, r, ok
 	}
 	w.text = newSubject(s)
-	r, ok := w.judge(m.apply(fn, []val{str(s)}, val{}))
+	r, ok := w.judge(m.applyInside(fn, []val{str(s)}, val{}))
 	return w, r, ok
 }
 
@@ -153,7 +166,7 @@ func (w *matcher) following() (match, bool) {
 		if w.next == nil {
 			panic(&Error{Code: "T1010"})
 		}
-		return w.judge(w.m.apply(w.next, nil, val{}))
+		return w.judge(w.m.applyInside(w.next, nil, val{}))
 	}
 	if w.end >= len(w.text.units) {
 		return match{}, false
@@ -392,7 +405,7 @@ func replace(m *machine, args []val, in val) val {
 			k := m.mark()
 			a := m.args(1)
 			a[0] = m.replacerArgument(fn, w, r)
-			with := m.apply(f, a, val{})
+			with := m.applyInside(f, a, val{})
 			m.release(k)
 			if !with.isString() {
 				panic(&Error{Code: "D3012", Value: m.show(with)})

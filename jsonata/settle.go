@@ -15,7 +15,7 @@ func (p *parser) settle(n *node) *node {
 	case nBin:
 		r = p.settleBinary(n)
 	case nUnary:
-		r = &node{kind: nUnary, text: n.text, pos: n.pos}
+		r = p.node(node{kind: nUnary, text: n.text, pos: n.pos})
 		switch n.text {
 		case "[":
 			r.list = n.list
@@ -41,17 +41,17 @@ func (p *parser) settle(n *node) *node {
 			}
 		}
 	case nFunc, nPartial:
-		r = &node{kind: n.kind, text: n.text, pos: n.pos, list: n.list}
+		r = p.node(node{kind: n.kind, text: n.text, pos: n.pos, list: n.list})
 		for i, x := range r.list {
 			r.list[i] = p.settle(x)
 			r.inherit(r.list[i])
 		}
 		r.lhs = p.settle(n.lhs)
 	case nLambda:
-		r = &node{kind: nLambda, pos: n.pos, list: n.list, sig: n.sig}
+		r = p.node(node{kind: nLambda, pos: n.pos, list: n.list, sig: n.sig})
 		r.rhs = markTail(p.settle(n.rhs))
 	case nCond:
-		r = &node{kind: nCond, pos: n.pos, twice: n.twice}
+		r = p.node(node{kind: nCond, pos: n.pos, twice: n.twice})
 		if n.twice == condPlain {
 			r.lhs = p.settle(n.lhs)
 			r.inherit(r.lhs)
@@ -63,14 +63,14 @@ func (p *parser) settle(n *node) *node {
 			r.inherit(r.els)
 		}
 	case nTransform:
-		r = &node{kind: nTransform, pos: n.pos}
+		r = p.node(node{kind: nTransform, pos: n.pos})
 		r.lhs = p.settle(n.lhs)
 		r.rhs = p.settle(n.rhs)
 		if n.els != nil {
 			r.els = p.settle(n.els)
 		}
 	case nBlock:
-		r = &node{kind: nBlock, pos: n.pos, list: n.list}
+		r = p.node(node{kind: nBlock, pos: n.pos, list: n.list})
 		for i, x := range r.list {
 			x = p.settle(x)
 			r.list[i] = x
@@ -80,9 +80,9 @@ func (p *parser) settle(n *node) *node {
 			}
 		}
 	case nName:
-		r = &node{kind: nPath, pos: n.pos, list: []*node{n}, keepOne: n.keepArray}
+		r = p.node(node{kind: nPath, pos: n.pos, list: append(make([]*node, 0, 4), n), keepOne: n.keepArray})
 	case nParent:
-		r = &node{kind: nParent, pos: n.pos, slot: &slot{label: "!" + strconv.Itoa(p.slots), level: 1}}
+		r = p.node(node{kind: nParent, pos: n.pos, slot: &slot{label: "!" + strconv.Itoa(p.slots), level: 1}})
 		p.slots++
 	case nStr, nNum, nWord, nWild, nDesc, nVar, nRegex:
 		r = n
@@ -134,7 +134,7 @@ func (p *parser) settleBinary(n *node) *node {
 		if r.group != nil {
 			panic(fail("S0210", n.pos, ""))
 		}
-		g := &node{kind: nUnary, text: "{", pos: n.pos, pairs: n.pairs}
+		g := p.node(node{kind: nUnary, text: "{", pos: n.pos, pairs: n.pairs})
 		for i := range g.pairs {
 			g.pairs[i][0] = p.settle(g.pairs[i][0])
 			g.pairs[i][1] = p.settle(g.pairs[i][1])
@@ -144,9 +144,9 @@ func (p *parser) settleBinary(n *node) *node {
 	case "^":
 		r := p.settle(n.lhs)
 		if r.kind != nPath {
-			r = &node{kind: nPath, list: []*node{r}}
+			r = p.node(node{kind: nPath, list: []*node{r}})
 		}
-		s := &node{kind: nSort, pos: n.pos, terms: n.terms}
+		s := p.node(node{kind: nSort, pos: n.pos, terms: n.terms})
 		for i := range s.terms {
 			s.terms[i].expr = p.settle(s.terms[i].expr)
 			s.inherit(s.terms[i].expr)
@@ -155,7 +155,7 @@ func (p *parser) settleBinary(n *node) *node {
 		p.ancestry(r)
 		return r
 	case ":=":
-		r := &node{kind: nBind, text: n.text, pos: n.pos}
+		r := p.node(node{kind: nBind, text: n.text, pos: n.pos})
 		r.lhs = p.settle(n.lhs)
 		r.rhs = p.settle(n.rhs)
 		r.inherit(r.rhs)
@@ -184,7 +184,7 @@ func (p *parser) settleBinary(n *node) *node {
 		if r.kind == nPath {
 			step = r.last()
 		} else {
-			r = &node{kind: nPath, list: []*node{step}}
+			r = p.node(node{kind: nPath, list: []*node{step}})
 			step.stages, step.predicate = step.predicate, nil
 		}
 		if step.stages == nil {
@@ -195,13 +195,13 @@ func (p *parser) settleBinary(n *node) *node {
 		step.tuple = true
 		return r
 	case "~>":
-		r := &node{kind: nApply, text: n.text, pos: n.pos}
+		r := p.node(node{kind: nApply, text: n.text, pos: n.pos})
 		r.lhs = p.settle(n.lhs)
 		r.rhs = p.settle(n.rhs)
 		r.keepArray = r.lhs.keepArray || r.rhs.keepArray
 		return r
 	}
-	r := &node{kind: nBin, text: n.text, pos: n.pos}
+	r := p.node(node{kind: nBin, text: n.text, pos: n.pos})
 	r.lhs = p.settle(n.lhs)
 	r.rhs = p.settle(n.rhs)
 	r.inherit(r.lhs)
@@ -215,12 +215,15 @@ func (p *parser) settleDot(n *node) *node {
 	l := p.settle(n.lhs)
 	r := l
 	if l.kind != nPath {
-		r = &node{kind: nPath, list: []*node{l}}
+		r = p.node(node{kind: nPath, list: append(make([]*node, 0, 4), l)})
 		if l.kind == nParent {
 			r.seeking = []*slot{l.slot}
 		}
 	}
-	rest := p.settle(n.rhs)
+	rest := n.rhs
+	if rest.kind != nName { // a name would only become a path of itself
+		rest = p.settle(rest)
+	}
 	if rest.kind == nPath {
 		r.list = append(r.list, rest.list...)
 	} else {
@@ -324,6 +327,7 @@ func markTail(n *node) *node {
 	switch {
 	case n.kind == nFunc && n.predicate == nil:
 		n.tail = true
+	case n.predicate != nil || n.group != nil:
 	case n.kind == nCond:
 		markTail(n.rhs)
 		if n.els != nil {

@@ -8,29 +8,11 @@ package jsonata
 // stream evaluates a path from some step of which on there are tuples.
 func (p *path) stream(m *machine, f *frame, in val) val {
 	m.enter()
-	cur, many := in, !p.variable && in.isArray()
-	ended := false
-	for i := 0; i < p.from && !ended; i++ {
-		s := &p.steps[i]
-		switch {
-		case i == 0 && s.cons:
-			if !many {
-				cur = val{x: &box{kind: boxList, seq: true, items: []val{cur}}}
-			}
-			cur, many = s.run(m, f, cur), true
-		case s.sort != nil:
-			if !many {
-				cur = val{x: &box{kind: boxList, seq: true, items: []val{cur}}}
-			}
-			cur, many = s.sort.apply(m, f, cur), true
-			for j := range s.filters {
-				cur = s.filters[j].apply(m, f, cur)
-				many = cur.isArray()
-			}
-		default:
-			cur, many = p.step(s, m, f, cur, many, i == len(p.steps)-1)
-		}
-		ended = many && cur.length() == 0
+	cur, many := p.walk(m, f, in, p.from, false)
+	ended := p.from > 0 && many && cur.length() == 0
+	if ended && p.group == nil {
+		m.depth--
+		return collapse(cur)
 	}
 	tuples := []*frame{}
 	if !ended {
@@ -64,9 +46,12 @@ func (p *path) tuples(m *machine, f *frame, cur val, many bool) []*frame {
 		s := &p.steps[i]
 		if i == 0 && s.cons {
 			if !many {
-				cur = val{x: &box{kind: boxList, seq: true, items: []val{cur}}}
+				cur = oneItem(cur)
 			}
-			cur, many = s.run(m, m.ownFrame(s.own, m.frame(p.scope, f)), cur), true
+			made := s.run(m, m.ownFrame(s.own, m.frame(p.scope, f)), cur)
+			if s.focus < 0 { // the reference forgets the array that has a focus
+				cur, many = made, true
+			}
 			continue
 		}
 		if s.sort != nil {
@@ -74,7 +59,7 @@ func (p *path) tuples(m *machine, f *frame, cur val, many bool) []*frame {
 				list = s.sort.tuples(m, f, list)
 			} else {
 				if !many {
-					cur = val{x: &box{kind: boxList, seq: true, items: []val{cur}}}
+					cur = oneItem(cur)
 				}
 				sorted := s.sort.apply(m, f, cur)
 				list = list[:0:0]
@@ -107,7 +92,7 @@ func (p *path) tuples(m *machine, f *frame, cur val, many bool) []*frame {
 		}
 		var out []*frame
 		for _, t := range list {
-			r := s.run(m, m.ownFrame(s.own, t), t.at)
+			r := s.value(m, m.ownFrame(s.own, t), t.at)
 			if r.undefined() {
 				continue
 			}
