@@ -83,6 +83,7 @@ type explained struct {
 	action   string
 	identity []string
 	more     func(*Policies)
+	extra    []Authorization
 	allowed  bool
 	fixed    bool
 	ids      []string // of the findings that must be there
@@ -100,7 +101,7 @@ func (x *explained) call(tb testing.TB) Call {
 	if action == "" {
 		action = actionInvoke
 	}
-	c.Needs = x.shape.Authorizations(action)
+	c.Needs = append(x.shape.Authorizations(action), x.extra...)
 	for i, doc := range x.identity {
 		p, err := Parse(IdentityPolicy, []byte(doc))
 		if err != nil {
@@ -175,6 +176,15 @@ var cases = []explained{
 			p.SCP = [][]Bound{{{Policy: MustParse(ServiceControlPolicy, fullAccess), Name: "FullAWSAccess", ARN: "arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess"}},
 				{{Policy: MustParse(ServiceControlPolicy, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["s3:*","states:*"],"Resource":"*"}}`), Name: "Workflows", ARN: "arn:aws:organizations::999988887777:policy/o-example/service_control_policy/p-workflows"}}}
 		}},
+	{name: "i4-two-silent-levels", shape: jp(), fixed: true, ids: []string{"BR06"}, identity: []string{allBedrock},
+		more: func(p *Policies) {
+			s3 := MustParse(ServiceControlPolicy, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*","states:*"],"Resource":"*"}]}`)
+			p.SCP = [][]Bound{{{Policy: s3, Name: "Root", ARN: "arn:aws:organizations::999988887777:policy/o-example/service_control_policy/p-root"}},
+				{{Policy: s3, Name: "Unit", ARN: "arn:aws:organizations::999988887777:policy/o-example/service_control_policy/p-unit"}}}
+		}},
+	{name: "z-guardrail-besides", shape: jp(), fixed: true, ids: []string{"BR06"},
+		extra:    []Authorization{{Action: "bedrock:ApplyGuardrail", Resource: "arn:aws:bedrock:ap-northeast-1:" + account + ":guardrail/gr123", Context: Context{{Key: "aws:RequestedRegion", Values: []string{"ap-northeast-1"}}}}},
+		identity: []string{allowing(actionInvoke, append([]string{jpProfile}, models(sonnet45, "ap-northeast-1")...)...)}},
 	{name: "j-boundary", shape: jp(), fixed: true, ids: []string{"BR08"}, identity: []string{allBedrock},
 		more: func(p *Policies) {
 			p.Boundary = &Bound{Policy: MustParse(Boundary, tokyoLimits), Name: "Limits", ARN: "arn:aws:iam::" + account + ":policy/Limits"}

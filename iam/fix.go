@@ -52,14 +52,14 @@ func (e *Explanation) repair() {
 	// Each round lets one layer allow something more, so there are few; a
 	// resource that no pattern can be written for must not make them endless.
 	var before []Authorization
-	last := NoLayer
+	lastLayer, lastLevel := NoLayer, 0
 	for range (len(e.Call.Needs) + 1) * (int(numLayers) + len(w.p.SCP)) {
 		layer, level, missing := w.next(e.Call.parts(w.p))
 		same := slices.EqualFunc(missing, before, func(a, b Authorization) bool { return a.Action == b.Action && a.Resource == b.Resource })
-		if layer == NoLayer || same && layer == last || !w.allow(layer, level, missing) {
+		if layer == NoLayer || same && layer == lastLayer && level == lastLevel || !w.allow(layer, level, missing) {
 			break
 		}
-		before, last = missing, layer
+		before, lastLayer, lastLevel = missing, layer, level
 	}
 	for _, l := range w.p.all() {
 		w.sweep(l)
@@ -585,7 +585,7 @@ func (w *bench) fits(l layered, i int, missing []Authorization) candidate {
 		}
 	}
 	actions, _, _ := either(sourceOf(p.doc, i), "Action")
-	inference := w.e.Call.Model != nil
+	inference := w.e.Call.Model != nil && w.pair([]string{action})
 	others := false
 	for _, a := range actions {
 		switch low := strings.ToLower(a); {

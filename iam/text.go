@@ -88,16 +88,24 @@ func (t *teller) parts() {
 			denied++
 		}
 	}
-	n := len(e.Parts)
+	n, own := len(e.Parts), 0
+	for i := range e.Parts {
+		if e.Parts[i].Kind != PartOther {
+			own++
+		}
+	}
 	m := e.Call.Model
 	switch {
 	case m == nil || m.ProfileARN == "":
 	case m.Global():
 		t.say("A call through a global inference profile is checked for %[1]d resources: the profile, the foundation model in the Region of the call, and the foundation model without a Region.",
-			"グローバル推論プロファイル経由の呼び出しでは、プロファイル、呼び出し元リージョンの基盤モデル、リージョンのない基盤モデルの %[1]d つのリソースが確認されます。", n)
+			"グローバル推論プロファイル経由の呼び出しでは、プロファイル、呼び出し元リージョンの基盤モデル、リージョンのない基盤モデルの %[1]d つのリソースが確認されます。", own)
 	default:
 		t.say("A call through this inference profile is checked for %[1]d resources: the profile in the Region of the call, and the foundation model in each of the %[2]d Regions that it may run in.",
-			"この推論プロファイル経由の呼び出しでは、呼び出し元リージョンのプロファイルと、実行されうる %[2]d リージョンそれぞれの基盤モデル、あわせて %[1]d 個のリソースが確認されます。", n, len(m.ModelRegions()))
+			"この推論プロファイル経由の呼び出しでは、呼び出し元リージョンのプロファイルと、実行されうる %[2]d リージョンそれぞれの基盤モデル、あわせて %[1]d 個のリソースが確認されます。", own, len(m.ModelRegions()))
+	}
+	if m != nil && m.ProfileARN != "" && n > own {
+		t.say("It needs %[1]d more besides.", "ほかに %[1]d 個の権限も必要です。", n-own)
 	}
 	switch {
 	case n == 1 && denied == 0:
