@@ -21,10 +21,21 @@ const maxInput = 256 << 10
 
 // StartExecution is what an execution starts with.
 type StartExecution struct {
-	ARN   string  // of a machine, a version or an alias
+	ARN   string  // of a machine, a version or an alias; #TestCase may follow
 	Name  string  // "": a random one
 	Input *string // nil: {}
 	Trace string
+
+	// Origin is the [Task.ID] that starts it, if one does. Asking again for the
+	// same name is then no mistake, whatever has become of the execution.
+	Origin string
+}
+
+// CutTestCase splits the ARN that an execution is started with: before a #, which
+// no name may have, and after it.
+func CutTestCase(arn string) (machine, testCase string) {
+	machine, testCase, _ = strings.Cut(arn, "#")
+	return machine, testCase
 }
 
 func randomSeed() uint64 {
@@ -36,7 +47,11 @@ func randomSeed() uint64 {
 // prepare is what StartExecution and StartSyncExecution have in common.
 func (s *Service) prepare(in StartExecution, sync bool) (Execution, value.Value, error) {
 	// The order is AWS's as far as recordings show it: the ARN first.
-	t, err := s.resolve(in.ARN)
+	target, testCase := CutTestCase(in.ARN)
+	t, err := s.resolve(target)
+	if err == nil && len(target) < len(in.ARN) {
+		err = s.checkTestCase(t, testCase)
+	}
 	if err != nil {
 		return Execution{}, value.Value{}, err
 	}
@@ -60,6 +75,7 @@ func (s *Service) prepare(in StartExecution, sync bool) (Execution, value.Value,
 	x := Execution{
 		Name: name, Revision: t.revision, MachineARN: t.machine.ARN, VersionARN: t.version, AliasARN: t.aliasARN,
 		Express: t.machine.Express, Sync: sync, Region: a.Region, Account: a.Account, Seed: randomSeed(), Trace: in.Trace,
+		TestCase: testCase, Origin: in.Origin,
 	}
 	unique := ""
 	if x.Express {
@@ -67,6 +83,23 @@ func (s *Service) prepare(in StartExecution, sync bool) (Execution, value.Value,
 	}
 	x.ARN = executionARN(t.machine.ARN, name, unique)
 	return x, input, nil
+}
+
+// checkTestCase refuses a test case that there is not, or that does not fit what
+// the execution would run.
+func (s *Service) checkTestCase(t target, testCase string) error {
+	ref, err := ParseMachineARN(t.machine.ARN)
+	if err != nil {
+		return err
+	}
+	if s.cfg.TestCase == nil {
+		return fault.Newf("InvalidName", "Invalid Name: '%s#%s': there are no mocks", ref.Name, testCase)
+	}
+	_, p, err := s.cfg.Library.Program(s.ctx, t.revision)
+	if err != nil {
+		return err
+	}
+	return s.cfg.TestCase(ref.Name, testCase, p)
 }
 
 func notSupported() error {
@@ -116,7 +149,7 @@ func (s *Service) StartExecution(ctx context.Context, in StartExecution) (Starte
 	if err != nil {
 		return Started{}, err
 	}
-	if !exists {
+	if !exists || in.Origin != "" && got.Origin == in.Origin {
 		return Started{x.ARN, got.Started}, nil
 	}
 	taken := fault.Newf("ExecutionAlreadyExists", "Execution Already Exists: '%s'", x.ARN)

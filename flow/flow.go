@@ -85,6 +85,8 @@ type Execution struct {
 	Account    string
 	Seed       uint64
 	Trace      string // trace header
+	TestCase   string // of the mocks, "" if none: it was started as machine#TestCase
+	Origin     string // the [Task.ID] that started it, "" if a client did
 
 	Status  engine.Status
 	Started time.Time

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tokaido/asl"
 	"tokaido/fault"
 )
 
@@ -26,6 +27,10 @@ type Config struct {
 	// CheckRole, if set, must return a fault if Step Functions may not assume the
 	// role for the machine. It is asked when a machine gets a role.
 	CheckRole func(ctx context.Context, roleARN, machineARN string) error
+
+	// TestCase, if set, must return a fault if executions of p, the machine called
+	// name, cannot be started with a test case. nil: there are none.
+	TestCase func(name, testCase string, p *asl.Program) error
 }
 
 // Service answers for machines and executions, whatever drives them.

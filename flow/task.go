@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 
 	"tokaido/engine"
 	"tokaido/value"
@@ -25,7 +26,19 @@ type Task struct {
 	ExecutionName string
 	Region        string
 	Account       string
+
+	// TestCase is that of the execution. If there is one, Nth is how many tasks of
+	// this state the execution has had before this one, retries included; it is 0
+	// otherwise.
+	TestCase string
+	Nth      int
 }
+
+// ErrCancelled is the cause of a task's context when its workflow no longer
+// waits for it: it timed out, or its state or execution has ended without it.
+// What a .sync task has started is then to be ended too. Any other cause says
+// that this process ends, and the next one goes on.
+var ErrCancelled = errors.New("nobody waits for this task any more")
 
 // TaskError is a task's failure as the workflow sees it, for Retry and Catch.
 type TaskError struct {
@@ -54,7 +67,11 @@ type Awaiter interface {
 	Invoker
 	// Await waits until a job has ended, and returns what the task's output is to
 	// be, or a *TaskError. job is what Invoke returned when it was submitted,
-	// perhaps by a process that is gone. It must give up when ctx is done.
+	// perhaps by a process that is gone. It must give up when ctx is done, and end
+	// the job if the cause is ErrCancelled; that may be so when it is called.
+	//
+	// In an execution with a test case it is called for .waitForTaskToken too: what
+	// it returns then counts like an answer through the token.
 	Await(ctx context.Context, t Task, job value.Value) (value.Value, error)
 }
 

@@ -11,8 +11,9 @@ import (
 	"tokaido/flow"
 )
 
-// recordVersion is the form of an Entry's Data.
-const recordVersion = 1
+// recordVersion is the form of an Entry's Data. Version 1 had no TestCase and no
+// Origin.
+const recordVersion = 2
 
 // entryOf is what the index holds about x.
 func entryOf(id uint64, x *flow.Execution) *Entry {
@@ -50,9 +51,12 @@ func executionOf(e *Entry) (flow.Execution, error) {
 }
 
 // texts are the parts of a record that are texts, in their order.
-func texts(x *flow.Execution) [8]*string {
-	return [...]*string{&x.Name, &x.Revision, &x.MachineARN, &x.VersionARN, &x.AliasARN, &x.Region, &x.Account, &x.Trace}
+func texts(x *flow.Execution) [10]*string {
+	return [...]*string{&x.Name, &x.Revision, &x.MachineARN, &x.VersionARN, &x.AliasARN, &x.Region, &x.Account, &x.Trace, &x.TestCase, &x.Origin}
 }
+
+// texts1 is how many of them version 1 had.
+const texts1 = 8
 
 func appendRecord(b []byte, x *flow.Execution) []byte {
 	b = append(b, recordVersion)
@@ -76,7 +80,13 @@ func decodeRecord(b []byte) (x flow.Execution, err error) {
 	if len(b) < 9 {
 		return x, errShort
 	}
-	if b[0] != recordVersion {
+	known := texts(&x)
+	have := known[:]
+	switch b[0] {
+	case recordVersion:
+	case 1:
+		have = known[:texts1]
+	default:
 		return x, fmt.Errorf("version %d, which this program does not know", b[0])
 	}
 	x.Seed = binary.BigEndian.Uint64(b[1:])
@@ -94,7 +104,7 @@ func decodeRecord(b []byte) (x flow.Execution, err error) {
 	if at := int64(next()); at != 0 {
 		x.Redriven = time.UnixMilli(at).UTC()
 	}
-	for _, t := range texts(&x) {
+	for _, t := range have {
 		n := next()
 		if err != nil || n > uint64(len(b)) {
 			return x, errShort

@@ -529,6 +529,9 @@ func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 func (s *shard) perform(f *flight) {
 	r := f.run
 	r.flying--
+	if r.ended {
+		return // it could not go on
+	}
 	if s.d.cfg.Observe != nil && len(f.events) > 0 {
 		s.d.cfg.Observe(&r.info, f.events)
 	}

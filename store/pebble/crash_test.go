@@ -3,6 +3,7 @@ package pebble
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -333,9 +334,13 @@ func BenchmarkStandard(b *testing.B) {
 	}
 }
 
-// BenchmarkRecovery opens a store in which executions wait.
+// inStore is how many executions wait in the store of BenchmarkRecovery.
+var inStore = flag.Int("waiting", 10_000, "executions that wait in BenchmarkRecovery's store")
+
+// BenchmarkRecovery opens a store in which executions wait, and reads pages of
+// their list.
 func BenchmarkRecovery(b *testing.B) {
-	const waiting = 10_000
+	waiting := *inStore
 	dir := b.TempDir()
 	s, err := Open(dir, Options{})
 	if err != nil {
@@ -364,17 +369,47 @@ func BenchmarkRecovery(b *testing.B) {
 	wg.Wait()
 	d.Close(context.Background())
 	s.Close()
+	heap := func() float64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc)
+	}
 	b.ReportAllocs()
+	var held, start, page time.Duration
+	var each float64
 	for b.Loop() {
 		if s, err = Open(dir, Options{}); err != nil {
 			b.Fatal(err)
 		}
+		t0 := time.Now()
+		before := heap()
 		d := open()
+		held += time.Since(t0)
 		if st := d.Stats(); st.Live > 1 {
 			b.Errorf("%+v", st)
+		}
+		each += (heap() - before) / float64(waiting)
+		for i := range 10 {
+			t0 := time.Now()
+			if _, err := begin(context.Background(), d, "m", fmt.Sprint("more-", b.N, "-", i, "-", rand.Uint64())); err != nil {
+				b.Error(err)
+			}
+			start += time.Since(t0) / 10
+			t0 = time.Now()
+			n := 0
+			for _, err := range d.List(b.Context(), flow.Query{Under: "arn:aws:states:us-east-1:123456789012:stateMachine:m", Status: new(engine.Running)}) {
+				if n++; err != nil || n == 1000 {
+					break
+				}
+			}
+			page += time.Since(t0) / 10
 		}
 		d.Close(context.Background())
 		s.Close()
 	}
-	b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(b.N*waiting), "µs/execution")
+	b.ReportMetric(float64(held.Microseconds())/float64(b.N*waiting), "µs/recovered")
+	b.ReportMetric(each/float64(b.N), "heap-B/execution")
+	b.ReportMetric(float64(start.Microseconds())/float64(b.N), "µs/start")
+	b.ReportMetric(float64(page.Microseconds())/float64(b.N), "µs/page-of-1000")
 }
