@@ -7,9 +7,14 @@ import (
 )
 
 // ParseCaller makes a Caller of what messages and records call a principal: an
-// ARN of IAM or STS, or a service's name. A role's path is not in a session's
-// ARN; RoleARN is then the role without one. ok is false for anything else.
+// ARN of IAM or STS, a service's name, or "anonymous". A role's path is not in a
+// session's ARN; RoleARN is then the role without one. A role's own ARN is a
+// session of it that has no name yet, as in a simulation. ok is false for
+// anything else.
 func ParseCaller(s string) (c Caller, ok bool) {
+	if s == "anonymous" || s == "*" {
+		return Caller{Type: "Anonymous"}, true
+	}
 	p := wild.Cut(s)
 	if !p.OK {
 		if strings.HasSuffix(s, ".amazonaws.com") && !strings.ContainsAny(s, " :/") {
@@ -27,6 +32,8 @@ func ParseCaller(s string) (c Caller, ok bool) {
 		c.Type, c.Root, c.ID = "Account", true, c.Account
 	case p.Part[2] == "iam" && kind == "user" && rest != "":
 		c.Type = "User"
+	case p.Part[2] == "iam" && kind == "role" && rest != "":
+		c.Type, c.RoleARN = "AssumedRole", s
 	case p.Part[2] == "sts" && kind == "assumed-role":
 		role, session, ok := strings.Cut(rest, "/")
 		if !ok || role == "" || session == "" {

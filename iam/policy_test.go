@@ -217,6 +217,35 @@ func FuzzDecision(f *testing.F) {
 	})
 }
 
+func TestParseCaller(t *testing.T) {
+	for s, want := range map[string]Caller{
+		"arn:aws:iam::111122223333:root":                {Type: "Account", ARN: "arn:aws:iam::111122223333:root", Account: account, ID: account, Root: true},
+		"arn:aws:iam::111122223333:user/path/alice":     {Type: "User", ARN: "arn:aws:iam::111122223333:user/path/alice", Account: account},
+		"arn:aws:iam::111122223333:role/path/r":         {Type: "AssumedRole", ARN: "arn:aws:iam::111122223333:role/path/r", Account: account, RoleARN: "arn:aws:iam::111122223333:role/path/r"},
+		"arn:aws-cn:sts::111122223333:assumed-role/r/s": {Type: "AssumedRole", ARN: "arn:aws-cn:sts::111122223333:assumed-role/r/s", Account: account, RoleARN: "arn:aws-cn:iam::111122223333:role/r", SessionName: "s"},
+		"arn:aws:sts::111122223333:federated-user/f":    {Type: "FederatedUser", ARN: "arn:aws:sts::111122223333:federated-user/f", Account: account},
+		"states.amazonaws.com":                          {Type: "Service", Service: "states.amazonaws.com"},
+		"anonymous":                                     {Type: "Anonymous"},
+		"":                                              {},
+		"alice":                                         {},
+		"arn:aws:sts::111122223333:assumed-role/r":      {},
+		"arn:aws:sts::111122223333:assumed-role//s":     {},
+		"arn:aws:iam::1234:user/a":                      {},
+		"arn:aws:s3:::b":                                {},
+		"x y.amazonaws.com":                             {},
+		"arn:aws:iam::111122223333:user/":               {},
+		"arn:aws:iam::111122223333:group/g":             {},
+		"not:aws:iam::111122223333:user/x":              {},
+		"arn:aws:sts::111122223333:federated-user/":     {},
+		"arn:aws:iam::111122223333:role/":               {},
+		"arn:aws:sts::111122223333:assumed-role/r/":     {},
+	} {
+		if got, ok := ParseCaller(s); got != want || ok != (want != Caller{}) {
+			t.Errorf("%q: %+v, %v", s, got, ok)
+		}
+	}
+}
+
 func TestMessageWording(t *testing.T) {
 	user, _ := ParseCaller("arn:aws:iam::111122223333:user/alice")
 	for _, c := range []struct{ action, resource, want string }{
