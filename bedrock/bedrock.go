@@ -103,7 +103,7 @@ type Attempt struct {
 	Region  string
 	Outcome Outcome
 	Latency time.Duration
-	Err     error // nil if it answered
+	Err     error // nil if it answered, and if it was not tried
 }
 
 // Outcome is how an attempt ended.

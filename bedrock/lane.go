@@ -10,6 +10,7 @@ import (
 
 	"tokaido/bedrock/catalog"
 	"tokaido/fault"
+	"tokaido/iam"
 )
 
 // lane is one model in one Region: its backend, its limits and how it does.
@@ -47,6 +48,9 @@ type route struct {
 	lanes   []*lane  // those with a backend, in the same order
 	first   int      // the source Region's lane; -1: it has none
 	counted bool     // a lane limits tokens
+
+	mu    sync.RWMutex
+	needs map[needsKey][]iam.Authorization // guarded by mu; made when first asked for
 }
 
 func (rt *Runtime) routeOf(p *Plan, id string) *route {
@@ -260,7 +264,7 @@ func (rt *Runtime) run(ctx context.Context, p *Plan, cost int, try func(context.
 			continue
 		}
 		if v.room != hasRoom {
-			res.Attempts = append(res.Attempts, Attempt{Region: p.Region, Outcome: Full, Err: throttling(v.room)})
+			res.Attempts = append(res.Attempts, Attempt{Region: p.Region, Outcome: Full})
 		} else if v.out != 0 && len(order) > 1 {
 			res.Attempts = append(res.Attempts, Attempt{Region: p.Region, Outcome: Out})
 		}
@@ -273,7 +277,7 @@ func (rt *Runtime) run(ctx context.Context, p *Plan, cost int, try func(context.
 			if full != noRequests {
 				full = why
 			}
-			res.Attempts = append(res.Attempts, Attempt{Region: l.region, Outcome: Full, Err: throttling(why)})
+			res.Attempts = append(res.Attempts, Attempt{Region: l.region, Outcome: Full})
 			continue
 		}
 		out, err := try(ctx, l)

@@ -136,8 +136,34 @@ func ApplicationARN(region, account, id string) string {
 
 // Needs lists what must be allowed before a call is sent anywhere: the profile,
 // the model in the source Region, and the model in every other Region that may
-// answer (of a global profile: in none, which is "unspecified").
+// answer (of a global profile: in none, which is "unspecified"). The list is
+// shared and must not be changed.
 func (p *Plan) Needs(action string) []iam.Authorization {
+	if p.Application != nil { // its tags may change
+		return p.needs(action)
+	}
+	r, key := p.route, needsKey{p.Account, action}
+	r.mu.RLock()
+	needs := r.needs[key]
+	r.mu.RUnlock()
+	if needs != nil {
+		return needs
+	}
+	needs = p.needs(action)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.needs == nil || len(r.needs) >= maxNeeds {
+		r.needs = map[needsKey][]iam.Authorization{}
+	}
+	r.needs[key] = needs
+	return needs
+}
+
+type needsKey struct{ account, action string }
+
+const maxNeeds = 64 // lists kept for a route: accounts times actions
+
+func (p *Plan) needs(action string) []iam.Authorization {
 	needs := make([]iam.Authorization, 0, len(p.Regions)+2)
 	var via []string
 	if p.ProfileARN != "" {
@@ -162,14 +188,14 @@ func (p *Plan) Needs(action string) []iam.Authorization {
 	model(p.Region, p.Region)
 	if p.Profile != nil && p.Profile.Global {
 		model("", "unspecified")
-		return needs
+		return slices.Clip(needs)
 	}
 	for _, r := range p.Regions {
 		if r != p.Region {
 			model(r, r)
 		}
 	}
-	return needs
+	return slices.Clip(needs)
 }
 
 // Shape is the plan as an explanation of a refusal wants it.

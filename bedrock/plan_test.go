@@ -132,6 +132,10 @@ func TestNeeds(t *testing.T) {
 	if n := len(p.Needs(ActionInvoke)); n != 9 {
 		t.Errorf("apac. Sonnet 4 in Tokyo needs %d parts, want 9", n)
 	}
+	other, _ := rt.Plan("ap-northeast-1", "222222222222", jp45)
+	if got := other.Needs(ActionInvoke)[0].Resource; got != ProfileARN("ap-northeast-1", "222222222222", jp45) {
+		t.Errorf("another account's part: %s", got)
+	}
 	// The source Region is authorized also where it is no destination.
 	p, err := rt.Plan("us-east-2", account, "us."+sonnet35)
 	if err != nil {
@@ -143,6 +147,33 @@ func TestNeeds(t *testing.T) {
 	if got := p.Needs(ActionInvoke); len(got) != 4 || got[1].Resource != "arn:aws:bedrock:us-east-2::foundation-model/"+sonnet35 {
 		t.Errorf("parts: %v", got)
 	}
+}
+
+func FuzzPlan(f *testing.F) {
+	for _, id := range []string{sonnet4, bare45, lite, "global." + bare45, "arn:aws:bedrock:ap-northeast-1:111122223333:inference-profile/" + jp45,
+		"arn:aws:bedrock:ap-northeast-1::foundation-model/" + lite, "arn:aws:bedrock:ap-northeast-1:111122223333:application-inference-profile/abcdefghij12", "arn:aws:sagemaker:x:y:endpoint/z", "arn:", "arn:::::"} {
+		f.Add("ap-northeast-1", id)
+	}
+	rt := planner()
+	f.Fuzz(func(t *testing.T, region, id string) {
+		p, err := rt.Plan(region, account, id)
+		if err != nil {
+			if fault.Code(err) != "ValidationException" {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		if _, ok := rt.Catalog().Region(region); !ok || len(p.Regions) == 0 || len(p.Needs(ActionInvoke)) == 0 {
+			t.Errorf("a plan in %q for %q", region, id)
+		}
+		if p.Profile != nil {
+			for _, r := range p.Regions {
+				if !slices.Contains(p.Profile.Destinations(region), r) {
+					t.Errorf("%s is no destination of %s", r, p.Profile.ID)
+				}
+			}
+		}
+	})
 }
 
 // The parts of every call in the IAM vectors are those that a Plan lists.

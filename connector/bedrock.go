@@ -11,6 +11,7 @@ import (
 	"tokaido/fault"
 	"tokaido/flow"
 	"tokaido/gate"
+	"tokaido/iam"
 	"tokaido/value"
 )
 
@@ -57,6 +58,9 @@ const (
 
 func faultCode(err error) string { return fault.Code(err) }
 
+// secure is what is known of a Task's request: it leaves no process in the clear.
+var secure = iam.Context{{Key: "aws:SecureTransport", Values: []string{"true"}}}
+
 // from assumes the task's role and says where its call comes from.
 func (b *Bedrock) from(ctx context.Context, t *flow.Task) (From, error) {
 	by, err := assume(ctx, b.Roles, t)
@@ -64,7 +68,7 @@ func (b *Bedrock) from(ctx context.Context, t *flow.Task) (From, error) {
 		return From{}, err
 	}
 	return From{
-		By: by, Region: t.Region, Account: t.Account, Meta: meta(t, runtimeHost, uuid.NewString()),
+		By: by, Region: t.Region, Account: t.Account, Context: secure, Meta: meta(t, runtimeHost, uuid.NewString()),
 		Workflow: gate.Workflow{ExecutionARN: t.ExecutionARN, State: t.State},
 	}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"tokaido/asl"
 	"tokaido/bedrock"
 	"tokaido/bedrock/backend/simulated"
+	"tokaido/bedrock/catalog"
 	"tokaido/engine"
 	"tokaido/fault"
 	"tokaido/flow"
@@ -320,5 +321,66 @@ func TestSDKInvokeModel(t *testing.T) {
 		if body := out.Get("Body"); !body.IsString() || !strings.Contains(body.Str(), "[simulated Claude Sonnet 4]") {
 			t.Errorf("output: %s", out)
 		}
+	}
+}
+
+// Arguments come from a workflow: whatever they are, they are refused or run.
+func FuzzArguments(f *testing.F) {
+	f.Add(claudeArgs)
+	f.Add(`{"ModelId":"` + jp45 + `","Messages":[{"Role":"user","Content":[{"Text":"x"},{"ToolUse":{"Input":{"A":1}}}]}]}`)
+	f.Add(`{"ModelId":null,"Body":""}`)
+	f.Add(`[]`)
+	w := newWorld(allowAll, simulated.Options{})
+	f.Fuzz(func(t *testing.T, args string) {
+		if !value.Valid(args) {
+			return
+		}
+		w.log.records, w.seen = nil, nil
+		for _, k := range []flow.Task{task("bedrock", "invokeModel", args), task("aws-sdk:bedrockruntime", "invokeModel", args), task("aws-sdk:bedrockruntime", "converse", args)} {
+			out, err := w.table.Invoke(t.Context(), k)
+			if err == nil && !value.Valid(out.JSON()) {
+				t.Errorf("not JSON: %s", out)
+			}
+			if err != nil {
+				taskError(t, err)
+			}
+			if why := w.table.Refuse(k.Part, k.Args); why != "" && err == nil {
+				t.Errorf("refused, and run: %s", why)
+			}
+		}
+	})
+}
+
+type discard struct{}
+
+func (discard) Append(context.Context, *trail.Record) error { return nil }
+
+// instant answers without doing anything.
+type instant struct{ simulated.Backend }
+
+func (*instant) Invoke(context.Context, bedrock.Call) (*bedrock.Answer, error) {
+	return &bedrock.Answer{Body: []byte("{}"), ContentType: "application/json", Usage: bedrock.Usage{Input: 1, Output: 1}}, nil
+}
+
+// The corridor alone: plan, decisions, two records thrown away, routing.
+func BenchmarkInference(b *testing.B) {
+	back := &instant{}
+	in := &Inference{Gate: gate.New(discard{}, nil), Runtime: bedrock.New(bedrock.Config{Backend: func(string, *catalog.Model) bedrock.Backend { return back }})}
+	r := &roles{policy: allowAll}
+	by, err := r.AssumeForService(b.Context(), role, statesService, "", account, "run-1", time.Time{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	from := From{By: by, Region: "ap-northeast-1", Account: account}
+	q := bedrock.Request{Body: []byte(value.MustParse(claudeArgs).Get("Body").JSON())}
+	for _, id := range []string{jp45, sonnet4} {
+		b.Run(id[:4], func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := in.Invoke(b.Context(), from, id, q); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -1,8 +1,8 @@
 // Package bedrockctl is the wire face of Bedrock's control plane: foundation
 // models and inference profiles, as they are seen from the Region of the call.
 //
-// It answers from the catalog that the runtime plans with, so that what is
-// listed can be called and what can be called is listed.
+// It answers from the catalog that the runtime plans with: what is listed is what
+// a call may name, whether or not a backend has it.
 package bedrockctl
 
 import (
