@@ -145,7 +145,8 @@ var execution = resource
 // ARN, and a qualifier is a condition key.
 func machine(name string) func(*handlers, *awsapi.Request) ([]iam.Authorization, error) {
 	return func(h *handlers, r *awsapi.Request) ([]iam.Authorization, error) {
-		ref, err := flow.ParseMachineARN(str(r, name))
+		target, _ := flow.CutTestCase(str(r, name))
+		ref, err := flow.ParseMachineARN(target)
 		if err != nil {
 			return nil, err
 		}

@@ -94,6 +94,8 @@ type Driver struct {
 	starting map[string]chan struct{} // guarded by mu: ARNs whose start is not durable yet
 	tasks    int                      // guarded by mu: being performed, or waiting for a slot
 	idle     chan struct{}            // guarded by mu: set by Close; closed when tasks is 0
+	awaiting int                      // guarded by mu: tasks that await what they have started
+	alone    chan struct{}            // guarded by mu: set by Close; closed when awaiting is 0
 
 	counters counters
 }
@@ -283,6 +285,7 @@ func (d *Driver) Close(ctx context.Context) error {
 	}
 	d.settle()
 	d.cancel(flow.ErrClosed)
+	d.abandon()
 	d.halt()
 	<-d.done
 	return d.Err()

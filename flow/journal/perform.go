@@ -3,23 +3,25 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"tokaido/asl"
 	"tokaido/engine"
 	"tokaido/flow"
+	"tokaido/value"
 )
 
 // performance is one task being performed.
 type performance struct {
 	stop   context.CancelCauseFunc
-	awaits bool      // it goes on after the task was submitted: .sync
+	awaits bool      // it goes on after the task was submitted: .sync, or a test case
 	held   []message // answers that came before the call that handed out the token was over
 }
 
 // end is for performances whose task nobody waits for any more.
-func (p *performance) end() {
-	p.stop(errCancelled)
+func (p *performance) end(why error) {
+	p.stop(why)
 	for i := range p.held {
 		p.held[i].fail(flow.ErrTaskClosed)
 	}
@@ -40,7 +42,8 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 		return
 	}
 	sync := pattern == asl.Sync || pattern == asl.Sync2
-	if ef.Submitted && !sync {
+	awaits := sync || pattern == asl.WaitForTaskToken && r.info.TestCase != ""
+	if ef.Submitted && !awaits {
 		return
 	}
 	if !s.d.taskBegins() {
@@ -50,7 +53,7 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 	if r.tasks == nil {
 		r.tasks = map[int64]*performance{}
 	}
-	r.tasks[ef.Task] = &performance{stop: stop, awaits: sync}
+	r.tasks[ef.Task] = &performance{stop: stop, awaits: awaits}
 	t := flow.Task{
 		Invoke:        ef,
 		ID:            taskID(r.info.ARN, ef.Task),
@@ -60,55 +63,124 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 		ExecutionName: r.info.Name,
 		Region:        r.info.Region,
 		Account:       r.info.Account,
+		TestCase:      r.info.TestCase,
+	}
+	if t.TestCase != "" && r.info.Express {
+		t.Nth = r.count(ef.State)
 	}
 	if t.RoleARN == "" {
 		t.RoleARN = r.role
 	}
-	id := r.id
+	c := call{shard: s, id: r.id, task: t, pattern: pattern, express: r.info.Express}
 	go func() {
-		defer s.d.taskEnds()
-		select {
-		case s.d.slots <- struct{}{}:
-			defer func() { <-s.d.slots }()
-		case <-ctx.Done():
+		job, submitted := ef.Job, ef.Submitted
+		if !submitted {
+			job, submitted = c.submit(ctx)
+		}
+		if !submitted || !awaits {
+			s.d.taskEnds()
 			return
 		}
-		if s.d.closing.Load() {
-			return
-		}
-		job := ef.Job
-		if !ef.Submitted {
-			out, err := s.d.cfg.Invoker.Invoke(ctx, t)
-			switch {
-			case ctx.Err() != nil:
-				return // cancelled: nobody waits; closing: it is performed again
-			case err != nil:
-				s.send(message{kind: outcome, id: id, in: s.failed(t, err)})
-				return
-			case pattern == asl.RequestResponse:
-				s.send(message{kind: outcome, id: id, in: engine.TaskDone{Task: ef.Task, Output: out}})
-				return
-			}
-			s.send(message{kind: outcome, id: id, in: engine.TaskSubmitted{Task: ef.Task, Output: out}})
-			if !sync {
-				return
-			}
-			job = out
-		}
-		w, ok := s.d.cfg.Invoker.(flow.Awaiter)
-		if !ok {
-			s.send(message{kind: outcome, id: id, in: s.failed(t, errors.New("nothing here can wait for a job's end"))})
-			return
-		}
-		out, err := w.Await(ctx, t, job)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil:
-			s.send(message{kind: outcome, id: id, in: s.failed(t, err)})
-		default:
-			s.send(message{kind: outcome, id: id, in: engine.TaskDone{Task: ef.Task, Output: out}})
-		}
+		s.d.taskAwaits()
+		defer s.d.awaitEnds()
+		c.await(ctx, job)
 	}()
+}
+
+// call is a performance on its goroutine, which the shard's own things are not
+// to be touched by.
+type call struct {
+	*shard
+	id      uint64
+	task    flow.Task
+	pattern asl.Pattern
+	express bool
+}
+
+// done sends what came of the task, or of its submission.
+func (c *call) done(in engine.Input) { c.send(message{kind: outcome, id: c.id, in: in}) }
+
+// submit makes the call. It reports whether the task goes on after that, and
+// with what.
+func (c *call) submit(ctx context.Context) (job value.Value, submitted bool) {
+	select {
+	case c.d.slots <- struct{}{}:
+		// What a task awaits may need a slot itself, so none is kept for awaiting.
+		defer func() { <-c.d.slots }()
+	case <-ctx.Done():
+		return job, false
+	}
+	if c.d.closing.Load() {
+		return job, false
+	}
+	t := c.task
+	if t.TestCase != "" && !c.express {
+		var err error
+		if t.Nth, err = c.d.nth(ctx, t); err != nil {
+			if ctx.Err() == nil {
+				c.done(c.failed(t, err))
+			}
+			return job, false
+		}
+	}
+	out, err := c.d.cfg.Invoker.Invoke(ctx, t)
+	plain := c.pattern == asl.RequestResponse || c.pattern == asl.WaitForTaskToken
+	switch {
+	case ctx.Err() != nil && (err != nil || plain):
+		return job, false // cancelled: nobody waits; closing: it is performed again
+	case err != nil:
+		c.done(c.failed(t, err))
+		return job, false
+	case c.pattern == asl.RequestResponse:
+		c.done(engine.TaskDone{Task: t.Task, Output: out})
+		return job, false
+	}
+	c.done(engine.TaskSubmitted{Task: t.Task, Output: out})
+	return out, true // also when nobody waits any more: a job was started, which is to be ended
+}
+
+// await waits for the end of what was submitted.
+func (c *call) await(ctx context.Context, job value.Value) {
+	w, ok := c.d.cfg.Invoker.(flow.Awaiter)
+	if !ok {
+		c.done(c.failed(c.task, errors.New("nothing here can wait for a job's end")))
+		return
+	}
+	out, err := w.Await(ctx, c.task, job)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		c.done(c.failed(c.task, err))
+	default:
+		c.done(engine.TaskDone{Task: c.task.Task, Output: out})
+	}
+}
+
+// nth is how many tasks of the same state were scheduled before t.
+func (d *Driver) nth(ctx context.Context, t flow.Task) (n int, err error) {
+	for e, err := range d.History(ctx, t.ExecutionARN, 0, false) {
+		if err != nil || e.Seq >= t.Task {
+			return n, err
+		}
+		switch e.Type {
+		case engine.ServiceTaskScheduled, engine.LambdaFunctionScheduled:
+			if e.State == t.State {
+				n++
+			}
+		}
+	}
+	return n, fmt.Errorf("task %d of %s is not in its history", t.Task, t.ExecutionARN)
+}
+
+// count is nth for executions whose history nobody keeps, and whose tasks are
+// performed once each.
+func (r *run) count(state string) int {
+	if r.counts == nil {
+		r.counts = map[string]int{}
+	}
+	n := r.counts[state]
+	r.counts[state]++
+	return n
 }
 
 // failed is what the workflow sees of an error.
@@ -138,11 +210,47 @@ func (d *Driver) taskBegins() bool {
 func (d *Driver) taskEnds() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.taskEndsLocked()
+}
+
+func (d *Driver) taskEndsLocked() {
 	d.tasks--
 	d.counters.tasks.Add(-1)
 	if d.tasks == 0 && d.idle != nil {
 		close(d.idle)
 	}
+}
+
+// taskAwaits says that a task has made its call and now awaits what it started:
+// the next process can do that as well, so Close does not wait for it.
+func (d *Driver) taskAwaits() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.awaiting++
+	d.taskEndsLocked()
+}
+
+func (d *Driver) awaitEnds() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.awaiting--
+	if d.awaiting == 0 && d.alone != nil {
+		close(d.alone)
+		d.alone = nil
+	}
+}
+
+// abandon waits until nothing is awaited any more; the context of tasks is done.
+func (d *Driver) abandon() {
+	d.mu.Lock()
+	if d.awaiting == 0 {
+		d.mu.Unlock()
+		return
+	}
+	alone := make(chan struct{})
+	d.alone = alone
+	d.mu.Unlock()
+	<-alone
 }
 
 // taskID is the idempotency token of a task.

@@ -64,6 +64,7 @@ type run struct {
 	again   bool // a Continue is owed
 	queued  bool // in its shard's queue for that
 	tasks   map[int64]*performance
+	counts  map[string]int        // Express with a test case: tasks of each state
 	timers  map[int64]int64       // when each rings
 	waiters []chan<- flow.Outcome // Express: those of Run
 	held    []message             // answers that were waiting for a task's submission
@@ -417,7 +418,7 @@ func (s *shard) breakOff(id uint64, arn string, err error) {
 	s.d.cfg.Logger.Error("execution cannot go on", "execution", arn, "err", err)
 	s.broken[id] = fmt.Errorf("execution %s cannot go on: %w", arn, err)
 	if r := s.live[id]; r != nil {
-		s.end(r)
+		s.end(r, err)
 	}
 }
 
@@ -587,7 +588,7 @@ func (s *shard) goOn() {
 func (s *shard) cancel(r *run, c engine.Cancel) {
 	if c.Task != 0 {
 		if p := r.tasks[c.Task]; p != nil {
-			p.end()
+			p.end(flow.ErrCancelled)
 			delete(r.tasks, c.Task)
 		}
 		return
@@ -597,8 +598,6 @@ func (s *shard) cancel(r *run, c engine.Cancel) {
 		delete(r.timers, c.Timer)
 	}
 }
-
-var errCancelled = errors.New("nobody waits for this task any more")
 
 // finished lets go of an execution that has ended, and tells those who wait.
 func (s *shard) finished(r *run, f engine.Finish) {
@@ -611,14 +610,14 @@ func (s *shard) finished(r *run, f engine.Finish) {
 		}
 	}
 	delete(s.waiting, r.id)
-	s.end(r)
+	s.end(r, flow.ErrCancelled)
 }
 
-// end takes an execution out of memory.
-func (s *shard) end(r *run) {
+// end takes an execution out of memory; its tasks end because of why.
+func (s *shard) end(r *run, why error) {
 	r.ended = true
 	for _, p := range r.tasks {
-		p.end()
+		p.end(why)
 	}
 	for i := range r.held {
 		r.held[i].fail(flow.ErrTaskClosed)
