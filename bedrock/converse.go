@@ -75,6 +75,10 @@ func familyOf(m *catalog.Model) family {
 		return nova{}
 	case Chat:
 		return chat{}
+	case Llama:
+		return llama(m)
+	case Mistral:
+		return mistral(m)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"tokaido/bedrock"
 	"tokaido/value"
@@ -162,7 +163,7 @@ func prompted(v value.Value, limit string, known ...string) (*request, error) {
 	if !p.IsString() {
 		return nil, malformed("#: required key [prompt] not found")
 	}
-	q := &request{said: p.Str(), input: bedrock.EstimateTokens(p.Str())}
+	q := &request{said: lastTurn(p.Str()), input: bedrock.EstimateTokens(p.Str())}
 	if x := v.Get(limit); !x.IsUndefined() {
 		n, ok := x.Int()
 		if !ok || n < 1 {
@@ -174,6 +175,24 @@ func prompted(v value.Value, limit string, known ...string) (*request, error) {
 		q.stops = append(q.stops, s.Str())
 	}
 	return q, nil
+}
+
+// turns are the marks around what a user says, in the forms that prompts have.
+var turns = [][2]string{
+	{"<|start_header_id|>user<|end_header_id|>\n\n", "<|eot_id|>"},
+	{"<|header_start|>user<|header_end|>\n\n", "<|eot|>"},
+	{"[INST] ", " [/INST]"},
+}
+
+// lastTurn is what the user said last in a prompt; all of one without marks.
+func lastTurn(prompt string) string {
+	for _, t := range turns {
+		if i := strings.LastIndex(prompt, t[0]); i >= 0 {
+			said, _, _ := strings.Cut(prompt[i+len(t[0]):], t[1])
+			return said
+		}
+	}
+	return prompt
 }
 
 // llama writes as Meta's models do.
