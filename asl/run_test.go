@@ -3,6 +3,7 @@ package asl
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"testing"
@@ -237,9 +238,7 @@ func (r *runner) state(st *State, raw value.Value, vars *frameVars, item value.V
 		if out, fail = st.OutputPath.Eval(s); fail != nil {
 			return bad(fail)
 		}
-		for k, v := range assigned.Members() {
-			vars.vars[k] = v
-		}
+		maps.Insert(vars.vars, assigned.Members())
 		return out, next, nil
 	}
 	assigned, fail := EvalAssign(assign, s)
@@ -251,9 +250,7 @@ func (r *runner) state(st *State, raw value.Value, vars *frameVars, item value.V
 			return bad(fail)
 		}
 	}
-	for k, v := range assigned.Members() {
-		vars.vars[k] = v
-	}
+	maps.Insert(vars.vars, assigned.Members())
 	return out, next, nil
 }
 

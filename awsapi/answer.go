@@ -3,6 +3,7 @@ package awsapi
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -232,12 +233,7 @@ func (r *Request) Refuse(known ...string) error {
 }
 
 func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, s)
 }
 
 // LogValue keeps bodies out of logs.

@@ -63,9 +63,10 @@ func TestLookingIn(t *testing.T) {
 }
 
 func TestLastDuplicateCounts(t *testing.T) {
-	many := `{"k0":0`
+	var many strings.Builder
+	many.WriteString(`{"k0":0`)
 	for i := 1; i < 40; i++ {
-		many += fmt.Sprintf(`,"k%d":%d`, i%20, i)
+		many.WriteString(fmt.Sprintf(`,"k%d":%d`, i%20, i))
 	}
 	for _, s := range []string{`{"a":1,"b":2,"a":3}`, `{"a":1,"a":2,"a":3,"b":2}`} {
 		v := parse(t, s)
@@ -73,7 +74,7 @@ func TestLastDuplicateCounts(t *testing.T) {
 			t.Errorf("%s: a = %d of %d members", s, i, v.Len())
 		}
 	}
-	v := parse(t, many+"}")
+	v := parse(t, many.String()+"}")
 	if i, _ := v.Get("k7").Int(); i != 27 || v.Len() != 20 || v.Member(7).Key != "k7" {
 		t.Errorf("k7 = %d of %d members", i, v.Len())
 	}

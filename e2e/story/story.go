@@ -415,11 +415,11 @@ func (s *Stage) converse(ctx context.Context, model string) (string, error) {
 	}
 	m, ok := out.Output.(*rt.ConverseOutputMemberMessage)
 	if !ok || len(m.Value.Content) == 0 {
-		return "", errors.New("Converse answered without a message")
+		return "", errors.New("the answer of Converse has no message")
 	}
 	text, ok := m.Value.Content[0].(*rt.ContentBlockMemberText)
 	if !ok || text.Value == "" || aws.ToInt32(out.Usage.OutputTokens) == 0 || out.StopReason != rt.StopReasonEndTurn {
-		return "", fmt.Errorf("Converse answered without text, tokens or end_turn: %+v", out)
+		return "", fmt.Errorf("the answer of Converse has no text, tokens or end_turn: %+v", out)
 	}
 	return text.Value, nil
 }
@@ -466,7 +466,7 @@ func (s *Stage) japan(ctx context.Context) error {
 		return fmt.Errorf("ConverseStream: %w", err)
 	}
 	if streamed != text {
-		return fmt.Errorf("ConverseStream said %q, Converse %q", streamed, text)
+		return fmt.Errorf("the stream said %q, Converse %q", streamed, text)
 	}
 	s.Tell.Say("ConverseStream: the same, in %d pieces", pieces)
 

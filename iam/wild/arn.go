@@ -11,11 +11,11 @@ type Parts struct {
 // Cut cuts s.
 func Cut(s string) (p Parts) {
 	for i := range 5 {
-		j := strings.IndexByte(s, ':')
-		if j < 0 {
+		before, after, ok := strings.Cut(s, ":")
+		if !ok {
 			return Parts{}
 		}
-		p.Part[i], s = s[:j], s[j+1:]
+		p.Part[i], s = before, after
 	}
 	p.Part[5], p.OK = s, true
 	return p
