@@ -23,6 +23,7 @@ type Config struct {
 	Library *Library // of the same store
 	Driver  Driver
 	Logger  *slog.Logger // nil: slog.Default
+	Invoker Invoker      // performs Tasks that TestState tests; nil: it tests them with mocks only
 
 	// CheckRole, if set, must return a fault if Step Functions may not assume the
 	// role for the machine. It is asked when a machine gets a role.

@@ -88,6 +88,17 @@ var (
 		{"stateMachineVersionArn", true, arnShape},
 		{"weight", true, shape{kind: integer, max: 100, bounded: true}},
 	}}
+	mock = shape{kind: structure, name: "MockInput", members: []member{
+		{"result", false, data},
+		{"errorOutput", false, shape{kind: structure, name: "MockErrorOutput", members: []member{{"error", false, errorShape}, {"cause", false, causeShape}}}},
+		{"fieldValidationMode", false, shape{enum: []string{"STRICT", "PRESENT", "NONE"}}},
+	}}
+	stateConfiguration = shape{kind: structure, name: "TestStateConfiguration", members: []member{
+		{"retrierRetryCount", false, shape{kind: integer}},
+		{"errorCausedByState", false, shape{min: 1, max: 80, secret: true}},
+		{"mapIterationFailureCount", false, shape{kind: integer}},
+		{"mapItemReaderData", false, data},
+	}}
 	routes = shape{kind: list, min: 1, max: 2, elem: &route}
 )
 
