@@ -458,7 +458,7 @@ func (s *Stage) japan(ctx context.Context) error {
 	s.Tell.Command("aws bedrock-runtime converse --model-id " + Japan + ` --messages '[{"role":"user","content":[{"text":"` + prompt + `"}]}]'`)
 	text, err := s.converse(ctx, Japan)
 	if err != nil {
-		return fmt.Errorf("Converse: %w", err)
+		return fmt.Errorf("converse: %w", err)
 	}
 	s.Tell.Quote(text)
 	streamed, pieces, err := s.converseStream(ctx, Japan)
