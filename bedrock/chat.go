@@ -210,7 +210,6 @@ type chatEvents struct {
 	open  int             // which kind of block is open
 	index int64           // of the open block, or the next
 	calls map[int64]int64 // tool calls by their number: the index of their block
-	stop  string
 	seen  value.Value
 }
 

@@ -92,11 +92,12 @@ func TestNeeds(t *testing.T) {
 	rt := planner()
 	lines := func(p *Plan, action string) (out []string) {
 		for _, n := range p.Needs(action) {
-			s := n.Action + " " + n.Resource
+			var s strings.Builder
+			s.WriteString(n.Action + " " + n.Resource)
 			for _, a := range n.Context {
-				s += " " + a.Key + "=" + strings.Join(a.Values, "|")
+				s.WriteString(" " + a.Key + "=" + strings.Join(a.Values, "|"))
 			}
-			out = append(out, s)
+			out = append(out, s.String())
 		}
 		return out
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -319,9 +320,7 @@ func (p *Profiles) Tag(ctx context.Context, region, account, id string, tags map
 				all[k] = v
 			}
 		}
-		for k, v := range tags {
-			all[k] = v
-		}
+		maps.Copy(all, tags)
 		if err := checkTags(all); err != nil {
 			return nil, err
 		}

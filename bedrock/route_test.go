@@ -168,11 +168,11 @@ func TestNeverOutsideThePlan(t *testing.T) {
 }
 
 func regionsOf(res *Result) string {
-	s := ""
+	var s strings.Builder
 	for _, a := range res.Attempts {
-		s += fmt.Sprintf("%s:%s ", a.Region, a.Outcome)
+		s.WriteString(fmt.Sprintf("%s:%s ", a.Region, a.Outcome))
 	}
-	return s + "-> " + res.Region
+	return s.String() + "-> " + res.Region
 }
 
 func TestFullSourceGoesOn(t *testing.T) {

@@ -39,7 +39,7 @@ func (t Table) Invoke(ctx context.Context, task flow.Task) (value.Value, error) 
 	if !ok {
 		return value.Value{}, &flow.TaskError{Name: "States.TaskFailed", Cause: fmt.Sprintf("The resource '%s' is not supported by this server.", task.Part.Resource)}
 	}
-	if task.Part.Pattern != asl.RequestResponse {
+	if w, ok := p.(interface{ takes(asl.Pattern) bool }); task.Part.Pattern != asl.RequestResponse && (!ok || !w.takes(task.Part.Pattern)) {
 		return value.Value{}, &flow.TaskError{Name: "States.TaskFailed", Cause: fmt.Sprintf("The integration pattern of '%s' is not supported by this server.", task.Part.Resource)}
 	}
 	return p.Invoke(ctx, task)

@@ -105,12 +105,13 @@ func (anthropic) parse(v value.Value) (*request, error) {
 			case "tool_use", "thinking", "redacted_thinking", "search_result":
 				q.input += bedrock.EstimateTokens(b.JSON())
 			case "tool_result":
-				s := b.Get("content").Str()
+				var s strings.Builder
+				s.WriteString(b.Get("content").Str())
 				for _, c := range b.Get("content").Items() {
-					s += c.Get("text").Str()
+					s.WriteString(c.Get("text").Str())
 				}
-				q.toolSaid = s
-				q.input += bedrock.EstimateTokens(s)
+				q.toolSaid = s.String()
+				q.input += bedrock.EstimateTokens(s.String())
 			default:
 				return nil, refuse("messages.%d.content.%d: Input tag '%s' found using 'type' does not match any of the expected tags: 'document', 'image', 'redacted_thinking', 'search_result', 'text', 'thinking', 'tool_result', 'tool_use'", i, j, kind)
 			}

@@ -58,14 +58,15 @@ func (nova) parse(v value.Value) (*request, error) {
 			case "image", "video", "audio":
 				q.input += imageTokens
 			case "toolResult":
-				s := ""
+				var s strings.Builder
 				for _, c := range x.Value.Get("content").Items() {
-					if s += c.Get("text").Str(); c.Has("json") {
-						s += c.Get("json").JSON()
+					s.WriteString(c.Get("text").Str())
+					if c.Has("json") {
+						s.WriteString(c.Get("json").JSON())
 					}
 				}
-				q.toolSaid = s
-				q.input += bedrock.EstimateTokens(s)
+				q.toolSaid = s.String()
+				q.input += bedrock.EstimateTokens(s.String())
 			case "document", "toolUse", "cachePoint", "reasoningContent":
 				q.input += bedrock.EstimateTokens(x.Value.JSON())
 			default:
@@ -269,18 +270,20 @@ func (chat) parse(v value.Value) (*request, error) {
 	}
 	q := &request{}
 	for _, msg := range v.Get("messages").Items() {
-		s := msg.Get("content").Str()
+		var s strings.Builder
+		s.WriteString(msg.Get("content").Str())
 		for _, p := range msg.Get("content").Items() {
-			if s += p.Get("text").Str(); p.Get("type").Str() == "image_url" {
+			s.WriteString(p.Get("text").Str())
+			if p.Get("type").Str() == "image_url" {
 				q.input += imageTokens
 			}
 		}
-		q.input += bedrock.EstimateTokens(s)
+		q.input += bedrock.EstimateTokens(s.String())
 		switch msg.Get("role").Str() {
 		case "user":
-			q.said, q.toolSaid = s, ""
+			q.said, q.toolSaid = s.String(), ""
 		case "tool":
-			q.toolSaid = s
+			q.toolSaid = s.String()
 		}
 	}
 	for _, name := range []string{"max_tokens", "max_completion_tokens"} {

@@ -188,12 +188,12 @@ func TestToolsThinkingAndStops(t *testing.T) {
 		use.Get("name").Str() != "get_weather" || use.Get("input").JSON() != `{"city":"use get_weather for Tokyo","days":1}` {
 		t.Errorf("answer: %s", a.Body)
 	}
-	parts := ""
+	var parts strings.Builder
 	for _, e := range events(t, b.Stream(t.Context(), call(t, sonnet4, body))) {
-		parts += value.MustParse(e).Get("delta").Get("partial_json").Str()
+		parts.WriteString(value.MustParse(e).Get("delta").Get("partial_json").Str())
 	}
-	if parts != use.Get("input").JSON() {
-		t.Errorf("streamed input: %s", parts)
+	if parts.String() != use.Get("input").JSON() {
+		t.Errorf("streamed input: %s", parts.String())
 	}
 	for body, want := range map[string]string{
 		strings.Replace(say("one two three"), `"max_tokens":200`, `"max_tokens":200,"stop_sequences":["two"]`, 1): "stop_sequence",
