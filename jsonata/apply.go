@@ -214,35 +214,44 @@ func (c *compiler) procedure(n *node, sc *scope) procedure {
 
 // call compiles a call. With first, the call has that argument before its own.
 func (c *compiler) call(n *node, sc *scope, first code) code {
+	plain, tail := c.calls(n, sc, first)
+	if n.tail {
+		return tail
+	}
+	return plain
+}
+
+// calls compiles a call to code that makes it, and to code that leaves it to
+// be made when the function has returned.
+func (c *compiler) calls(n *node, sc *scope, first code) (plain, tail code) {
 	p := c.procedure(n.lhs, sc)
 	args := c.nodes(n.list, sc)
 	if first != nil {
 		args = append([]code{first}, args...)
 	}
 	at := site{pos: n.pos, name: p.name}
-	if n.tail && first == nil {
-		tail := site{pos: n.lhs.pos}
-		if n.lhs.kind == nVar {
-			tail.name = n.lhs.text
-		}
-		return func(m *machine, f *frame, in val) val {
-			m.enter()
-			k := m.mark()
-			top := len(m.calls) - 1
-			was := m.calls[top].weak
-			m.calls[top].weak = true
-			vals, fn := m.prepare(&p, args, at, f, in)
-			m.calls[top].weak = was
-			m.tailArgs = append(m.tailArgs[:0], vals...)
-			m.tailFn = fn
-			m.tailSite = tail
-			m.release(k)
-			m.depth--
-			return tailMark
-		}
+	after := site{pos: n.lhs.pos}
+	if n.lhs.kind == nVar {
+		after.name = n.lhs.text
+	}
+	tail = func(m *machine, f *frame, in val) val {
+		m.enter()
+		k := m.mark()
+		top := len(m.calls) - 1
+		was := m.calls[top].weak
+		m.calls[top].weak = true
+		vals, fn := m.prepare(&p, args, at, f, in)
+		m.calls[top].weak = was
+		m.tailArgs = append(m.tailArgs[:0], vals...)
+		m.tailFn = fn
+		m.tailSite = after
+		m.release(k)
+		m.depth--
+		return tailMark
 	}
 	keep := n.keepArray
-	run := func(m *machine, f *frame, in val) val {
+	raw := len(n.predicate) > 0 || n.group != nil // collapses after these
+	plain = func(m *machine, f *frame, in val) val {
 		m.enter()
 		k := m.mark()
 		vals, fn := m.prepare(&p, args, at, f, in)
@@ -254,7 +263,7 @@ func (c *compiler) call(n *node, sc *scope, first code) code {
 		m.calls = m.calls[:len(m.calls)-1]
 		m.release(k)
 		m.depth--
-		if r.x != nil && r.x.seq {
+		if r.x != nil && r.x.seq && !raw {
 			if keep {
 				keepOne(r)
 			}
@@ -263,9 +272,9 @@ func (c *compiler) call(n *node, sc *scope, first code) code {
 		return r
 	}
 	if n.lhs.kind == nVar && n.lhs.text == "sum" && len(n.list) == 1 && first == nil {
-		return c.sum(n, sc, p.run, run)
+		return c.sum(n, sc, p.run, plain), tail
 	}
-	return run
+	return plain, tail
 }
 
 // sum compiles $sum of a path that ends in a name: the numbers are added where
@@ -374,6 +383,7 @@ func (c *compiler) chain(n *node, sc *scope) code {
 	if n.rhs.kind == nFunc {
 		call := *n.rhs
 		call.keepArray, call.tail = n.keepArray, false
+		call.predicate, call.group = nil, nil // the reference does not look at them here
 		return c.call(&call, sc, l)
 	}
 	r, pos := c.node(n.rhs, sc), n.pos

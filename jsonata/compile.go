@@ -98,6 +98,9 @@ func (c *compiler) node(n *node, sc *scope) code {
 			for i := range filters {
 				r = filters[i].apply(m, f, r)
 			}
+			if keep && !r.isArray() && !r.undefined() {
+				return oneItem(r)
+			}
 			return r
 		}
 	}
@@ -388,13 +391,27 @@ func (c *compiler) block(n *node, outer *scope) code {
 }
 
 func (c *compiler) condition(n *node, sc *scope) code {
-	yes := c.node(n.rhs, sc)
 	no := constant(val{})
 	if n.els != nil {
 		no = c.node(n.els, sc)
 	}
 	if n.twice != condPlain {
 		elvis := n.twice == condElvis
+		if n.rhs.tail {
+			test, yes := c.calls(n.rhs, sc, nil)
+			return func(m *machine, f *frame, in val) val {
+				m.enter()
+				r := test(m, f, in)
+				if elvis && !m.truth(r) || r.undefined() {
+					r = no(m, f, in)
+				} else {
+					r = yes(m, f, in)
+				}
+				m.depth--
+				return r
+			}
+		}
+		yes := c.node(n.rhs, sc)
 		return func(m *machine, f *frame, in val) val {
 			m.enter()
 			r := yes(m, f, in)
@@ -405,7 +422,7 @@ func (c *compiler) condition(n *node, sc *scope) code {
 			return r
 		}
 	}
-	test := c.node(n.lhs, sc)
+	test, yes := c.node(n.lhs, sc), c.node(n.rhs, sc)
 	return func(m *machine, f *frame, in val) val {
 		m.enter()
 		var r val
@@ -792,6 +809,9 @@ func descendants(m *machine, f *frame, in val) val {
 	}
 	out := newSequence()
 	m.descend(out, in, 0)
+	if len(out.items) == 1 {
+		return out.items[0] // no sequence: [] after ** has nothing to keep
+	}
 	return val{x: out}
 }
 

@@ -395,11 +395,16 @@ func (p *path) walk(m *machine, f *frame, in val, n int, whole bool) (cur val, m
 				cur = oneItem(cur)
 			}
 			cur, many = s.run(m, f, cur), true
+			if !cur.isArray() && !cur.undefined() && len(p.steps) > 1 && p.steps[1].sort != nil {
+				many = false // sorting leaves alone what is no array
+				break
+			}
+			cur = m.listed(cur)
 		case s.sort != nil:
 			switch {
 			case !many:
 				cur = oneItem(cur)
-			case cur.length() == 1 && !cur.isSequence() && !(i == 1 && p.steps[0].cons):
+			case cur.length() == 1 && (!cur.isSequence() || cur.x.keep) && !(i == 1 && p.steps[0].cons):
 				cur = oneItem(cur.at(0))
 			}
 			cur, many = s.sort.apply(m, f, cur), true
@@ -415,6 +420,22 @@ func (p *path) walk(m *machine, f *frame, in val, n int, whole bool) (cur val, m
 		}
 	}
 	return cur, many
+}
+
+// listed is the sequence that the reference sees in what an array constructor
+// with filters came to: the characters of a string, nothing of other scalars.
+func (m *machine) listed(a val) val {
+	if a.isArray() {
+		return a
+	}
+	if !a.isString() {
+		return none
+	}
+	out := newSequence()
+	for _, u := range units(a.v.Str()) {
+		m.push(out, str(m.fromUnits([]rune{u})))
+	}
+	return val{x: out}
 }
 
 // kept makes a result stay an array.

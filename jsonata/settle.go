@@ -329,7 +329,10 @@ func markTail(n *node) *node {
 		n.tail = true
 	case n.predicate != nil || n.group != nil:
 	case n.kind == nCond:
-		markTail(n.rhs)
+		// The first branch of ?: and ?? is evaluated as the test before.
+		if n.twice == condPlain || n.rhs.kind == nFunc {
+			markTail(n.rhs)
+		}
 		if n.els != nil {
 			markTail(n.els)
 		}

@@ -12,10 +12,15 @@ func (p *path) stream(m *machine, f *frame, in val) val {
 	ended := p.from > 0 && many && cur.length() == 0
 	if ended && p.group == nil {
 		m.depth--
+		if p.keepOne || p.keep {
+			cur, _ = p.kept(cur, many)
+		}
 		return collapse(cur)
 	}
-	tuples := []*frame{}
-	if !ended {
+	var tuples []*frame
+	if ended {
+		tuples = []*frame{m.frame(p.scope, f)} // nothing counts as one item
+	} else {
 		tuples = p.tuples(m, f, cur, many)
 	}
 	m.depth--
@@ -48,7 +53,7 @@ func (p *path) tuples(m *machine, f *frame, cur val, many bool) []*frame {
 			if !many {
 				cur = oneItem(cur)
 			}
-			made := s.run(m, m.ownFrame(s.own, m.frame(p.scope, f)), cur)
+			made := m.listed(s.run(m, m.ownFrame(s.own, m.frame(p.scope, f)), cur))
 			if s.focus < 0 { // the reference forgets the array that has a focus
 				cur, many = made, true
 			}
