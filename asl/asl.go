@@ -63,8 +63,11 @@ func ParseExpress(src []byte) (*Program, []Diagnostic) { return parse(src, true)
 func parse(src []byte, express bool) (*Program, []Diagnostic) {
 	c := compiler{express: express, program: &Program{byName: map[string]*State{}}, labels: map[string]bool{}}
 	c.definition(src)
-	failed := slices.ContainsFunc(c.diags, func(d Diagnostic) bool { return d.Severity == Error })
-	if failed {
+	return c.result()
+}
+
+func (c *compiler) result() (*Program, []Diagnostic) {
+	if slices.ContainsFunc(c.diags, func(d Diagnostic) bool { return d.Severity == Error }) {
 		return nil, c.diags
 	}
 	return c.program, c.diags
@@ -89,6 +92,9 @@ func (c *compiler) definition(src []byte) {
 	if !v.IsObject() {
 		c.schema("", "Definition must be a valid JSON object")
 		return
+	}
+	if c.bare {
+		v = wrapped(v)
 	}
 	c.top(v.Compact()) // what is constant goes into outputs, where there is no white space
 }

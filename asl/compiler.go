@@ -17,6 +17,7 @@ var sprintf = fmt.Sprintf
 // compiler checks one definition and builds its Program.
 type compiler struct {
 	express  bool // what is compiled now runs as an EXPRESS machine
+	bare     bool // the definition is one state, and what it goes on to is not there
 	program  *Program
 	language Language // the machine's
 	labels   map[string]bool
@@ -318,9 +319,15 @@ func (g *graph) target(name, at string) *State {
 	if i, ok := g.byName[name]; ok {
 		return g.states[i]
 	}
+	if g.loose() {
+		return &State{Name: name}
+	}
 	g.late = append(g.late, Diagnostic{Error, "MISSING_TRANSITION_TARGET", "Missing 'Next' target: " + name, at})
 	return nil
 }
+
+// loose reports whether the states around those of g are not known.
+func (g *graph) loose() bool { return g.c.bare && g.at == "" }
 
 // next compiles a transition of the state from.
 func (g *graph) next(from *State, v value.Value, at string) *State {
@@ -337,7 +344,7 @@ func (g *graph) next(from *State, v value.Value, at string) *State {
 // last two would only repeat that.
 func (g *graph) check(start *State) {
 	g.c.diags = append(g.c.diags, g.late...)
-	if !g.whole {
+	if !g.whole || g.loose() {
 		return
 	}
 	if !g.ends {
