@@ -37,6 +37,10 @@ type TestState struct {
 type Mock struct {
 	Result *string
 	Error  *MockError
+
+	// Mode is how a Task's Result is held to what the service answers: STRICT
+	// (also ""), PRESENT (members may be missing) or NONE.
+	Mode string
 }
 
 // MockError is a mocked failure.
@@ -214,6 +218,14 @@ func (t *stateTest) checkMock() error {
 		return invalid("Mocked result must be an array.")
 	case st.Type == asl.Parallel && v.Len() != len(st.Branches):
 		return invalid("Mocked result must contain the same number of items as number of Parallel branches.")
+	case st.Type == asl.Task && m.Mode != "NONE":
+		known, shape, free, ok := answerOf(st.Task)
+		if !ok && m.Mode != "" {
+			return invalid("The parameter 'mock.fieldValidationMode' with value '%s' is refused: this server does not know what '%s' answers.", m.Mode, st.Task.Resource)
+		}
+		if why := known.check(v, shape, "", m.Mode != "PRESENT", free); ok && why != "" {
+			return invalid("Mock result schema validation error: %s", why)
+		}
 	}
 	if n := t.in.IterationFailures; n != nil && st.Type == asl.Map && v.IsArray() && *n > int64(v.Len()) {
 		return invalid("Map iteration failure count must be less than or equal to the number of Map iterations")

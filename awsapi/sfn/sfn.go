@@ -843,12 +843,9 @@ func (h *handlers) testState(ctx context.Context, r *awsapi.Request) (*awsapi.Re
 		return &n
 	}
 	if v := r.Input.Get("mock"); v.IsObject() {
-		in.Mock = &flow.Mock{Result: text(v.Get("result"))}
+		in.Mock = &flow.Mock{Result: text(v.Get("result")), Mode: v.Get("fieldValidationMode").Str()}
 		if e := v.Get("errorOutput"); e.IsObject() {
 			in.Mock.Error = &flow.MockError{Error: text(e.Get("error")), Cause: text(e.Get("cause"))}
-		}
-		if mode := v.Get("fieldValidationMode").Str(); mode == "STRICT" || mode == "PRESENT" {
-			return nil, fault.Newf("ValidationException", "The parameter 'mock.fieldValidationMode' with value '%s' is refused: this server does not hold mocked results to API models.", mode)
 		}
 	}
 	if v := r.Input.Get("stateConfiguration"); v.IsObject() {
