@@ -34,13 +34,14 @@ type Plan struct {
 	// The slice is shared.
 	Regions []string
 
-	route *route
+	route    *route
+	together []string // all Regions of the partition
 }
 
 // Plan resolves a modelId in any of the forms that AWS accepts. It calls nobody.
 // The error is a *fault.Error in AWS's words.
 func (rt *Runtime) Plan(region, account, modelID string) (*Plan, error) {
-	p := &Plan{Requested: modelID, Region: region, Account: account}
+	p := &Plan{Requested: modelID, Region: region, Account: account, together: rt.catalog.Together(region)}
 	if modelID == "" || len(modelID) > maxModelID {
 		return nil, invalidModel()
 	}
@@ -201,7 +202,7 @@ func (p *Plan) needs(action string) []iam.Authorization {
 // Shape is the plan as an explanation of a refusal wants it.
 func (p *Plan) Shape() *iam.CallShape {
 	s := &iam.CallShape{Region: p.Region, Account: p.Account, Requested: p.Requested, ProfileARN: p.ProfileARN,
-		Application: p.Application != nil, Model: p.ModelID, Destinations: p.Regions}
+		Application: p.Application != nil, Model: p.ModelID, Destinations: p.Regions, Regions: p.together}
 	switch {
 	case p.Profile == nil:
 	case p.Profile.Global:

@@ -239,3 +239,21 @@ func TestConformanceBedrockCall(t *testing.T) {
 	}
 	t.Logf("bedrockcall parts: %d passed, %d failed, %d skipped", pass, fail, skip)
 }
+
+// A shape names the Regions of its partition: what a wildcard covers besides.
+func TestShapeNamesRegions(t *testing.T) {
+	for region, want := range map[string]string{"ap-northeast-1": "ap-east-2", "us-gov-west-1": "us-gov-east-1"} {
+		id := jp45
+		if region == "us-gov-west-1" {
+			id = "us-gov." + bare45
+		}
+		p, err := planner().Plan(region, account, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rs := p.Shape().Regions
+		if !slices.IsSorted(rs) || !slices.Contains(rs, want) || slices.Contains(rs, "us-gov-west-1") != (region == "us-gov-west-1") {
+			t.Errorf("%s: %v", region, rs)
+		}
+	}
+}

@@ -118,14 +118,21 @@ func policiesValue(p *iam.Policies) value.Value {
 }
 
 func shapeValue(s *iam.CallShape) value.Value {
-	regions := make([]value.Value, len(s.Destinations))
-	for i, r := range s.Destinations {
-		regions[i] = value.String(r)
+	list := func(regions []string) value.Value {
+		vs := make([]value.Value, len(regions))
+		for i, r := range regions {
+			vs[i] = value.String(r)
+		}
+		return value.Array(vs...)
+	}
+	var all value.Value
+	if s.Regions != nil {
+		all = list(s.Regions)
 	}
 	return value.Object(
 		member("region", text(s.Region)), member("account", text(s.Account)), member("requested", text(s.Requested)),
 		member("profile", text(s.Profile)), member("profileArn", text(s.ProfileARN)), member("application", value.Bool(s.Application)),
-		member("model", text(s.Model)), member("destinations", value.Array(regions...)),
+		member("model", text(s.Model)), member("destinations", list(s.Destinations)), member("regions", all),
 	)
 }
 
@@ -234,6 +241,9 @@ func shapeFrom(v value.Value) *iam.CallShape {
 	}
 	for _, r := range v.Get("destinations").Items() {
 		s.Destinations = append(s.Destinations, r.Str())
+	}
+	for _, r := range v.Get("regions").Items() {
+		s.Regions = append(s.Regions, r.Str())
 	}
 	return s
 }

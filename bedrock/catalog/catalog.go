@@ -99,6 +99,7 @@ type Catalog struct {
 	profiles map[string]*Profile
 	from     map[string][]*Profile
 	in       map[string][]*Model
+	together map[string][]string // partition to Regions, sorted
 }
 
 // Load returns the catalog that came with the program. It is read once.
@@ -112,6 +113,15 @@ var Load = sync.OnceValue(func() *Catalog {
 
 // Region returns a Region by its code.
 func (c *Catalog) Region(code string) (*Region, bool) { r, ok := c.regions[code]; return r, ok }
+
+// Together are the Regions of a Region's partition, itself included, sorted:
+// all that a wildcard can cover. nil if there is no such Region.
+func (c *Catalog) Together(region string) []string {
+	if r := c.regions[region]; r != nil {
+		return c.together[r.Partition]
+	}
+	return nil
+}
 
 // Model returns a model by its id.
 func (c *Catalog) Model(id string) (*Model, bool) { m, ok := c.models[id]; return m, ok }
@@ -238,8 +248,14 @@ func (c *Catalog) With(a Addition) (*Catalog, error) {
 // index makes the lookups from Regions, Models and Profiles, which are sorted.
 func (c *Catalog) index() {
 	c.regions = make(map[string]*Region, len(c.Regions))
+	c.together = map[string][]string{}
 	for i := range c.Regions {
-		c.regions[c.Regions[i].Code] = &c.Regions[i]
+		r := &c.Regions[i]
+		c.regions[r.Code] = r
+		c.together[r.Partition] = append(c.together[r.Partition], r.Code)
+	}
+	for _, rs := range c.together {
+		slices.Sort(rs)
 	}
 	c.profiles = make(map[string]*Profile, len(c.Profiles))
 	c.from = make(map[string][]*Profile, len(c.Regions))
