@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,12 +113,10 @@ func (s *States) start(ctx context.Context, t *flow.Task) (value.Value, error) {
 	c.Request = value.Object(value.Member{Key: "stateMachineArn", Value: value.String(in.ARN)}, value.Member{Key: "name", Value: value.String(in.Name)})
 	began, err := gate.Do(ctx, s.Gate, c, func(ctx context.Context, a *gate.Act) (flow.Started, error) {
 		if waits(t) {
-			m, err := s.executions.DescribeStateMachine(ctx, target)
-			if err == nil && m.Express {
-				err = fault.Newf("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
-			}
-			if err != nil {
-				return flow.Started{}, err
+			// Nobody could say how an Express execution ended. That there is no such
+			// machine is StartExecution's to say.
+			if m, err := s.executions.DescribeStateMachine(ctx, ref.Unqualified); err == nil && m.Express {
+				return flow.Started{}, fault.Newf("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
 			}
 		}
 		// Once it is asked for, it is to be known what it is: it may have to be ended.
@@ -135,7 +134,7 @@ func (s *States) start(ctx context.Context, t *flow.Task) (value.Value, error) {
 	}
 	body := value.Object(value.Member{Key: "ExecutionArn", Value: value.String(began.ARN)}, value.Member{Key: "StartDate", Value: value.Int(began.Started.UnixMilli())})
 	h := http.Header{
-		"Content-Type": {"application/x-amz-json-1.0"}, "Content-Length": {fmt.Sprint(len(body.JSON()))},
+		"Content-Type": {"application/x-amz-json-1.0"}, "Content-Length": {strconv.Itoa(len(body.JSON()))},
 		"Date": {began.Started.Format(http.TimeFormat)}, "X-Amzn-Requestid": {id},
 	}
 	return value.Object(
@@ -291,7 +290,9 @@ func described(d *flow.ExecutionDescription, parsed bool) value.Value {
 // same, and who answers is somebody else's.
 type tokened struct{ integration }
 
-func (tokened) takes(p asl.Pattern) bool { return p == asl.RequestResponse || p == asl.WaitForTaskToken }
+func (tokened) takes(p asl.Pattern) bool {
+	return p == asl.RequestResponse || p == asl.WaitForTaskToken
+}
 
 // job is an integration whose call starts something that can be awaited.
 type job struct {

@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"tokaido/awsapi/sigv4"
 )
 
 // Config is everything that can be set: tokaido.yaml, where every key is
@@ -25,6 +29,18 @@ type Config struct {
 	Dev     bool   `yaml:"dev"`     // accepts the key test/test; loopback only
 
 	Bedrock BedrockConfig `yaml:"bedrock"`
+
+	Endpoints Endpoints `yaml:"endpoints"`
+	Mocks     string    `yaml:"mocks"` // a mock configuration file of Step Functions Local; SFN_MOCK_CONFIG
+
+	credentials sigv4.Credentials // AWS_ACCESS_KEY_ID and its kin: of calls to Endpoints
+}
+
+// Endpoints are where Tasks find the services that are not ours, as URLs.
+type Endpoints struct {
+	// Lambda is any server of Lambda's Invoke API; AWS_ENDPOINT_URL_LAMBDA. {region}
+	// stands for the execution's Region: https://lambda.{region}.amazonaws.com.
+	Lambda string `yaml:"lambda"`
 }
 
 // BedrockConfig says what models run on.
@@ -87,10 +103,18 @@ func (c *Config) Environ(lookup func(string) (string, bool)) error {
 		{"TOKAIDO_DATA_DIR", &c.DataDir},
 		{"TOKAIDO_STORE", &c.Store},
 		{"TOKAIDO_ACCOUNT", &c.Account},
+		{"AWS_ENDPOINT_URL_LAMBDA", &c.Endpoints.Lambda},
+		{"SFN_MOCK_CONFIG", &c.Mocks},
 	} {
 		if s, ok := lookup(v.name); ok {
 			*v.text = s
 		}
+	}
+	c.credentials = sigv4.Credentials{AccessKeyID: devKey, Secret: devSecret} // any will do for most emulators
+	if id, _ := lookup("AWS_ACCESS_KEY_ID"); id != "" {
+		c.credentials.AccessKeyID = id
+		c.credentials.Secret, _ = lookup("AWS_SECRET_ACCESS_KEY")
+		c.credentials.SessionToken, _ = lookup("AWS_SESSION_TOKEN")
 	}
 	if s, ok := lookup("TOKAIDO_DEV"); ok {
 		b, err := strconv.ParseBool(s)
@@ -120,6 +144,12 @@ func (c *Config) Check() error {
 	}
 	if c.Account != "" && !account(c.Account) {
 		bad("account: %q is not twelve digits", c.Account)
+	}
+	if e := c.Endpoints.Lambda; e != "" {
+		u, err := url.Parse(strings.ReplaceAll(e, "{region}", "us-east-1"))
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			bad("endpoints.lambda: %q is not the URL of a server, like http://127.0.0.1:3001", e)
+		}
 	}
 	for region, l := range c.Bedrock.Limits {
 		if l.Concurrency < 0 || l.RequestsPerMinute < 0 || l.TokensPerMinute < 0 {

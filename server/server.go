@@ -118,9 +118,18 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	inference := &connector.Inference{Gate: guard, Runtime: runtime}
 	tasks := connector.Table{}
 	(&connector.Bedrock{Inference: inference, Roles: people}).AddTo(tasks)
+	(&connector.Lambda{Endpoint: cfg.Endpoints.Lambda, Credentials: cfg.credentials, Gate: guard, Roles: people}).AddTo(tasks)
+	nested := connector.NewStates(guard, people)
+	nested.AddTo(tasks)
+	var mocks *connector.Mocks
+	if cfg.Mocks != "" {
+		if mocks, err = connector.ReadMocks(cfg.Mocks); err != nil {
+			return s, fmt.Errorf("mocks: %w", err)
+		}
+	}
 
 	library := flow.NewLibrary(kept.Flow())
-	s.driver, err = journal.Open(ctx, journal.Config{Log: kept.Journal(), Programs: library, Invoker: tasks, Logger: logger})
+	s.driver, err = journal.Open(ctx, journal.Config{Log: kept.Journal(), Programs: library, Invoker: mocks.Over(tasks), Logger: logger})
 	if err != nil {
 		return s, err
 	}
@@ -130,7 +139,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		return s.driver.Close(ending)
 	})
 	machines, err := flow.Open(ctx, flow.Config{
-		Store: kept.Flow(), Library: library, Driver: s.driver, Logger: logger,
+		Store: kept.Flow(), Library: library, Driver: s.driver, Logger: logger, TestCase: mocks.TestCase,
 		CheckRole: func(ctx context.Context, roleARN, machineARN string) error {
 			_, err := people.AssumeForService(ctx, roleARN, "states.amazonaws.com", machineARN, s.Account, "CreateStateMachine", time.Now())
 			return err
@@ -140,6 +149,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		return s, err
 	}
 	s.closers = append(s.closers, machines.Close)
+	nested.Bind(machines)
 
 	s.api, err = awsapi.New(awsapi.Config{
 		Directory:   people,
