@@ -1,0 +1,299 @@
+// Command states loads a Step Functions endpoint over HTTP and says what it
+// takes. It signs as any client does, keeps its connections, and checks every
+// execution that it counts.
+//
+//	go run ./states -mode standard -clients 32 -for 60s   # durable, each verified by DescribeExecution
+//	go run ./states -mode sync -clients 32 -for 30s       # StartSyncExecution
+//
+// Without -endpoint it starts the binary given by -tokaido on a free loopback
+// port with a temporary data directory, so that server and load share a machine.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tokaido/awsapi/sigv4"
+)
+
+const (
+	passes = 10
+	region = "us-east-1"
+)
+
+func main() {
+	log.SetFlags(0)
+	endpoint := flag.String("endpoint", "", "endpoint; empty: start one")
+	binary := flag.String("tokaido", "../bin/tokaido", "the binary to start")
+	mode := flag.String("mode", "standard", "standard or sync")
+	clients := flag.Int("clients", 32, "concurrent clients")
+	length := flag.Duration("for", 20*time.Second, "how long")
+	dataDir := flag.String("data-dir", "", "data directory of a started server; empty: a temporary one")
+	profile := flag.Int("pprof", 0, "print the server's process id and wait that many seconds before the load")
+	flag.Parse()
+	key := sigv4.Credentials{AccessKeyID: "test", Secret: "test"}
+	if *endpoint == "" {
+		stop, at, err := start(*binary, *dataDir)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer stop()
+		*endpoint = at
+	}
+	time.Sleep(time.Duration(*profile) * time.Second)
+	c := &client{endpoint: *endpoint, key: key, http: &http.Client{Transport: &http.Transport{
+		MaxIdleConns: *clients * 2, MaxIdleConnsPerHost: *clients * 2, DisableCompression: true,
+	}}}
+	if u, err := url.Parse(*endpoint); err == nil {
+		c.host = u.Host
+	}
+	if err := run(c, *mode, *clients, *length); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// start runs a server of its own.
+func start(binary, dir string) (stop func(), endpoint string, err error) {
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "tokaido-bench-"); err != nil {
+			return nil, "", err
+		}
+	}
+	file := filepath.Join(dir, "endpoint")
+	os.Remove(file)
+	cmd := exec.Command(binary, "serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", dir, "--endpoint-file", file)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	stop = func() {
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+		if strings.Contains(dir, "tokaido-bench-") {
+			os.RemoveAll(dir)
+		}
+	}
+	for range 2000 {
+		if b, err := os.ReadFile(file); err == nil && len(b) > 0 {
+			return stop, strings.TrimSpace(string(b)), nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	stop()
+	return nil, "", fmt.Errorf("%s serve was not ready in 20 s", binary)
+}
+
+type client struct {
+	endpoint, host string
+	key            sigv4.Credentials
+	http           *http.Client
+}
+
+// call makes one signed call of a JSON 1.0 operation.
+func (c *client) call(ctx context.Context, op string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	headers := [][2]string{
+		{"Host", c.host}, {"Content-Type", "application/x-amz-json-1.0"}, {"X-Amz-Target", "AWSStepFunctions." + op},
+	}
+	add, err := sigv4.Sign(sigv4.Request{Method: "POST", Target: "/", Headers: headers, Body: body},
+		sigv4.Options{Service: "states", Region: region, Now: time.Now()}, c.key)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, "POST", c.endpoint+"/", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	for _, h := range append(headers[1:], add...) {
+		req.Header.Set(h[0], h[1])
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %d %s", op, resp.StatusCode, b)
+	}
+	return json.Unmarshal(b, out)
+}
+
+// machine makes the role and the machine that the load runs.
+func (c *client) machine(ctx context.Context, kind string) (string, error) {
+	if err := c.role(ctx); err != nil {
+		return "", err
+	}
+	states := map[string]any{}
+	for i := range passes {
+		s := map[string]any{"Type": "Pass"}
+		if i < passes-1 {
+			s["Next"] = fmt.Sprintf("P%d", i+1)
+		} else {
+			s["End"] = true
+		}
+		states[fmt.Sprintf("P%d", i)] = s
+	}
+	def, err := json.Marshal(map[string]any{"StartAt": "P0", "States": states})
+	if err != nil {
+		return "", err
+	}
+	var out struct{ StateMachineArn string }
+	err = c.call(ctx, "CreateStateMachine", map[string]any{
+		"name": fmt.Sprintf("bench-%d", time.Now().UnixNano()), "definition": string(def), "roleArn": c.roleARN(ctx), "type": kind,
+	}, &out)
+	return out.StateMachineArn, err
+}
+
+func (c *client) form(ctx context.Context, service, body string) ([]byte, error) {
+	headers := [][2]string{{"Host", c.host}, {"Content-Type", "application/x-www-form-urlencoded"}}
+	add, err := sigv4.Sign(sigv4.Request{Method: "POST", Target: "/", Headers: headers, Body: []byte(body)},
+		sigv4.Options{Service: service, Region: region, Now: time.Now()}, c.key)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, "POST", c.endpoint+"/", strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range append(headers[1:], add...) {
+		req.Header.Set(h[0], h[1])
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return io.ReadAll(resp.Body)
+}
+
+func (c *client) role(ctx context.Context) error {
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"states.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+	b, err := c.form(ctx, "iam", "Action=CreateRole&Version=2010-05-08&RoleName=bench&AssumeRolePolicyDocument="+url.QueryEscape(trust))
+	if err != nil {
+		return err
+	}
+	if !bytes.Contains(b, []byte("<Arn>")) && !bytes.Contains(b, []byte("EntityAlreadyExists")) {
+		return fmt.Errorf("CreateRole: %s", b)
+	}
+	return nil
+}
+
+func (c *client) roleARN(ctx context.Context) string {
+	b, err := c.form(ctx, "sts", "Action=GetCallerIdentity&Version=2011-06-15")
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(b), "<Account>")
+	account, _, _ := strings.Cut(rest, "</Account>")
+	return "arn:aws:iam::" + account + ":role/bench"
+}
+
+func run(c *client, mode string, clients int, length time.Duration) error {
+	ctx := context.Background()
+	kind := map[string]string{"standard": "STANDARD", "sync": "EXPRESS"}[mode]
+	if kind == "" {
+		return fmt.Errorf("-mode is %q, want standard or sync", mode)
+	}
+	machine, err := c.machine(ctx, kind)
+	if err != nil {
+		return err
+	}
+	const input = `{"order":{"id":"0f9d","items":[{"sku":"A-1","qty":3},{"sku":"B-2","qty":1}]},"total":450}`
+	var (
+		wg     sync.WaitGroup
+		mu     sync.Mutex
+		starts []time.Duration
+		whole  []time.Duration
+		failed atomic.Pointer[error]
+		count  atomic.Int64
+	)
+	one := map[string]func() (time.Duration, error){
+		"sync": func() (time.Duration, error) {
+			began := time.Now()
+			var out struct{ Status, Output string }
+			if err := c.call(ctx, "StartSyncExecution", map[string]string{"stateMachineArn": machine, "input": input}, &out); err != nil {
+				return 0, err
+			}
+			if out.Status != "SUCCEEDED" || out.Output != input {
+				return 0, fmt.Errorf("ended %s with %s", out.Status, out.Output)
+			}
+			return time.Since(began), nil
+		},
+		"standard": func() (time.Duration, error) {
+			began := time.Now()
+			var x struct{ ExecutionArn string }
+			if err := c.call(ctx, "StartExecution", map[string]string{"stateMachineArn": machine, "input": input}, &x); err != nil {
+				return 0, err
+			}
+			took := time.Since(began)
+			for {
+				var d struct{ Status, Output string }
+				if err := c.call(ctx, "DescribeExecution", map[string]string{"executionArn": x.ExecutionArn}, &d); err != nil {
+					return 0, err
+				}
+				switch {
+				case d.Status == "SUCCEEDED" && d.Output == input:
+					return took, nil
+				case d.Status != "RUNNING":
+					return 0, fmt.Errorf("%s ended %s with %s", x.ExecutionArn, d.Status, d.Output)
+				}
+			}
+		},
+	}[mode]
+	began := time.Now()
+	for range clients {
+		wg.Go(func() {
+			var s, w []time.Duration
+			for time.Since(began) < length && failed.Load() == nil {
+				t0 := time.Now()
+				took, err := one()
+				if err != nil {
+					failed.Store(&err)
+					break
+				}
+				s, w = append(s, took), append(w, time.Since(t0))
+				count.Add(1)
+			}
+			mu.Lock()
+			starts, whole = append(starts, s...), append(whole, w...)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	took := time.Since(began)
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	n := count.Load()
+	slices.Sort(starts)
+	slices.Sort(whole)
+	at := func(d []time.Duration, q float64) time.Duration { return d[int(float64(len(d)-1)*q)].Round(time.Microsecond) }
+	name := map[string]string{"standard": "StartExecution", "sync": "StartSyncExecution"}[mode]
+	fmt.Printf("%s, %d clients, %d cores, %s: %d executions of %d Pass states, each checked\n", mode, clients, runtime.NumCPU(), took.Round(time.Millisecond), n, passes)
+	fmt.Printf("  %.0f executions/s, %.0f transitions/s\n", float64(n)/took.Seconds(), float64(n*passes)/took.Seconds())
+	fmt.Printf("  %s p50 %v p99 %v; start to verified p50 %v p99 %v\n", name, at(starts, .5), at(starts, .99), at(whole, .5), at(whole, .99))
+	return nil
+}
