@@ -38,7 +38,7 @@ func serveCommand() *cobra.Command {
 The first start makes an account and a root access key, stores the key in
 root-key.json in the data directory, and prints it once. Point any AWS client at it:
 
-  export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_REGION=ap-northeast-1
+  export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=ap-northeast-1
   aws sts get-caller-identity`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := f.config(c)
@@ -77,7 +77,7 @@ func serve(ctx context.Context, cfg server.Config, endpointFile string, stderr i
 		fmt.Fprintln(stderr, "Development: the key test/test is the account's root user.")
 	}
 	fmt.Fprintf(stderr, "Models are simulated: answers say so.\n")
-	fmt.Fprintf(stderr, "  export AWS_ENDPOINT_URL=%s AWS_REGION=ap-northeast-1\n", endpoint)
+	fmt.Fprintf(stderr, "  export AWS_ENDPOINT_URL=%s AWS_REGION=ap-northeast-1 AWS_DEFAULT_REGION=ap-northeast-1\n", endpoint)
 
 	web := &http.Server{
 		Handler:           s,
