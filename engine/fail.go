@@ -199,24 +199,7 @@ func (x *Execution) caught(th *thread, f *failure) bool {
 		if !f.matches(c.ErrorEquals) {
 			continue
 		}
-		errOut := f.output()
-		out := errOut
-		var fail *asl.Failure
-		if st.Language == asl.JSONPath {
-			out, fail = c.ResultPath.Apply(th.input, errOut)
-		} else if c.Output != nil {
-			s := x.see(th, th.input)
-			s.Error = errOut
-			out, fail = c.Output.Eval(s)
-		}
-		var vars value.Value
-		if fail == nil && len(c.Assign) > 0 {
-			s := x.see(th, errOut)
-			if st.Language == asl.JSONata {
-				s.Input, s.Error = th.input, errOut
-			}
-			vars, fail = asl.EvalAssign(c.Assign, s)
-		}
+		out, vars, fail := x.catch(th, c, f)
 		if fail != nil {
 			*f = x.fieldFailure(th, th, fail)
 			return false
@@ -225,6 +208,28 @@ func (x *Execution) caught(th *thread, f *failure) bool {
 		return true
 	}
 	return false
+}
+
+// catch is what a catcher hands on for f, and the variables that it sets.
+func (x *Execution) catch(th *thread, c *asl.Catcher, f *failure) (out, vars value.Value, fail *asl.Failure) {
+	st := th.state
+	errOut := f.output()
+	out = errOut
+	if st.Language == asl.JSONPath {
+		out, fail = c.ResultPath.Apply(th.input, errOut)
+	} else if c.Output != nil {
+		s := x.see(th, th.input)
+		s.Error = errOut
+		out, fail = c.Output.Eval(s)
+	}
+	if fail == nil && len(c.Assign) > 0 {
+		s := x.see(th, errOut)
+		if st.Language == asl.JSONata {
+			s.Input, s.Error = th.input, errOut
+		}
+		vars, fail = asl.EvalAssign(c.Assign, s)
+	}
+	return out, vars, fail
 }
 
 // abortAll ends what is inside of p, because th in it failed by the event at.
@@ -323,6 +328,12 @@ func tooLargeFailure(who string) failure {
 func parametersTooLarge(state string) failure {
 	return failure{err: new(dataLimit), cause: new(fmt.Sprintf(
 		"The state/task '%s' provided parameters with a size exceeding the maximum number of bytes service limit.", state))}
+}
+
+// variablesTooLarge is what a state fails with that sets too much; no Catch sees it.
+func variablesTooLarge(state string) failure {
+	return failure{final: true, err: new(dataLimit), cause: new(fmt.Sprintf(
+		"The state/task '%s' assigned variables with a size exceeding the maximum number of bytes service limit.", state))}
 }
 
 // overLimit ends the execution: a state's output is too large, which no Catch sees.

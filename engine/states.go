@@ -157,7 +157,7 @@ func (x *Execution) choice(th *thread) {
 	if st.Choice.Default == nil {
 		x.fail(th, failure{
 			err:     new(runtimeError),
-			cause:   new(x.prefix(th) + "Failed to transition out of the state. The state does not point to a next state."),
+			cause:   new(x.prefix(th) + noChoice),
 			runtime: true,
 		})
 		return
@@ -167,9 +167,19 @@ func (x *Execution) choice(th *thread) {
 
 // leave exits a Choice by one of its ways.
 func (x *Execution) leave(th *thread, eff value.Value, output *asl.Field, assign []asl.Assignment, next *asl.State) {
+	out, vars, fail := x.wayOut(th, eff, output, assign)
+	if fail != nil {
+		x.failField(th, fail)
+		return
+	}
+	x.exited(th, out, vars, next)
+}
+
+// wayOut is what a Choice hands on by one of its ways, and the variables that
+// it sets.
+func (x *Execution) wayOut(th *thread, eff value.Value, output *asl.Field, assign []asl.Assignment) (out, vars value.Value, fail *asl.Failure) {
 	st := th.state
-	out := eff
-	var fail *asl.Failure
+	out = eff
 	if st.Language == asl.JSONata {
 		if output == nil {
 			output = st.Output
@@ -180,15 +190,10 @@ func (x *Execution) leave(th *thread, eff value.Value, output *asl.Field, assign
 	} else if st.OutputPath != nil {
 		out, fail = st.OutputPath.Eval(x.see(th, eff))
 	}
-	var vars value.Value
 	if fail == nil {
 		vars, fail = x.assign(th, assign, eff)
 	}
-	if fail != nil {
-		x.failField(th, fail)
-		return
-	}
-	x.exited(th, out, vars, next)
+	return out, vars, fail
 }
 
 func (x *Execution) wait(th *thread) {
@@ -257,25 +262,32 @@ func (x *Execution) handOn(th *thread, result value.Value) (value.Value, *asl.Fa
 		}
 		return st.Output.Eval(s)
 	}
-	out := result
-	var fail *asl.Failure
-	switch st.Type {
-	case asl.Task, asl.Parallel, asl.Map:
-		if st.ResultSelector != nil {
-			if out, fail = st.ResultSelector.Eval(x.see(th, result)); fail != nil {
-				return out, fail
-			}
-		}
-		out, fail = st.ResultPath.Apply(th.input, out)
-	case asl.Pass:
-		out, fail = st.ResultPath.Apply(th.input, out)
-	case asl.Succeed:
-		out, fail = x.effective(th)
-	}
+	_, out, fail := x.combine(th, result)
 	if fail != nil || st.OutputPath == nil {
 		return out, fail
 	}
 	return st.OutputPath.Eval(x.see(th, out))
+}
+
+// combine is a JSONPath state's result after ResultSelector, and what that
+// makes together with the input.
+func (x *Execution) combine(th *thread, result value.Value) (selected, out value.Value, fail *asl.Failure) {
+	st := th.state
+	selected, out = result, result
+	switch st.Type {
+	case asl.Task, asl.Parallel, asl.Map:
+		if st.ResultSelector != nil {
+			if selected, fail = st.ResultSelector.Eval(x.see(th, result)); fail != nil {
+				return selected, out, fail
+			}
+		}
+		out, fail = st.ResultPath.Apply(th.input, selected)
+	case asl.Pass:
+		out, fail = st.ResultPath.Apply(th.input, result)
+	case asl.Succeed:
+		out, fail = x.effective(th)
+	}
+	return selected, out, fail
 }
 
 // assign computes variables. $ is what AWS says for the type of state: the raw
@@ -305,8 +317,7 @@ func (x *Execution) exited(th *thread, out, vars value.Value, next *asl.State) {
 	e := Event{Type: exitedTypes[th.state.Type], Thread: th.id, Prev: th.cursor, State: th.state.Name, Data: out}
 	if vars.Len() > 0 {
 		if !x.variablesFit(th, vars) {
-			x.fail(th, failure{final: true, err: new(dataLimit), cause: new(fmt.Sprintf(
-				"The state/task '%s' assigned variables with a size exceeding the maximum number of bytes service limit.", th.state.Name))})
+			x.fail(th, variablesTooLarge(th.state.Name))
 			return
 		}
 		e.More = &Detail{Vars: vars}
@@ -340,6 +351,8 @@ const (
 	runtimeError = "States.Runtime"
 	dataLimit    = "States.DataLimitExceeded"
 	timeoutError = "States.Timeout"
+
+	noChoice = "Failed to transition out of the state. The state does not point to a next state."
 )
 
 // prefix begins the cause of what goes wrong inside of a state.
