@@ -787,7 +787,7 @@ func wildcard(m *machine, f *frame, in val) val {
 
 // flatten adds what an array holds at any depth.
 func (m *machine) flatten(out *box, a val, depth int) {
-	if depth > m.maxDepth {
+	if depth > maxExport {
 		panic(m.limit(LimitDepth))
 	}
 	n := a.length()
@@ -816,7 +816,7 @@ func descendants(m *machine, f *frame, in val) val {
 }
 
 func (m *machine) descend(out *box, a val, depth int) {
-	if depth > m.maxDepth {
+	if depth > maxExport {
 		panic(m.limit(LimitDepth))
 	}
 	m.spend(1)

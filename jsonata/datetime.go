@@ -131,14 +131,14 @@ func parseDatePart(marker string) datePart {
 			first += ";" + second
 		}
 		p.integer = parseIntegerPicture(first)
-		if hasLeast && p.integer.mandatory < least {
+		if hasLeast && p.integer.style == styleDecimal && p.integer.mandatory < least {
 			p.integer.mandatory = least
 		}
 		if p.component == 'Y' {
 			if p.wide {
 				p.integer.mandatory = p.max
 				p.modulo = math.Pow(10, float64(p.max))
-			} else if w := p.integer.mandatory + p.integer.optional; w >= 2 {
+			} else if w := p.integer.mandatory + p.integer.optional; w >= 2 && p.integer.style == styleDecimal {
 				p.modulo = math.Pow(10, float64(w))
 			}
 		}

@@ -412,7 +412,7 @@ func keys(m *machine, args []val, in val) val {
 }
 
 func (m *machine) addKeys(a val, seen map[string]bool, out *box, depth int) {
-	if depth > m.maxDepth {
+	if depth > maxExport {
 		panic(m.limit(LimitDepth))
 	}
 	switch a.kind() {
@@ -447,7 +447,7 @@ func appendItems(m *machine, args []val, in val) val { return m.appendTo(args[0]
 func spread(m *machine, args []val, in val) val { return m.spreadOut(args[0], 0) }
 
 func (m *machine) spreadOut(a val, depth int) val {
-	if depth > m.maxDepth {
+	if depth > maxExport {
 		panic(m.limit(LimitDepth))
 	}
 	switch a.kind() {

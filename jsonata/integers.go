@@ -178,7 +178,10 @@ func (p *integerPicture) decimal(f float64) string {
 		list = append(list, c)
 	}
 	put := func(at int, c rune) {
-		at = min(max(at, 0), len(list))
+		if at < 0 { // so the reference counts, and loses digits
+			list = append([]rune{c}, list[max(len(list)+at, 0):]...)
+			return
+		}
 		list = append(list[:at], append([]rune{c}, list[at:]...)...)
 	}
 	if p.every > 0 {

@@ -72,18 +72,15 @@ func (l *lexer) pos(at int) int {
 	return l.seenPos
 }
 
-// unitLen is the length of s in UTF-16 units. A lone surrogate, held as three
-// bytes, is one.
+// unitLen is the length of s in UTF-16 units.
 func unitLen(s string) int {
 	n := 0
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c < 0x80 || c >= 0xC0:
+	for i := 0; i < len(s); n++ {
+		r, k := nextRune(s, i)
+		if r >= 0x10000 {
 			n++
-			if c >= 0xF0 {
-				n++
-			}
 		}
+		i += k
 	}
 	return n
 }

@@ -13,7 +13,7 @@ import (
 // Limits of regular expressions, which backtrack.
 const (
 	// MaxMatchTime is how long one match may take.
-	MaxMatchTime = time.Second
+	MaxMatchTime = 500 * time.Millisecond
 	// maxBacktrack is how many places one match may remember to come back to.
 	maxBacktrack = 1 << 20
 )

@@ -370,7 +370,7 @@ func (m *machine) lookup(in val, key string) val {
 }
 
 func (m *machine) lookupAll(out *box, in val, key string, depth int) {
-	if depth > m.maxDepth {
+	if depth > maxExport {
 		panic(m.limit(LimitDepth))
 	}
 	n := in.length()
