@@ -365,10 +365,7 @@ func (s *Service) GetExecutionHistory(ctx context.Context, arn string, reverse b
 	if err != nil {
 		return h, err
 	}
-	h.Config = engine.Config{
-		ExecutionARN: x.ARN, Name: x.Name, MachineARN: x.MachineARN, MachineName: r.MachineName,
-		VersionARN: x.VersionARN, AliasARN: x.AliasARN, RoleARN: r.RoleARN, Program: r.program,
-	}
+	h.Config = x.config(r)
 	for e, err := range s.cfg.Driver.History(ctx, arn, from, reverse) {
 		if err != nil {
 			return h, err

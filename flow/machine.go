@@ -92,8 +92,8 @@ func versionWithoutPublish(publish bool, description string) error {
 	return nil
 }
 
-// CheckLogging is what a logging configuration must be.
-func CheckLogging(l *Logging) error {
+// checkLogging is what a logging configuration must be.
+func (s *Service) checkLogging(l *Logging) error {
 	bad := func(format string, args ...any) error {
 		return fault.Newf("InvalidLoggingConfiguration", "Invalid Logging Configuration: "+format, args...)
 	}
@@ -105,22 +105,14 @@ func CheckLogging(l *Logging) error {
 		return bad("Must specify exactly one Log Destination.")
 	}
 	for _, d := range l.Destinations {
-		a, _, _, err := parseLogGroup(d)
-		if err != nil || a == "" {
+		if !strings.HasPrefix(d, "arn:") || !strings.Contains(d, ":logs:") || !strings.HasSuffix(d, ":*") {
 			return bad("Log Destination not found.")
 		}
 	}
-	if !off {
-		return bad("level '%s' is refused: this server does not deliver execution logs to CloudWatch Logs.", l.Level)
+	if !off && s.cfg.Logs == nil {
+		return bad("level '%s' is refused: this server is not set up to write execution logs.", l.Level)
 	}
 	return nil
-}
-
-func parseLogGroup(s string) (group, rest, none string, err error) {
-	if !strings.HasPrefix(s, "arn:") || !strings.Contains(s, ":logs:") || !strings.HasSuffix(s, ":*") {
-		return "", "", "", fmt.Errorf("not the ARN of a log group: %q", s)
-	}
-	return s, "", "", nil
 }
 
 // Diagnose returns what is wrong with a definition.
@@ -178,7 +170,7 @@ func (s *Service) CreateStateMachine(ctx context.Context, in CreateStateMachine)
 	if err := versionWithoutPublish(in.Publish, in.Description); err != nil {
 		return Created{}, err
 	}
-	if err := CheckLogging(in.Logging); err != nil {
+	if err := s.checkLogging(in.Logging); err != nil {
 		return Created{}, err
 	}
 	if err := checkTracing(in.Tracing); err != nil {
@@ -299,7 +291,7 @@ func (s *Service) UpdateStateMachine(ctx context.Context, in UpdateStateMachine)
 	if err := versionWithoutPublish(in.Publish, in.Description); err != nil {
 		return Updated{}, err
 	}
-	if err := CheckLogging(in.Logging); err != nil {
+	if err := s.checkLogging(in.Logging); err != nil {
 		return Updated{}, err
 	}
 	if in.Tracing != nil {

@@ -132,3 +132,9 @@ func executionARN(machine, name, unique string) string {
 	}
 	return strings.Replace(machine, ":stateMachine:", kind, 1) + ":" + tail
 }
+
+// CheckMapRunARN refuses what is not the ARN of a Map Run.
+func CheckMapRunARN(s string) error {
+	_, _, _, err := parseARN(s, "mapRun")
+	return err
+}

@@ -23,6 +23,7 @@ type Config struct {
 	Library *Library // of the same store
 	Driver  Driver
 	Logger  *slog.Logger // nil: slog.Default
+	Logs    *Logs        // if set, what observes the driver: machines may then have logging levels
 	Invoker Invoker      // performs Tasks that TestState tests; nil: it tests them with mocks only
 
 	// CheckRole, if set, must return a fault if Step Functions may not assume the

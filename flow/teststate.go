@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -592,7 +593,7 @@ func (t *stateTest) mapFields(eff value.Value) *asl.Failure {
 		if fail != nil {
 			return fail
 		}
-		t.number("toleratedFailurePercentage", value.Float(p))
+		t.number("toleratedFailurePercentage", decimal(p))
 		if n := items.Len(); n > 0 {
 			exceeded = exceeded || failures*100/float64(n) > p
 		}
@@ -601,6 +602,19 @@ func (t *stateTest) mapFields(eff value.Value) *asl.Failure {
 		return &asl.Failure{Error: "States.ExceedToleratedFailureThreshold", Cause: "The specified tolerated failure threshold was exceeded"}
 	}
 	return nil
+}
+
+// decimal is a number that clients read as a floating-point one, as AWS prints it.
+func decimal(f float64) value.Value {
+	text := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(text, ".") {
+		text += ".0"
+	}
+	v, err := value.ParseString(text)
+	if err != nil {
+		return value.Float(f)
+	}
+	return v
 }
 
 // failed is what a failure of a field becomes.

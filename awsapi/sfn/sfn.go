@@ -108,6 +108,13 @@ var operations = []operation{
 		{"executionArn", true, arnShape}, {"maxResults", false, pageSize}, {"reverseOrder", false, flag}, {"nextToken", false, pageToken}, {"includeExecutionData", false, flag},
 	}, execution("executionArn"), (*handlers).getExecutionHistory},
 
+	{"ListMapRuns", true, []member{{"executionArn", true, arnShape}, {"maxResults", false, pageSize}, {"nextToken", false, pageToken}}, execution("executionArn"), (*handlers).listMapRuns},
+	{"DescribeMapRun", true, []member{{"mapRunArn", true, longARN}}, resource("mapRunArn"), (*handlers).noMapRun},
+	{"UpdateMapRun", false, []member{
+		{"mapRunArn", true, longARN}, {"maxConcurrency", false, shape{kind: integer}}, {"toleratedFailurePercentage", false, shape{kind: number, max: 100, bounded: true}},
+		{"toleratedFailureCount", false, shape{kind: integer}},
+	}, resource("mapRunArn"), (*handlers).noMapRun},
+
 	{"TagResource", false, []member{{"resourceArn", true, arnShape}, {"tags", true, tags}}, (*handlers).needsTags, (*handlers).tagResource},
 	{"UntagResource", false, []member{{"resourceArn", true, arnShape}, {"tagKeys", true, tagKeys}}, (*handlers).needsTags, (*handlers).untagResource},
 	{"ListTagsForResource", true, []member{{"resourceArn", true, arnShape}}, (*handlers).needsTags, (*handlers).listTags},
@@ -861,4 +868,23 @@ func (h *handlers) testState(ctx context.Context, r *awsapi.Request) (*awsapi.Re
 		members = append(members, m("inspectionData", value.Object(t.Inspection...)))
 	}
 	return awsapi.OK(members...), nil
+}
+
+// No execution of this server has Map Runs yet: distributed Maps do not run.
+
+func (h *handlers) listMapRuns(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	if _, err := h.svc.DescribeExecution(ctx, str(r, "executionArn")); err != nil {
+		return nil, err
+	}
+	if str(r, "nextToken") != "" {
+		return nil, fault.Newf("InvalidToken", "Invalid Token: 'Invalid token'")
+	}
+	return awsapi.OK(m("mapRuns", value.Array())), nil
+}
+
+func (h *handlers) noMapRun(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	if err := flow.CheckMapRunARN(str(r, "mapRunArn")); err != nil {
+		return nil, err
+	}
+	return nil, fault.Newf("ResourceNotFound", "Resource not found: '%s'", str(r, "mapRunArn"))
 }

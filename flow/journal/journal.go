@@ -42,6 +42,8 @@ type Config struct {
 	// in their order. It is called by the goroutine that moves the execution: it
 	// must be quick, and must not call the driver.
 	Observe func(x *flow.Execution, events []engine.Event)
+	// Observes, if set, says whose executions Observe is told of.
+	Observes func(flow.Revision) bool
 
 	Standard  *engine.Limits // nil: AWS's
 	Express   *engine.Limits // nil: AWS's

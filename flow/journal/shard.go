@@ -58,6 +58,7 @@ type run struct {
 	begun  time.Time // when it started; set before the start is acknowledged
 	x      *engine.Execution
 	role   string
+	watch  bool          // Observe is told
 	status engine.Status // in the log, or on its way there
 
 	flying  int  // Steps on their way to the log
@@ -328,7 +329,7 @@ func submitted(in engine.Input) bool {
 // newRun is an execution that has not started.
 func (d *Driver) newRun(id uint64, x flow.Execution, rev flow.Revision, prog *asl.Program) *run {
 	x.Status = engine.Running
-	return &run{id: id, info: x, role: rev.RoleARN, x: engine.New(d.config(id, &x, rev, prog))}
+	return &run{id: id, info: x, role: rev.RoleARN, watch: d.watches(rev), x: engine.New(d.config(id, &x, rev, prog))}
 }
 
 func (d *Driver) config(id uint64, x *flow.Execution, rev flow.Revision, prog *asl.Program) engine.Config {
@@ -355,6 +356,10 @@ func (d *Driver) config(id uint64, x *flow.Execution, rev flow.Revision, prog *a
 		cfg.Token = func(task int64) string { return d.token(id, task) }
 	}
 	return cfg
+}
+
+func (d *Driver) watches(rev flow.Revision) bool {
+	return d.cfg.Observe != nil && (d.cfg.Observes == nil || d.cfg.Observes(rev))
 }
 
 // refuse says why a task cannot be scheduled, or "".
@@ -406,7 +411,7 @@ func (s *shard) replay(e Entry) (*run, error) {
 	if ex.Status() != e.Status {
 		return nil, fmt.Errorf("its events say %v, the index %v", ex.Status(), e.Status)
 	}
-	return &run{id: e.ID, info: x, begun: x.Started, x: ex, role: rev.RoleARN, status: e.Status}, nil
+	return &run{id: e.ID, info: x, begun: x.Started, x: ex, role: rev.RoleARN, watch: s.d.watches(rev), status: e.Status}, nil
 }
 
 // breakOff gives up on an execution that cannot go on. It stays as it is in the
@@ -489,7 +494,7 @@ func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 			f.acks = append(f.acks, m.ack)
 		}
 	}
-	if s.d.cfg.Observe != nil {
+	if r.watch {
 		f.events = slices.Clone(b.Events)
 	}
 	now := r.x.Status()
@@ -533,7 +538,7 @@ func (s *shard) perform(f *flight) {
 	if r.ended {
 		return // it could not go on
 	}
-	if s.d.cfg.Observe != nil && len(f.events) > 0 {
+	if len(f.events) > 0 {
 		s.d.cfg.Observe(&r.info, f.events)
 	}
 	for _, ef := range f.effects {
