@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ const (
 
 func serveCommand() *cobra.Command {
 	var f configFlags
-	var endpointFile string
+	var endpointFile, cpuProfile string
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the AWS APIs",
@@ -45,10 +46,18 @@ root-key.json in the data directory, and prints it once. Point any AWS client at
 			if err != nil {
 				return err
 			}
+			if cpuProfile != "" {
+				stop, err := profile(cpuProfile)
+				if err != nil {
+					return err
+				}
+				defer stop()
+			}
 			return serve(c.Context(), cfg, endpointFile, c.ErrOrStderr())
 		},
 	}
 	f.all(c)
+	c.Flags().StringVar(&cpuProfile, "cpu-profile", "", "`file` to write a CPU profile of the whole run to")
 	c.Flags().StringVar(&endpointFile, "endpoint-file", "", "`file` to write the endpoint's URL to once it listens")
 	return c
 }
@@ -106,6 +115,21 @@ func serve(ctx context.Context, cfg server.Config, endpointFile string, stderr i
 		return fmt.Errorf("requests still ran after %v: %w", drainTimeout, errors.Join(err, web.Close()))
 	}
 	return nil
+}
+
+// profile begins a CPU profile; stop ends it.
+func profile(file string) (stop func(), err error) {
+	f, err := os.Create(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}, nil
 }
 
 // writeEndpoint writes the file whole: whoever waits for it sees a line or nothing.

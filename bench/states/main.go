@@ -45,18 +45,17 @@ func main() {
 	clients := flag.Int("clients", 32, "concurrent clients")
 	length := flag.Duration("for", 20*time.Second, "how long")
 	dataDir := flag.String("data-dir", "", "data directory of a started server; empty: a temporary one")
-	profile := flag.Int("pprof", 0, "print the server's process id and wait that many seconds before the load")
+	profile := flag.String("cpu-profile", "", "file for a CPU profile of a started server")
 	flag.Parse()
 	key := sigv4.Credentials{AccessKeyID: "test", Secret: "test"}
 	if *endpoint == "" {
-		stop, at, err := start(*binary, *dataDir)
+		stop, at, err := start(*binary, *dataDir, *profile)
 		if err != nil {
 			log.Fatal(err)
 		}
 		defer stop()
 		*endpoint = at
 	}
-	time.Sleep(time.Duration(*profile) * time.Second)
 	c := &client{endpoint: *endpoint, key: key, http: &http.Client{Transport: &http.Transport{
 		MaxIdleConns: *clients * 2, MaxIdleConnsPerHost: *clients * 2, DisableCompression: true,
 	}}}
@@ -69,7 +68,7 @@ func main() {
 }
 
 // start runs a server of its own.
-func start(binary, dir string) (stop func(), endpoint string, err error) {
+func start(binary, dir, profile string) (stop func(), endpoint string, err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "tokaido-bench-"); err != nil {
 			return nil, "", err
@@ -77,7 +76,11 @@ func start(binary, dir string) (stop func(), endpoint string, err error) {
 	}
 	file := filepath.Join(dir, "endpoint")
 	os.Remove(file)
-	cmd := exec.Command(binary, "serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", dir, "--endpoint-file", file)
+	args := []string{"serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", dir, "--endpoint-file", file}
+	if profile != "" {
+		args = append(args, "--cpu-profile", profile)
+	}
+	cmd := exec.Command(binary, args...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return nil, "", err
@@ -290,7 +293,9 @@ func run(c *client, mode string, clients int, length time.Duration) error {
 	n := count.Load()
 	slices.Sort(starts)
 	slices.Sort(whole)
-	at := func(d []time.Duration, q float64) time.Duration { return d[int(float64(len(d)-1)*q)].Round(time.Microsecond) }
+	at := func(d []time.Duration, q float64) time.Duration {
+		return d[int(float64(len(d)-1)*q)].Round(time.Microsecond)
+	}
 	name := map[string]string{"standard": "StartExecution", "sync": "StartSyncExecution"}[mode]
 	fmt.Printf("%s, %d clients, %d cores, %s: %d executions of %d Pass states, each checked\n", mode, clients, runtime.NumCPU(), took.Round(time.Millisecond), n, passes)
 	fmt.Printf("  %.0f executions/s, %.0f transitions/s\n", float64(n)/took.Seconds(), float64(n*passes)/took.Seconds())
