@@ -150,11 +150,12 @@ var aliases = map[string]string{
 	"bedrock-runtime:*":                             actionInvoke,
 }
 
-// GenerateBedrock is the least policy that allows a call for actions
-// (bedrock:InvokeModel if none are given). A profile and its models stand in
-// separate statements: the condition that ties the models to the profile would
-// make the profile's own statement dead, since the key is absent there.
-func GenerateBedrock(s *CallShape, actions ...string) (*Policy, error) {
+// Grants are what the call needs for actions (bedrock:InvokeModel if none are
+// given). A profile and its models stand in separate statements: the condition
+// that ties the models to the profile would make the profile's own statement
+// dead, since the key is absent there. It fails if the shape lacks what a
+// policy must name.
+func (s *CallShape) Grants(actions ...string) ([]Grant, error) {
 	if s.Region == "" || s.Model == "" || s.Profile != "" && s.ProfileARN == "" {
 		return nil, fmt.Errorf("iam: generate: Region, Model or ProfileARN is missing: %+v", *s)
 	}
@@ -164,37 +165,37 @@ func GenerateBedrock(s *CallShape, actions ...string) (*Policy, error) {
 	if len(actions) == 0 {
 		actions = []string{actionInvoke}
 	}
-	statement := func(sid string, resources []string, condition ...value.Member) value.Value {
-		m := []value.Member{
-			{Key: "Sid", Value: value.String(sid)},
-			{Key: "Effect", Value: value.String("Allow")},
-			{Key: "Action", Value: strs(actions)},
-			{Key: "Resource", Value: strs(resources)},
-		}
-		if len(condition) > 0 {
-			m = append(m, value.Member{Key: "Condition", Value: value.Object(value.Member{Key: "StringEquals", Value: value.Object(condition...)})})
-		}
-		return value.Object(m...)
-	}
-	var st []value.Value
 	if s.ProfileARN == "" {
-		st = append(st, statement("BedrockModel", []string{s.modelARN(s.Region)}))
-	} else {
-		through := value.Member{Key: "bedrock:InferenceProfileArn", Value: value.String(s.ProfileARN)}
-		st = append(st, statement("BedrockProfile", []string{s.ProfileARN}))
-		var models []string
-		for _, r := range s.ModelRegions() {
-			if r != "" {
-				models = append(models, s.modelARN(r))
-			}
-		}
-		st = append(st, statement("BedrockModels", models, through))
-		if s.Global() {
-			st = append(st, statement("BedrockGlobalModel", []string{s.modelARN("")}, value.Member{Key: "aws:RequestedRegion", Value: value.String(unspecified)}, through))
+		return []Grant{{Name: "BedrockModel", Actions: actions, Resources: []string{s.modelARN(s.Region)}}}, nil
+	}
+	equals := func(m ...value.Member) value.Value {
+		return value.Object(value.Member{Key: "StringEquals", Value: value.Object(m...)})
+	}
+	through := value.Member{Key: "bedrock:InferenceProfileArn", Value: value.String(s.ProfileARN)}
+	var models []string
+	for _, r := range s.ModelRegions() {
+		if r != "" {
+			models = append(models, s.modelARN(r))
 		}
 	}
-	doc := value.Object(value.Member{Key: "Version", Value: value.String(version2012)}, value.Member{Key: "Statement", Value: value.Array(st...)})
-	return Parse(IdentityPolicy, []byte(Indent(doc)))
+	gs := []Grant{
+		{Name: "BedrockProfile", Actions: actions, Resources: []string{s.ProfileARN}},
+		{Name: "BedrockModels", Actions: actions, Resources: models, Condition: equals(through)},
+	}
+	if s.Global() {
+		gs = append(gs, Grant{Name: "BedrockGlobalModel", Actions: actions, Resources: []string{s.modelARN("")},
+			Condition: equals(value.Member{Key: "aws:RequestedRegion", Value: value.String(unspecified)}, through)})
+	}
+	return gs, nil
+}
+
+// GenerateBedrock is the least policy that allows a call for actions.
+func GenerateBedrock(s *CallShape, actions ...string) (*Policy, error) {
+	gs, err := s.Grants(actions...)
+	if err != nil {
+		return nil, err
+	}
+	return Merge(gs)
 }
 
 // strs is one string bare, several as a list.

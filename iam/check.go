@@ -139,6 +139,7 @@ var managedRules = []string{
 	"StepFunctionsGetEventsForSageMakerTrainingJobsRule", "StepFunctionsGetEventsForSageMakerTransformJobsRule", "StepFunctionsGetEventsForSageMakerTuningJobsRule",
 	"StepFunctionsGetEventForCodeBuildStartBuildRule", "StepFunctionsGetEventForCodeBuildStartBuildBatchRule",
 	"StepFunctionsGetEventForEMRRunJobFlowRule", "StepFunctionsGetEventForEMRAddJobFlowStepsRule", "StepFunctionsGetEventForEMRTerminateJobFlowsRule",
+	"StepFunctionsGetEventsForMediaConvertJobRule", "StepFunctionsGetEventsForEMRServerlessApplicationRule", "StepFunctionsGetEventsForEMRServerlessJobRule",
 }
 
 func (c *checker) statement(s *statement, src value.Value) {

@@ -436,7 +436,7 @@ func (n *Authorization) pattern() string {
 	if n.Resource == "*" || !strings.ContainsAny(n.Resource, "*?$") || strings.HasPrefix(name, "List") || strings.HasPrefix(name, "Describe") {
 		return n.Resource
 	}
-	return strings.NewReplacer("$", "${$}", "*", "${*}", "?", "${?}").Replace(n.Resource)
+	return Literal(n.Resource)
 }
 
 // guarded reports whether a statement of the layer would allow what is missing
