@@ -15,7 +15,6 @@ type Expr struct {
 	dialect Dialect
 	run     code
 	globals []string
-	refs    []Ref
 	lone    bool // the source makes lone surrogates
 }
 
@@ -37,7 +36,6 @@ func Compile(src string, d Dialect) (e *Expr, err error) {
 	n, p := parse(src)
 	c := &compiler{dialect: d}
 	e = &Expr{src: src, dialect: d, lone: p.lex.lone}
-	e.refs = references(n, functions[d])
 	sc := &scope{}
 	sc.bindings(n)
 	body := c.node(n, sc)
@@ -53,8 +51,14 @@ func Compile(src string, d Dialect) (e *Expr, err error) {
 // Source returns the text that was compiled.
 func (e *Expr) Source() string { return e.src }
 
-// Refs returns what the expression reads from outside, in the order of the source.
-func (e *Expr) Refs() []Ref { return e.refs }
+// Refs returns what the expression reads from outside, in the order of the
+// source. It is for the door, not for every evaluation: it parses once more.
+func (e *Expr) Refs() []Ref {
+	n, p := parse(e.src)
+	refs := references(n, functions[e.dialect])
+	p.done()
+	return refs
+}
 
 type compiler struct {
 	dialect Dialect
@@ -88,6 +92,10 @@ func (c *compiler) node(n *node, sc *scope) code {
 			}
 		case nUnary, nStr, nNum, nWord, nRegex, nLambda, nTransform, nPartial:
 			return run
+		case nVar, nParent, nBlock, nCond, nBind:
+			if !keep {
+				return run // collapsed within
+			}
 		}
 	}
 	if len(n.predicate) > 0 {
@@ -222,10 +230,13 @@ func (c *compiler) variable(name string, sc *scope) code {
 	if name == "" {
 		return func(m *machine, f *frame, in val) val {
 			m.leaf()
-			if in.x != nil && in.x.outer && len(in.x.items) > 0 {
+			if in.x == nil {
+				return in
+			}
+			if in.x.outer && len(in.x.items) > 0 {
 				return in.x.items[0]
 			}
-			return in
+			return collapse(in)
 		}
 	}
 	places := sc.resolve(name)
@@ -234,54 +245,63 @@ func (c *compiler) variable(name string, sc *scope) code {
 		case 0:
 			return func(m *machine, f *frame, in val) val {
 				m.leaf()
-				return f.slots[p.slot]
+				return collapse(f.slots[p.slot])
 			}
 		case 1:
 			return func(m *machine, f *frame, in val) val {
 				m.leaf()
-				return f.parent.slots[p.slot]
+				return collapse(f.parent.slots[p.slot])
 			}
 		}
 	}
-	global := c.global(name)
+	at := c.global(name)
+	if len(places) == 0 {
+		return func(m *machine, f *frame, in val) val {
+			m.leaf()
+			return m.global(at, name)
+		}
+	}
 	return func(m *machine, f *frame, in val) val {
 		m.leaf()
-		at, up := f, 0
+		holder, up := f, 0
 		for i := range places {
 			p := &places[i]
 			for ; up < p.up; up++ {
-				at = at.parent
+				holder = holder.parent
 			}
-			if v := at.slots[p.slot]; v.x != unboundBox {
-				return v
+			if v := holder.slots[p.slot]; v.x != unboundBox {
+				return collapse(v)
 			}
 		}
-		return global(m)
+		return m.global(at, name)
 	}
 }
 
-// global compiles the reading of a variable that no frame holds.
-func (c *compiler) global(name string) func(m *machine) val {
+// global is the number of a variable that no frame holds; -1 if it is to be
+// looked up by its name each time.
+func (c *compiler) global(name string) int {
 	if c.dynamic {
-		return func(m *machine) val { return m.outside(name) }
+		return -1
 	}
-	at := -1
 	for i, g := range c.globals {
 		if g == name {
-			at = i
+			return i
 		}
 	}
+	c.globals = append(c.globals, name)
+	return len(c.globals) - 1
+}
+
+// global reads a variable that no frame holds.
+func (m *machine) global(at int, name string) val {
 	if at < 0 {
-		at = len(c.globals)
-		c.globals = append(c.globals, name)
+		return m.outside(name)
 	}
-	return func(m *machine) val {
-		g := &m.globals[at]
-		if !g.known {
-			g.val, g.known = m.outside(name), true
-		}
-		return g.val
+	g := &m.globals[at]
+	if !g.known {
+		g.val, g.known = m.outside(name), true
 	}
+	return g.val
 }
 
 // outside finds a variable that the expression did not bind.

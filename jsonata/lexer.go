@@ -85,19 +85,43 @@ func unitLen(s string) int {
 	return n
 }
 
-// operators that are longer than one character, in the order they are tried.
-var longOperators = [...]string{"..", ":=", "!=", ">=", "<=", "**", "~>", "?:", "??"}
-
-// isOperator reports whether c alone is an operator or ends a name as one.
-func isOperator(c byte) bool {
-	switch c {
-	case '.', '[', ']', '{', '}', '(', ')', ',', '@', '#', ';', ':', '?', '+', '-', '*', '/', '%', '|', '=', '<', '>', '^', '&', '!', '~':
-		return true
+// isLong reports whether two characters are one operator.
+func isLong(a, b byte) bool {
+	switch b {
+	case '.':
+		return a == '.'
+	case '=':
+		return a == ':' || a == '!' || a == '>' || a == '<'
+	case '*':
+		return a == '*'
+	case '>':
+		return a == '~'
+	case ':', '?':
+		return a == '?'
 	}
 	return false
 }
 
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' }
+// The classes of characters that end a name.
+const (
+	classOperator = 1 + iota
+	classSpace
+)
+
+var classes = func() (t [256]byte) {
+	for _, c := range ".[]{}(),@#;:?+-*/%|=<>^&!~" {
+		t[c] = classOperator
+	}
+	for _, c := range " \t\n\r\v" {
+		t[c] = classSpace
+	}
+	return t
+}()
+
+// isOperator reports whether c alone is an operator or ends a name as one.
+func isOperator(c byte) bool { return classes[c] == classOperator }
+
+func isSpace(c byte) bool { return classes[c] == classSpace }
 
 func fail(code string, pos int, tok string) *Error {
 	return &Error{Code: code, Position: pos, Token: tok}
@@ -130,15 +154,12 @@ func (l *lexer) next(infix bool) token {
 		re := l.regex()
 		return token{kind: tokRegex, re: re, text: "/" + re.source + "/" + re.flags(), pos: l.pos(l.at)}
 	}
-	for _, op := range longOperators {
-		if strings.HasPrefix(s[start:], op) {
-			l.at += 2
-			return token{kind: tokOp, text: op, pos: l.pos(l.at)}
-		}
-	}
 	switch {
 	case isOperator(c):
 		l.at++
+		if l.at < len(s) && isLong(c, s[l.at]) {
+			l.at++
+		}
 		return token{kind: tokOp, text: s[start:l.at], pos: l.pos(l.at)}
 	case c == '"' || c == '\'':
 		return l.str(c)
@@ -152,7 +173,7 @@ func (l *lexer) next(infix bool) token {
 		l.at = start + 1 + end + 1
 		return token{kind: tokName, text: s[start+1 : l.at-1], pos: l.pos(l.at)}
 	}
-	for l.at < len(s) && !isSpace(s[l.at]) && !isOperator(s[l.at]) {
+	for l.at < len(s) && classes[s[l.at]] == 0 {
 		l.at++
 	}
 	t := token{text: s[start:l.at], pos: l.pos(l.at)}

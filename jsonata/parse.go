@@ -109,6 +109,7 @@ type parser struct {
 	nodes [][]node // slabs of nodes, all full but the last in use
 	slab  int      // that one
 	used  int      // nodes of it that are taken
+	links []*node  // the lists of short paths
 }
 
 // slabSize is how many nodes are made at once.
@@ -118,17 +119,35 @@ const slabSize = 32
 // an expression is compiled. It halves the time of BenchmarkCompile.
 var parsers = sync.Pool{New: func() any { return new(parser) }}
 
-// node returns a node with nothing in it.
+// node returns a copy of n that lasts until done.
 func (p *parser) node(n node) *node {
+	at := p.fresh()
+	*at = n
+	return at
+}
+
+// fresh returns a node with nothing in it.
+func (p *parser) fresh() *node {
 	if p.slab == len(p.nodes) {
 		p.nodes = append(p.nodes, make([]node, slabSize))
 	}
 	at := &p.nodes[p.slab][p.used]
-	*at = n
 	if p.used++; p.used == slabSize {
 		p.slab, p.used = p.slab+1, 0
 	}
 	return at
+}
+
+// list returns an empty list with room for a short path.
+func (p *parser) list() []*node {
+	const room = 4
+	n := len(p.links)
+	if n+room > cap(p.links) {
+		p.links = make([]*node, 0, max(64, 2*cap(p.links))) // the lists made before keep theirs
+		n = 0
+	}
+	p.links = p.links[:n+room]
+	return p.links[n : n : n+room]
 }
 
 // maxSlabs is how many slabs a parser keeps.
@@ -146,8 +165,11 @@ func (p *parser) done() {
 	if len(p.nodes) > maxSlabs {
 		p.nodes = p.nodes[:maxSlabs]
 	}
-	nodes := p.nodes
-	*p = parser{nodes: nodes}
+	if cap(p.links) > maxSlabs*slabSize {
+		p.links = nil
+	}
+	clear(p.links)
+	*p = parser{nodes: p.nodes, links: p.links[:0]}
 	parsers.Put(p)
 }
 
@@ -266,7 +288,8 @@ func (n *node) measure(pos int) {
 
 // operand parses what stands where a value is expected.
 func (p *parser) operand(t token) *node {
-	n := p.node(node{pos: t.pos, text: t.text})
+	n := p.fresh()
+	n.pos, n.text = t.pos, t.text
 	switch t.kind {
 	case tokEnd:
 		n.kind = nEnd
@@ -372,7 +395,8 @@ func (p *parser) pairs() [][2]*node {
 
 // infix parses what follows left and the operator t.
 func (p *parser) infix(t token, left *node) *node {
-	n := p.node(node{kind: nBin, text: t.text, pos: t.pos, lhs: left})
+	n := p.fresh()
+	n.kind, n.text, n.pos, n.lhs = nBin, t.text, t.pos, left
 	switch t.text {
 	case "(":
 		return p.call(n, left)

@@ -27,9 +27,11 @@ type step struct {
 	filters []filter
 	sort    *sorting
 	cons    bool
-	at      int // where the source has it
+	*binds  // in a stream of tuples
+}
 
-	// In a stream of tuples, the slots of what the step binds; -1 for none.
+// binds is what a step of a stream of tuples binds: slots, -1 for none.
+type binds struct {
 	focus, index, ancestor int
 	own                    *scope // variables that the step's expression binds for itself
 }
@@ -185,12 +187,11 @@ func (c *compiler) steps(n *node, sc *scope) *path {
 	p.steps = make([]step, len(n.list))
 	for i, s := range n.list {
 		st := &p.steps[i]
-		st.cons, st.at = s.cons, s.pos
-		st.focus, st.index, st.ancestor = -1, -1, -1
+		st.cons = s.cons
 		streamed := p.from >= 0 && i >= p.from
 		at := sc
 		if streamed {
-			at = inner
+			st.binds = &binds{focus: -1, index: -1, ancestor: -1}
 			if s.focus != "" {
 				st.focus = inner.find(s.focus)
 			}

@@ -80,7 +80,9 @@ func (p *parser) settle(n *node) *node {
 			}
 		}
 	case nName:
-		r = p.node(node{kind: nPath, pos: n.pos, list: append(make([]*node, 0, 4), n), keepOne: n.keepArray})
+		r = p.fresh()
+		r.kind, r.pos, r.keepOne = nPath, n.pos, n.keepArray
+		r.list = append(p.list(), n)
 	case nParent:
 		r = p.node(node{kind: nParent, pos: n.pos, slot: &slot{label: "!" + strconv.Itoa(p.slots), level: 1}})
 		p.slots++
@@ -201,7 +203,8 @@ func (p *parser) settleBinary(n *node) *node {
 		r.keepArray = r.lhs.keepArray || r.rhs.keepArray
 		return r
 	}
-	r := p.node(node{kind: nBin, text: n.text, pos: n.pos})
+	r := p.fresh()
+	r.kind, r.text, r.pos = nBin, n.text, n.pos
 	r.lhs = p.settle(n.lhs)
 	r.rhs = p.settle(n.rhs)
 	r.inherit(r.lhs)
@@ -215,7 +218,8 @@ func (p *parser) settleDot(n *node) *node {
 	l := p.settle(n.lhs)
 	r := l
 	if l.kind != nPath {
-		r = p.node(node{kind: nPath, list: append(make([]*node, 0, 4), l)})
+		r = p.fresh()
+		r.kind, r.list = nPath, append(p.list(), l)
 		if l.kind == nParent {
 			r.seeking = []*slot{l.slot}
 		}
