@@ -174,11 +174,19 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 		d.cancel(err)
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	d.loops.Go(d.commit.loop)
+	// All are counted before any runs: the first may fail and have the driver wait
+	// for the others.
+	loops := []func(){d.commit.loop, d.expire}
 	for _, s := range d.shards {
-		d.loops.Go(s.loop)
+		loops = append(loops, s.loop)
 	}
-	d.loops.Go(d.expire)
+	d.loops.Add(len(loops))
+	for _, l := range loops {
+		go func() {
+			defer d.loops.Done()
+			l()
+		}()
+	}
 	return d, nil
 }
 
