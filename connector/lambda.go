@@ -102,7 +102,7 @@ func (l *Lambda) invoke(ctx context.Context, t *flow.Task) (value.Value, error) 
 	case p.IsString():
 		c.payload = []byte(p.Str())
 	default:
-		c.payload = p.Compact().AppendJSON(nil)
+		c.payload = []byte(compact(p))
 	}
 	r, err := l.do(ctx, t, c)
 	if err != nil {
@@ -131,7 +131,7 @@ func (l *Lambda) invoke(ctx context.Context, t *flow.Task) (value.Value, error) 
 // call is a Task whose Resource is a function's ARN: its arguments are the
 // payload, its result is the function's.
 func (l *Lambda) call(ctx context.Context, t *flow.Task) (value.Value, error) {
-	r, err := l.do(ctx, t, invocation{function: t.Part.Resource, payload: t.Args.Compact().AppendJSON(nil)})
+	r, err := l.do(ctx, t, invocation{function: t.Part.Resource, payload: []byte(compact(t.Args))})
 	switch {
 	case err != nil:
 		return value.Value{}, err

@@ -1,7 +1,9 @@
 package connector
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -74,6 +76,7 @@ func ParseMocks(b []byte) (*Mocks, error) {
 		return nil, err
 	}
 	p := mockParser{responses: map[string]*mockedResponse{}}
+	p.unique(b)
 	top := p.object("", v, "StateMachines", "MockedResponses")
 	m := &Mocks{machines: map[string]map[string][]mockedState{}}
 	for _, r := range p.members("MockedResponses", top["MockedResponses"]) {
@@ -103,7 +106,49 @@ func (p *mockParser) bad(at, format string, args ...any) {
 	p.errs = append(p.errs, fmt.Errorf("%s: %s", at, fmt.Sprintf(format, args...)))
 }
 
-// members are those of an object; each may be there once.
+// unique refuses objects that have a member twice, of which a value has one.
+func (p *mockParser) unique(b []byte) {
+	type level struct {
+		at   string
+		seen map[string]bool // nil: of an array
+		key  string
+		next bool // a key comes next
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber() // of any size
+	stack := []level{{}}
+	for {
+		token, err := dec.Token()
+		if err != nil {
+			return // the end: b is JSON
+		}
+		l := &stack[len(stack)-1]
+		at := strings.Trim(l.at+"."+l.key, ".")
+		switch token {
+		case json.Delim('{'):
+			l.next = l.seen != nil
+			stack = append(stack, level{at: at, seen: map[string]bool{}, next: true})
+		case json.Delim('['):
+			l.next = l.seen != nil
+			stack = append(stack, level{at: at})
+		case json.Delim('}'), json.Delim(']'):
+			stack = stack[:len(stack)-1]
+		default:
+			key, _ := token.(string)
+			switch {
+			case !l.next:
+				l.next = l.seen != nil
+			case l.seen[key]:
+				p.bad(l.at, "has the member %q twice", key)
+				fallthrough
+			default:
+				l.seen[key], l.key, l.next = true, key, false
+			}
+		}
+	}
+}
+
+// members are those of an object.
 func (p *mockParser) members(at string, v value.Value) (all []value.Member) {
 	if v.IsUndefined() {
 		return nil // object has said so
@@ -112,13 +157,7 @@ func (p *mockParser) members(at string, v value.Value) (all []value.Member) {
 		p.bad(at, "is not an object")
 		return nil
 	}
-	seen := map[string]bool{}
 	for k, x := range v.Members() {
-		if seen[k] {
-			p.bad(at, "has the member %q twice", k)
-			continue
-		}
-		seen[k] = true
 		all = append(all, value.Member{Key: k, Value: x})
 	}
 	return all

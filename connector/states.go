@@ -93,7 +93,7 @@ func (s *States) start(ctx context.Context, t *flow.Task) (value.Value, error) {
 	case v.IsString(): // the text itself
 		in.Input = new(v.Str())
 	default:
-		in.Input = new(v.Compact().JSON())
+		in.Input = new(compact(v))
 	}
 	target, testCase := flow.CutTestCase(in.ARN)
 	ref, err := flow.ParseMachineARN(target)
@@ -250,7 +250,7 @@ func described(d *flow.ExecutionDescription, parsed bool) value.Value {
 	}
 	document := func(key string, v value.Value) {
 		if !parsed {
-			v = value.String(v.JSON())
+			v = value.String(compact(v))
 		}
 		add(key, v)
 		add(key+"Details", value.Object(value.Member{Key: "Included", Value: value.Bool(true)}))
@@ -285,6 +285,17 @@ func described(d *flow.ExecutionDescription, parsed bool) value.Value {
 }
 
 // --- what the integrations that AWS made by hand have in common
+
+// compact is v's text without white space. A document that was put together may
+// have it in the parts that came with it, which Compact does not look into.
+func compact(v value.Value) string {
+	s := v.JSON()
+	whole, err := value.ParseString(s)
+	if err != nil {
+		return s // what was put together is JSON: not reached
+	}
+	return whole.Compact().JSON()
+}
 
 // tokened is an integration that has .waitForTaskToken too: its call is the
 // same, and who answers is somebody else's.
