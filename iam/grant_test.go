@@ -24,7 +24,7 @@ func TestMerge(t *testing.T) {
 	}
 	var got []string
 	for _, st := range p.Statements() {
-		got = append(got, strings.Join([]string{st.Get("Sid").Str(), st.Get("Action").JSON(), st.Get("Resource").JSON()}, " "))
+		got = append(got, strings.Join([]string{st.Get("Sid").Str(), st.Get("Action").Compact().JSON(), st.Get("Resource").Compact().JSON()}, " "))
 	}
 	want := `Lambda ["lambda:InvokeFunction","lambda:GetFunction"] "arn:aws:lambda:r:1:function:a"
 Lambda2 "lambda:InvokeFunction" "arn:aws:lambda:r:1:function:b"
