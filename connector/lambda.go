@@ -9,9 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,6 +58,8 @@ const (
 
 	lambdaDial = 10 * time.Second // to connect, and once more for TLS
 	lambdaIdle = 90 * time.Second // that a connection is kept for the next call
+	// lambdaLongest is how long an answer may take: a function has 15 minutes.
+	lambdaLongest = 16 * time.Minute
 	// lambdaConnections are kept at most: as many as tasks are performed at a time.
 	lambdaConnections = 1024
 )
@@ -71,8 +75,8 @@ func (l *Lambda) AddTo(t Table) {
 			MaxIdleConns:          lambdaConnections,
 			MaxIdleConnsPerHost:   lambdaConnections,
 			IdleConnTimeout:       lambdaIdle,
+			ResponseHeaderTimeout: lambdaLongest,
 			DisableCompression:    true,
-			ExpectContinueTimeout: time.Second,
 		},
 		// A signature holds for one address only.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -276,10 +280,6 @@ func (l *Lambda) send(ctx context.Context, region string, c invocation) (*invoke
 		u.RawQuery = "Qualifier=" + escape(c.qualifier)
 		target += "?" + u.RawQuery
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(c.payload))
-	if err != nil {
-		return nil, err
-	}
 	headers := [][2]string{{"Host", u.Host}, {"Content-Type", "application/json"}}
 	for _, h := range [][2]string{
 		{"X-Amz-Invocation-Type", cmp.Or(c.kind, "RequestResponse")}, {"X-Amz-Log-Type", cmp.Or(c.log, "None")}, {"X-Amz-Client-Context", c.context},
@@ -296,22 +296,15 @@ func (l *Lambda) send(ctx context.Context, region string, c invocation) (*invoke
 	if err != nil {
 		return nil, fmt.Errorf("sign the call of %s: %w", c.function, err)
 	}
-	for _, h := range slices.Concat(headers[1:], signed) {
-		req.Header.Set(h[0], h[1])
+	res, err := l.post(ctx, u.String(), slices.Concat(headers[1:], signed), c.payload)
+	var body []byte
+	if err == nil {
+		body, err = io.ReadAll(io.LimitReader(res.Body, maxLambdaAnswer+1))
+		res.Body.Close()
 	}
-	req.Header.Set("User-Agent", statesService)
-	res, err := l.client.Do(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return nil, unreachable(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxLambdaAnswer+1))
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil, context.Cause(ctx)
+		return nil, errors.Join(context.Canceled, context.Cause(ctx)) // which the record calls cancelled
 	case err != nil:
 		return nil, unreachable(err)
 	case len(body) > maxLambdaAnswer:
@@ -323,6 +316,32 @@ func (l *Lambda) send(ctx context.Context, region string, c invocation) (*invoke
 		status: res.StatusCode, header: res.Header, body: body, failed: res.Header.Get("X-Amz-Function-Error") != "",
 		requestID: res.Header.Get("X-Amzn-Requestid"),
 	}, nil
+}
+
+// post sends a signed request. If a connection that was kept turns out to be
+// closed, it tries once more with another, as AWS's clients do.
+func (l *Lambda) post(ctx context.Context, to string, headers [][2]string, body []byte) (*http.Response, error) {
+	for first := true; ; first = false {
+		kept := false
+		trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { kept = i.Reused }}
+		req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost, to, bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range headers {
+			req.Header.Set(h[0], h[1])
+		}
+		req.Header.Set("User-Agent", statesService)
+		res, err := l.client.Do(req)
+		if err == nil || !first || !kept || ctx.Err() != nil || !closedByPeer(err) {
+			return res, err
+		}
+	}
+}
+
+func closedByPeer(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		strings.Contains(err.Error(), "server closed idle connection") // net/http does not export it
 }
 
 func unreachable(err error) error {

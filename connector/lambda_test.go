@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,16 +31,20 @@ const (
 type functions struct {
 	*httptest.Server
 	answer func(w http.ResponseWriter, body string)
+	conns  atomic.Int32
+
+	mu     sync.Mutex // for those whose answer is not waited for
 	asked  []*http.Request
 	bodies []string
-	conns  atomic.Int32
 }
 
 func newFunctions(t testing.TB, answer func(w http.ResponseWriter, body string)) *functions {
 	f := &functions{answer: answer}
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
+		f.mu.Lock()
 		f.asked, f.bodies = append(f.asked, r), append(f.bodies, string(b))
+		f.mu.Unlock()
 		w.Header().Set("X-Amzn-Requestid", "req-1")
 		f.answer(w, string(b))
 	}))
@@ -345,8 +350,40 @@ func TestLambdaCancelled(t *testing.T) {
 		t.Error(err)
 	}
 	<-gone
-	if len(w.log.records) != 1 {
-		t.Error("not on record")
+	if len(w.log.records) != 1 || w.log.records[0].ErrorCode != "RequestCanceled" {
+		t.Errorf("%+v", w.log.records)
+	}
+}
+
+// A kept connection that the other side has closed costs nobody a failure.
+func TestLambdaKeptConnection(t *testing.T) {
+	var count atomic.Int32
+	f := newFunctions(t, func(w http.ResponseWriter, body string) {
+		if n := count.Add(1); n == 2 || n > 3 {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.Close()
+			return
+		}
+		echoes(w, body)
+	})
+	w := lambdaWorld(f.URL, allowLambda)
+	for i := range 2 {
+		if out, err := w.table.Invoke(t.Context(), direct(`{"a":1}`)); err != nil || out.JSON() != `{"a":1}` {
+			t.Errorf("%d: %s, %v", i, out, err)
+		}
+	}
+	f.mu.Lock()
+	if f.bodies[1] != `{"a":1}` || f.bodies[2] != `{"a":1}` || f.asked[1].Header.Get("Authorization") != f.asked[2].Header.Get("Authorization") {
+		t.Errorf("sent %q", f.bodies)
+	}
+	f.mu.Unlock()
+	_, err := w.table.Invoke(t.Context(), direct(`{}`))
+	if e := taskError(t, err); e.Name != "Lambda.SdkClientException" || count.Load() != 5 {
+		t.Errorf("%v after %d requests", e, count.Load())
 	}
 }
 
