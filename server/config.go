@@ -28,6 +28,11 @@ type Config struct {
 	Account string `yaml:"account"` // twelve digits; empty: made on first start
 	Dev     bool   `yaml:"dev"`     // accepts the key test/test; loopback only
 
+	// ExecutionLogs is where the events of machines with a logging level go, as
+	// CloudWatch has them, a JSON line each: a file, which grows, or stdout.
+	// Empty: executions.jsonl in the data directory.
+	ExecutionLogs string `yaml:"executionLogs"`
+
 	Bedrock BedrockConfig `yaml:"bedrock"`
 
 	Endpoints Endpoints `yaml:"endpoints"`

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -42,6 +43,8 @@ const (
 	RootKeyFile = "root-key.json"
 	TrailDir    = "trail"
 	databaseDir = "db"
+
+	executionLogs = "executions.jsonl"
 )
 
 // The well-known key of a development server.
@@ -129,7 +132,15 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	}
 
 	library := flow.NewLibrary(kept.Flow())
-	s.driver, err = journal.Open(ctx, journal.Config{Log: kept.Journal(), Programs: library, Invoker: mocks.Over(tasks), Logger: logger})
+	lines, err := s.executionLogs(cfg)
+	if err != nil {
+		return s, err
+	}
+	logs := flow.NewLogs(library, lines, logger)
+	s.closers = append(s.closers, logs.Close)
+	s.driver, err = journal.Open(ctx, journal.Config{
+		Log: kept.Journal(), Programs: library, Invoker: mocks.Over(tasks), Logger: logger, Observe: logs.Observe, Observes: logs.Wants,
+	})
 	if err != nil {
 		return s, err
 	}
@@ -139,7 +150,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		return s.driver.Close(ending)
 	})
 	machines, err := flow.Open(ctx, flow.Config{
-		Store: kept.Flow(), Library: library, Driver: s.driver, Logger: logger, TestCase: mocks.TestCase,
+		Store: kept.Flow(), Library: library, Driver: s.driver, Invoker: tasks, Logs: logs, Logger: logger, TestCase: mocks.TestCase,
 		CheckRole: func(ctx context.Context, roleARN, machineARN string) error {
 			_, err := people.AssumeForService(ctx, roleARN, "states.amazonaws.com", machineARN, s.Account, "CreateStateMachine", time.Now())
 			return err
@@ -163,6 +174,23 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		),
 	})
 	return s, err
+}
+
+// executionLogs opens what the events of executions are logged to.
+func (s *Server) executionLogs(cfg Config) (io.Writer, error) {
+	if cfg.ExecutionLogs == "stdout" {
+		return os.Stdout, nil
+	}
+	name := cfg.ExecutionLogs
+	if name == "" {
+		name = filepath.Join(cfg.DataDir, executionLogs)
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("executionLogs: %w", err)
+	}
+	s.closers = append(s.closers, f.Close)
+	return f, nil
 }
 
 func openStore(cfg Config, logger *slog.Logger) (store, error) {
