@@ -129,13 +129,18 @@ func parseDefinition(definition string, express bool) (*asl.Program, error) {
 	if p != nil {
 		return p, nil
 	}
+	return nil, invalidDefinition(ds)
+}
+
+// invalidDefinition is the fault of a definition with diagnostics.
+func invalidDefinition(ds []asl.Diagnostic) error {
 	var texts []string
 	for _, d := range ds {
 		if d.Severity == asl.Error {
 			texts = append(texts, d.String())
 		}
 	}
-	return nil, fault.Newf("InvalidDefinition", "Invalid State Machine Definition: '%s'", strings.Join(texts, ", "))
+	return fault.Newf("InvalidDefinition", "Invalid State Machine Definition: '%s'", strings.Join(texts, ", "))
 }
 
 // normal is a logging configuration with its defaults.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,6 +48,8 @@ type Service struct {
 	acts     map[string]*Activity // guarded by mu; by ARN, never changed either
 	actsBy   []string             // guarded by mu: their ARNs
 	doubt    map[string]bool      // guarded by writing: keys whose last save failed, and may have happened
+
+	tests atomic.Int64 // TestStates that wait for something
 
 	stop context.CancelFunc
 	ctx  context.Context // of work in the background

@@ -51,7 +51,7 @@ func Ops(svc *flow.Service) []awsapi.Op {
 			Params: func(r *awsapi.Request) value.Value { return hidden(r.Input, o.in) },
 			Handle: func(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) { return o.do(h, ctx, r) },
 		}
-		if !o.readOnly && o.name != "StartSyncExecution" && o.name != "GetActivityTask" { // whose answers are documents
+		if !o.readOnly && o.name != "StartSyncExecution" && o.name != "TestState" && o.name != "GetActivityTask" { // whose answers are documents
 			op.Result = awsapi.Elements
 		}
 		ops = append(ops, op)
@@ -77,12 +77,8 @@ var operations = []operation{
 		{"definition", true, definition}, {"type", false, machineType}, {"severity", false, shape{enum: []string{"ERROR", "WARNING"}}},
 		{"maxResults", false, shape{kind: integer, max: 100, bounded: true}},
 	}, everything, (*handlers).validate},
+	testState,
 
-	{"TestState", true, []member{
-		{"definition", true, definition}, {"roleArn", false, arnShape}, {"input", false, data}, {"inspectionLevel", false, shape{enum: []string{"INFO", "DEBUG", "TRACE"}}},
-		{"revealSecrets", false, flag}, {"variables", false, data}, {"stateName", false, shape{min: 1, max: 80, secret: true}}, {"mock", false, mock},
-		{"context", false, data}, {"stateConfiguration", false, stateConfiguration},
-	}, (*handlers).needsTest, (*handlers).testState},
 	{"PublishStateMachineVersion", false, []member{{"stateMachineArn", true, arnShape}, {"revisionId", false, anyText}, {"description", false, description}}, machine("stateMachineArn"), (*handlers).publish},
 	{"ListStateMachineVersions", true, []member{{"stateMachineArn", true, arnShape}, {"nextToken", false, pageToken}, {"maxResults", false, pageSize}}, machine("stateMachineArn"), (*handlers).listVersions},
 	{"DeleteStateMachineVersion", false, []member{{"stateMachineVersionArn", true, longARN}}, machine("stateMachineVersionArn"), (*handlers).deleteVersion},
@@ -277,15 +273,6 @@ func (h *handlers) needsActivity(r *awsapi.Request) ([]iam.Authorization, error)
 	needs := []iam.Authorization{{Action: action(r), Resource: a, Context: c}}
 	if r.Input.Get("tags").Len() > 0 {
 		needs = append(needs, iam.Authorization{Action: "states:TagResource", Resource: a, Context: c})
-	}
-	return needs, nil
-}
-
-// needsTest: a mocked state passes no role on.
-func (h *handlers) needsTest(r *awsapi.Request) ([]iam.Authorization, error) {
-	needs := []iam.Authorization{{Action: action(r), Resource: "*"}}
-	if role := str(r, "roleArn"); role != "" && !r.Input.Has("mock") {
-		needs = append(needs, iam.Authorization{Action: "iam:PassRole", Resource: role, Context: iam.Context{attribute("iam:PassedToService", servicePrincipal)}})
 	}
 	return needs, nil
 }
@@ -829,45 +816,6 @@ func (h *handlers) sendFailure(ctx context.Context, r *awsapi.Request) (*awsapi.
 
 func (h *handlers) sendHeartbeat(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
 	return done(h.svc.SendTaskHeartbeat(ctx, str(r, "taskToken")))
-}
-
-func (h *handlers) testState(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
-	in := flow.TestState{
-		Scope: scope(r), Definition: str(r, "definition"), StateName: str(r, "stateName"), RoleARN: str(r, "roleArn"), Input: optional(r, "input"),
-		Variables: optional(r, "variables"), Context: optional(r, "context"), RevealSecrets: r.Input.Get("revealSecrets").Bool(),
-	}
-	text := func(v value.Value) *string {
-		if !v.IsString() {
-			return nil
-		}
-		return new(v.Str())
-	}
-	count := func(v value.Value) *int64 {
-		n, ok := v.Int()
-		if !ok {
-			return nil
-		}
-		return &n
-	}
-	if v := r.Input.Get("mock"); v.IsObject() {
-		in.Mock = &flow.Mock{Result: text(v.Get("result")), Mode: v.Get("fieldValidationMode").Str()}
-		if e := v.Get("errorOutput"); e.IsObject() {
-			in.Mock.Error = &flow.MockError{Error: text(e.Get("error")), Cause: text(e.Get("cause"))}
-		}
-	}
-	if v := r.Input.Get("stateConfiguration"); v.IsObject() {
-		in.RetryCount, in.IterationFailures = count(v.Get("retrierRetryCount")), count(v.Get("mapIterationFailureCount"))
-		in.ErrorCausedBy, in.ReaderData = v.Get("errorCausedByState").Str(), text(v.Get("mapItemReaderData"))
-	}
-	t, err := h.svc.TestState(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	members := []value.Member{s("status", t.Status), ptr("error", t.Error), ptr("cause", t.Cause), s("nextState", t.Next), document("output", t.Output)}
-	if level := str(r, "inspectionLevel"); level == "DEBUG" || level == "TRACE" {
-		members = append(members, m("inspectionData", value.Object(t.Inspection...)))
-	}
-	return awsapi.OK(members...), nil
 }
 
 // No execution of this server has Map Runs yet: distributed Maps do not run.

@@ -88,17 +88,6 @@ var (
 		{"stateMachineVersionArn", true, arnShape},
 		{"weight", true, shape{kind: integer, max: 100, bounded: true}},
 	}}
-	mock = shape{kind: structure, name: "MockInput", members: []member{
-		{"result", false, data},
-		{"errorOutput", false, shape{kind: structure, name: "MockErrorOutput", members: []member{{"error", false, errorShape}, {"cause", false, causeShape}}}},
-		{"fieldValidationMode", false, shape{enum: []string{"STRICT", "PRESENT", "NONE"}}},
-	}}
-	stateConfiguration = shape{kind: structure, name: "TestStateConfiguration", members: []member{
-		{"retrierRetryCount", false, shape{kind: integer}},
-		{"errorCausedByState", false, shape{min: 1, max: 80, secret: true}},
-		{"mapIterationFailureCount", false, shape{kind: integer}},
-		{"mapItemReaderData", false, data},
-	}}
 	routes = shape{kind: list, min: 1, max: 2, elem: &route}
 )
 
@@ -317,8 +306,11 @@ func show(v value.Value, s *shape) string {
 // hidden is a request as the record has it: secrets are replaced, as AWS does.
 func hidden(in value.Value, members []member) value.Value {
 	for i := range members {
-		if m := &members[i]; m.secret && in.Get(m.name).IsString() {
+		switch m, v := &members[i], in.Get(members[i].name); {
+		case m.secret && v.IsString():
 			in = in.With(m.name, value.String("HIDDEN_DUE_TO_SECURITY_REASONS"))
+		case m.kind == structure && v.IsObject():
+			in = in.With(m.name, hidden(v, m.members))
 		}
 	}
 	return in
