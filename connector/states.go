@@ -159,14 +159,26 @@ func (s *States) await(ctx context.Context, t *flow.Task, job value.Value) (valu
 	case <-ctx.Done():
 		return value.Value{}, context.Cause(ctx)
 	}
-	if _, err := s.executions.Await(ctx, child); ctx.Err() != nil {
-		if errors.Is(context.Cause(ctx), flow.ErrCancelled) {
-			return value.Value{}, s.stop(ctx, t, child)
-		}
-		return value.Value{}, context.Cause(ctx)
-	} else if err != nil {
+	// Many wait here for long: what comes after has frames of its own.
+	err := s.ended(ctx, child)
+	switch {
+	case ctx.Err() == nil && err == nil:
+		return s.result(ctx, t, child)
+	case ctx.Err() == nil:
 		return value.Value{}, s.failed(err, uuid.NewString())
+	case errors.Is(context.Cause(ctx), flow.ErrCancelled):
+		return value.Value{}, s.stop(ctx, t, child)
 	}
+	return value.Value{}, context.Cause(ctx)
+}
+
+func (s *States) ended(ctx context.Context, child string) error {
+	_, err := s.executions.Await(ctx, child)
+	return err
+}
+
+// result is what the task gets of an execution that has ended.
+func (s *States) result(ctx context.Context, t *flow.Task, child string) (value.Value, error) {
 	by, err := assume(ctx, s.Roles, t)
 	if err != nil {
 		return value.Value{}, err
