@@ -181,8 +181,8 @@ func TestMocksAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := build(t, options{mocks: mockFile})
 		defer p.close(t)
-		p.create(t, "waits", waitsToken)
-		p.create(t, "jobs", parent(".sync:2", ""))
+		p.create(t, "waits", strings.Replace(waitsToken, `"QueueUrl":"q",`, `"QueueUrl":"q","MessageGroupId":"g",`, 1))
+		p.create(t, "jobs", parent(".sync:2", `,"Input.$":"$","Unheard":"of"`))
 		for _, target := range []string{"waits#T", "jobs#T"} {
 			o := p.run(t, target, `{}`)
 			if squeeze(o.Output.JSON()) != `{"answer":[42]}` {

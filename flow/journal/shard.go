@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -352,6 +353,11 @@ func (d *Driver) config(id uint64, x *flow.Execution, rev flow.Revision, prog *a
 		Limits:       limits,
 		Refuse:       d.refuse,
 	}
+	if x.TestCase != "" {
+		// What keeps a call from being made does not matter to a mocked one, and the
+		// others say it when they are made.
+		cfg.Refuse = func(part *asl.TaskPart, args value.Value) string { return refuse(d.cfg.Programs, part, args) }
+	}
 	if d.secret != nil {
 		cfg.Token = func(task int64) string { return d.token(id, task) }
 	}
@@ -364,12 +370,12 @@ func (d *Driver) watches(rev flow.Revision) bool {
 
 // refuse says why a task cannot be scheduled, or "".
 func (d *Driver) refuse(part *asl.TaskPart, args value.Value) string {
-	for _, who := range []any{d.cfg.Programs, d.cfg.Invoker} {
-		if r, ok := who.(flow.Refuser); ok {
-			if why := r.Refuse(part, args); why != "" {
-				return why
-			}
-		}
+	return cmp.Or(refuse(d.cfg.Programs, part, args), refuse(d.cfg.Invoker, part, args))
+}
+
+func refuse(who any, part *asl.TaskPart, args value.Value) string {
+	if r, ok := who.(flow.Refuser); ok {
+		return r.Refuse(part, args)
 	}
 	return ""
 }
