@@ -16,6 +16,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"tokaido/awsapi/sigv4"
+	"tokaido/engine"
+	"tokaido/flow"
 )
 
 // Config is everything that can be set: tokaido.yaml, where every key is
@@ -38,7 +40,8 @@ type Config struct {
 	Endpoints Endpoints `yaml:"endpoints"`
 	Mocks     string    `yaml:"mocks"` // a mock configuration file of Step Functions Local; SFN_MOCK_CONFIG
 
-	credentials sigv4.Credentials // AWS_ACCESS_KEY_ID and its kin: of calls to Endpoints
+	observe     func(*flow.Execution, []engine.Event) // of [Run]; nil otherwise
+	credentials sigv4.Credentials                     // AWS_ACCESS_KEY_ID and its kin: of calls to Endpoints
 }
 
 // Endpoints are where Tasks find the services that are not ours, as URLs.

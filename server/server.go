@@ -27,6 +27,7 @@ import (
 	"tokaido/bedrock/backend/simulated"
 	"tokaido/bedrock/catalog"
 	"tokaido/connector"
+	"tokaido/engine"
 	"tokaido/flow"
 	"tokaido/flow/journal"
 	"tokaido/gate"
@@ -73,6 +74,9 @@ type Server struct {
 	RootKey Key  // set if NewKey
 	NewKey  bool // the root key was made by this start
 
+	people   *principal.Directory
+	audit    *trail.Log
+	machines *flow.Service
 	api      *awsapi.Server
 	driver   *journal.Driver
 	draining atomic.Bool
@@ -100,7 +104,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	if err != nil {
 		return s, err
 	}
-	s.Account = people.Account()
+	s.people, s.Account = people, people.Account()
 	if err := s.bootstrap(ctx, people, cfg); err != nil {
 		return s, err
 	}
@@ -109,6 +113,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	if err != nil {
 		return s, err
 	}
+	s.audit = audit
 	s.closers = append(s.closers, audit.Close)
 	guard := gate.New(audit, logger)
 
@@ -139,7 +144,14 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	logs := flow.NewLogs(library, lines, logger)
 	s.closers = append(s.closers, logs.Close)
 	s.driver, err = journal.Open(ctx, journal.Config{
-		Log: kept.Journal(), Programs: library, Invoker: mocks.Over(tasks), Logger: logger, Observe: logs.Observe, Observes: logs.Wants,
+		Log: kept.Journal(), Programs: library, Invoker: mocks.Over(tasks), Logger: logger,
+		Observe: func(x *flow.Execution, events []engine.Event) {
+			if cfg.observe != nil {
+				cfg.observe(x, events)
+			}
+			logs.Observe(x, events)
+		},
+		Observes: func(r flow.Revision) bool { return cfg.observe != nil || logs.Wants(r) },
 	})
 	if err != nil {
 		return s, err
@@ -159,6 +171,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	if err != nil {
 		return s, err
 	}
+	s.machines = machines
 	s.closers = append(s.closers, machines.Close)
 	nested.Bind(machines)
 

@@ -596,10 +596,7 @@ func (v Value) Compact() Value {
 	if v.k != KindArray && v.k != KindObject {
 		return v
 	}
-	t := v.node().text
-	if t == "" {
-		return v
-	}
+	t := v.JSON() // of a built value too: parts of it may be parsed
 	b := make([]byte, 0, len(t))
 	for i := 0; i < len(t); {
 		switch t[i] {

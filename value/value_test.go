@@ -214,6 +214,10 @@ func TestCompact(t *testing.T) {
 	if got := parse(t, "{ \"a b\" : [ 1 , \"x \\\" y\" ] }").Compact().JSON(); got != `{"a b":[1,"x \" y"]}` {
 		t.Errorf("compact = %s", got)
 	}
+	built := value.Array(parse(t, `{ "a": 1 }`))
+	if got := built.Compact().JSON(); got != `[{"a":1}]` {
+		t.Errorf("a built value's compact = %s", got)
+	}
 }
 
 // FuzzParse holds the scanner and the lazy levels to encoding/json.
