@@ -114,6 +114,11 @@ func (m *machine) once(fn *function, args []val, in val) val {
 		if fn.frame {
 			return m.evaluate(args, in)
 		}
+		for i := range args {
+			if args[i].isString() {
+				m.work(args[i].v.Str())
+			}
+		}
 		return fn.impl(m, args, in)
 	case fnLambda:
 		l := fn.lambda

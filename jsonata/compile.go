@@ -63,7 +63,8 @@ func (e *Expr) Refs() []Ref {
 type compiler struct {
 	dialect Dialect
 	globals []string
-	dynamic bool // for $eval: variables are looked up by name, without a table
+	index   map[string]int // of the globals, when they are many
+	dynamic bool           // for $eval: variables are looked up by name, without a table
 }
 
 func (c *compiler) nodes(list []*node, sc *scope) []code {
@@ -283,12 +284,25 @@ func (c *compiler) global(name string) int {
 	if c.dynamic {
 		return -1
 	}
-	for i, g := range c.globals {
-		if g == name {
-			return i
+	if c.index == nil && len(c.globals) >= indexed {
+		c.index = make(map[string]int)
+		for i, g := range c.globals {
+			c.index[g] = i
 		}
 	}
+	if c.index == nil {
+		for i, g := range c.globals {
+			if g == name {
+				return i
+			}
+		}
+	} else if i, ok := c.index[name]; ok {
+		return i
+	}
 	c.globals = append(c.globals, name)
+	if c.index != nil {
+		c.index[name] = len(c.globals) - 1
+	}
 	return len(c.globals) - 1
 }
 
@@ -334,6 +348,16 @@ func closes(n *node) bool {
 	if n == nil {
 		return false
 	}
+	if n.closes == 0 {
+		n.closes = 1
+		if closing(n) {
+			n.closes = 2
+		}
+	}
+	return n.closes == 2
+}
+
+func closing(n *node) bool {
 	switch n.kind {
 	case nLambda, nPartial, nTransform:
 		return true
@@ -643,6 +667,7 @@ func comparison(op string, pos int, l, r code) code {
 		if ka != kb {
 			panic(&Error{Code: "T2009", Position: pos, Token: op, Value: m.show(a), Value2: m.show(b)})
 		}
+		m.work(a.v.Str())
 		d := compareUnits(a.v.Str(), b.v.Str())
 		if !less {
 			d = -d

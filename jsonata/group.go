@@ -56,8 +56,9 @@ func (c *compiler) tupleGrouping(n *node, inner *scope) *grouping {
 	return g
 }
 
-// object makes an object of names and values. One that holds only what
-// documents hold is a document at once.
+// object makes an object of names and values. One of a few scalars is a
+// document at once; what holds others is not, so that export counts each as
+// often as it will be printed.
 func (m *machine) object(keys []string, vals []val) val {
 	m.charge(len(keys) * 48)
 	plain := len(keys) < indexed // a large object gets its index only if somebody asks
@@ -66,10 +67,13 @@ func (m *machine) object(keys []string, vals []val) val {
 			plain = false
 			break
 		}
-		if m.states && vals[i].v.IsNumber() {
-			if f := vals[i].v.Float(); f-f != 0 { // has yet to become a text
-				plain = false
-				break
+		switch vals[i].v.Kind() {
+		case value.KindArray, value.KindObject:
+			plain = false
+		case value.KindNumber:
+			if m.states { // an infinity has yet to become a text
+				f := vals[i].v.Float()
+				plain = plain && f-f == 0
 			}
 		}
 	}

@@ -118,10 +118,10 @@ type Error struct {
 type Limit uint8
 
 const (
-	NoLimit     Limit = iota
-	LimitTime         // Steps, or Expired
-	LimitDepth        // Depth
-	LimitMemory       // Items, Bytes or Memory
+	NoLimit     Limit = 0
+	LimitTime   Limit = 1 << (iota - 1) // Steps, or Expired
+	LimitDepth                          // Depth
+	LimitMemory                         // Items, Bytes or Memory
 )
 
 func (e *Error) Error() string {

@@ -23,6 +23,7 @@ type machine struct {
 	env       *Env
 	functions map[string]val
 	states    bool
+	parts     int  // containers of documents in the result so far
 	lone      bool // there may be lone surrogates
 	globals   []global
 	calls     []site // calls that an error passes through on its way out
@@ -109,6 +110,13 @@ func (m *machine) spend(n int) {
 	m.steps -= m.fuel
 	if m.env.Expired != nil && m.env.Expired() {
 		panic(m.limit(LimitTime))
+	}
+}
+
+// work takes steps for going through a string.
+func (m *machine) work(s string) {
+	if len(s) >= 64 {
+		m.spend(len(s) >> 6)
 	}
 }
 
@@ -218,7 +226,7 @@ func (e *Expr) Eval(env *Env) (out value.Value, err error) {
 	m.states = e.dialect == States
 	m.functions = functions[e.dialect]
 	m.lone = e.lone
-	m.depth, m.sp, m.fuel = 0, 0, 0
+	m.depth, m.sp, m.fuel, m.parts = 0, 0, 0, 0
 	m.steps = or(b.Steps, d.Steps)
 	m.maxDepth = or(b.Depth, d.Depth)
 	m.maxItems = or(b.Items, d.Items)
@@ -339,6 +347,7 @@ func (m *machine) export(a val, depth int) (value.Value, error) {
 		out := make([]value.Value, n)
 		for i := range n {
 			it := a.x.at(i)
+			m.printed(it)
 			if it.x == nil && !m.states && !m.lone && !it.v.IsUndefined() {
 				out[i] = it.v
 				continue
@@ -358,6 +367,7 @@ func (m *machine) export(a val, depth int) (value.Value, error) {
 	m.spend(len(out))
 	m.charge(len(out) * 40)
 	for i, k := range a.x.keys {
+		m.printed(a.x.items[i])
 		v, err := m.export(a.x.items[i], depth+1)
 		if err != nil {
 			return v, err
@@ -368,6 +378,26 @@ func (m *machine) export(a val, depth int) (value.Value, error) {
 		out[i] = value.Member{Key: k, Value: v}
 	}
 	return value.Object(out...), nil
+}
+
+// freeParts is how many containers of documents a result may hold before their
+// texts are counted.
+const freeParts = 256
+
+// printed counts the text of a part of a result that is a document, or of one:
+// a result that holds the same large part many times is as large as it prints.
+func (m *machine) printed(a val) {
+	if a.x != nil {
+		return
+	}
+	switch a.v.Kind() {
+	case value.KindString:
+		m.charge(len(a.v.Str()))
+	case value.KindArray, value.KindObject:
+		if m.parts++; m.parts > freeParts {
+			m.charge(len(a.v.JSON()))
+		}
+	}
 }
 
 // wellFormed replaces what is not UTF-8, each lone surrogate by one U+FFFD.

@@ -71,6 +71,7 @@ type node struct {
 	cons      bool    // an array constructor at an end of a path keeps its array
 	keepOne   bool    // a path that keeps a single result in an array
 	tail      bool    // a call in tail position
+	closes    uint8   // what closes found out: 0 not asked, 1 no, 2 yes
 	checked   int     // how many steps of a path have been looked at
 }
 

@@ -105,6 +105,9 @@ type match struct {
 // find matches re from a place on.
 func (m *machine) find(re *regex, t *subject, from int) (match, bool) {
 	m.spend(1 + len(t.units)/16)
+	if m.env.Expired != nil && m.env.Expired() { // a match may take its time, whatever its steps
+		panic(m.limit(LimitTime))
+	}
 	if from > len(t.units) {
 		return match{}, false
 	}

@@ -6,18 +6,31 @@ type scope struct {
 	parent *scope
 	names  []string
 	params int // how many of them are always bound, from the first
+	index  map[string]int
 }
 
 func (s *scope) add(name string) {
-	for _, n := range s.names {
-		if n == name {
-			return
-		}
+	if s.find(name) >= 0 {
+		return
 	}
 	s.names = append(s.names, name)
+	if s.index != nil {
+		s.index[name] = len(s.names) - 1
+	} else if len(s.names) > indexed {
+		s.index = make(map[string]int)
+		for i, n := range s.names {
+			s.index[n] = i
+		}
+	}
 }
 
 func (s *scope) find(name string) int {
+	if s.index != nil {
+		if i, ok := s.index[name]; ok {
+			return i
+		}
+		return -1
+	}
 	for i, n := range s.names {
 		if n == name {
 			return i

@@ -451,6 +451,12 @@ func (m *machine) numeric(a val) (float64, bool) {
 // equal is deep equality. Functions equal themselves.
 func (m *machine) equal(a, b val) bool {
 	if a.x == nil && b.x == nil {
+		switch a.v.Kind() {
+		case value.KindString:
+			m.work(a.v.Str())
+		case value.KindArray, value.KindObject:
+			m.spend(8 * a.v.Len())
+		}
 		return value.Equal(a.v, b.v)
 	}
 	if a.x != nil && a.x == b.x {

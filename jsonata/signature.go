@@ -51,8 +51,8 @@ func mustSignature(s string) *signature {
 	return sig
 }
 
-// closing returns where the bracket that opened at i closes.
-func closing(s string, i int, open, end byte) int {
+// bracketEnd returns where the bracket that opened at i closes.
+func bracketEnd(s string, i int, open, end byte) int {
 	depth := 1
 	for i < len(s) {
 		i++
@@ -98,7 +98,7 @@ func parseSignature(s string) (*signature, *Error) {
 		case '+':
 			last().many = true
 		case '(':
-			end := closing(s, i, '(', ')')
+			end := bracketEnd(s, i, '(', ')')
 			choice := s[i+1 : min(end, len(s))]
 			if strings.Contains(choice, "<") {
 				return nil, &Error{Code: "S0402", Position: i, Value: value.String(choice)}
@@ -114,7 +114,7 @@ func parseSignature(s string) (*signature, *Error) {
 				}
 				return nil, e
 			}
-			end := closing(s, i, '<', '>')
+			end := bracketEnd(s, i, '<', '>')
 			p.sub, p.hasSub = s[i+1:min(end, len(s))], true
 			i = end
 		}

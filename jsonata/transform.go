@@ -103,6 +103,7 @@ func (m *machine) transform(fn *function, args []val) val {
 			if d.isArray() {
 				x = d.at(j)
 			}
+			m.spend(len(match.x.keys))
 			match.x.remove(x.v.Str())
 		}
 	}
