@@ -30,9 +30,22 @@ func (c *compiler) grouping(n *node, sc *scope) *grouping {
 			continue
 		}
 		p.name = x[0].text
-		for j := range i {
-			if g.pairs[j].name == p.name {
+	}
+	if g.simple && len(g.pairs) < indexed {
+		for i := range g.pairs {
+			for j := range i {
+				if g.pairs[j].name == g.pairs[i].name {
+					g.simple = false
+				}
+			}
+		}
+	} else if g.simple {
+		seen := make(map[string]bool, len(g.pairs))
+		for i := range g.pairs {
+			if name := g.pairs[i].name; seen[name] {
 				g.simple = false
+			} else {
+				seen[name] = true
 			}
 		}
 	}

@@ -51,6 +51,9 @@ func TestLargeSources(t *testing.T) {
 		if x, ok := errors.AsType[*Error](err); err != nil && !errors.Is(err, ErrFunction) && (!ok || x.Message == "") {
 			t.Errorf("%s: %v", name, err)
 		}
+		if d := time.Since(start); d > 300*time.Millisecond {
+			t.Logf("%s took %v", name, d)
+		}
 		if d := time.Since(start); d > 10*time.Second {
 			t.Errorf("%s took %v", name, d)
 		}
@@ -90,7 +93,11 @@ func TestRunaways(t *testing.T) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
+		start := time.Now()
 		v, err := e.Eval(&Env{Budget: budget})
+		if d := time.Since(start); d > 300*time.Millisecond {
+			t.Logf("%s took %v", expr, d)
+		}
 		runtime.ReadMemStats(&after)
 		x, ok := errors.AsType[*Error](err)
 		if !ok || x.Limit&want == 0 && want != x.Limit {
