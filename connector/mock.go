@@ -314,6 +314,7 @@ func (m *Mocks) find(t *flow.Task) (*mockedState, error) {
 		return nil, err
 	}
 	_, name := a.Split()
+	name, _, _ = strings.Cut(name, "/") // of the machine, in the children of its distributed Map too
 	var states []mockedState
 	there := false
 	if m != nil {
