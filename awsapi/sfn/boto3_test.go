@@ -88,6 +88,14 @@ s = c.create_state_machine(name='s', definition='{"StartAt":"B","States":{"B":{"
 o = c.start_sync_execution(stateMachineArn=s, input='[1]')
 assert o['status'] == 'SUCCEEDED' and o['output'] == '[1]' and o['executionArn'].split(':')[5] == 'express', o
 c.start_execution(stateMachineArn=s)
+o = c.test_state(definition='{"Type":"Map","ItemsPath":"$","ToleratedFailurePercentage":50,"MaxConcurrency":2,"Retry":[{"ErrorEquals":["States.ALL"]}],"ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},"StartAt":"B","States":{"B":{"Type":"Pass","End":true}}},"Next":"N"}',
+    input='[1, 2]', inspectionLevel='TRACE', mock={'result': '[3, 4]', 'fieldValidationMode': 'PRESENT'}, stateConfiguration={'mapIterationFailureCount': 2, 'retrierRetryCount': 1}, variables='{"v": 1}')
+i = o['inspectionData']
+assert o['status'] == 'RETRIABLE' and o['error'] == 'States.ExceedToleratedFailureThreshold' and 'output' not in o, o
+assert i['toleratedFailurePercentage'] == 50.0 and i['maxConcurrency'] == 2 and i['errorDetails'] == {'retryIndex': 0, 'retryBackoffIntervalSeconds': 2} and i['variables'] == '{"v":1}', i
+o = c.test_state(definition=d, stateName='B', input='{"a": 1}')
+assert o['status'] == 'SUCCEEDED' and o['output'] == '{"a": 1}' and 'inspectionData' not in o and 'nextState' not in o, o
+refused('InvalidDefinition', c.test_state, definition='{}')
 
 t = c.create_activity(name='a')['activityArn']
 assert c.describe_activity(activityArn=t)['name'] == 'a'

@@ -3,6 +3,8 @@ package sfn
 import (
 	"context"
 	"math"
+	"strconv"
+	"strings"
 
 	"tokaido/awsapi"
 	"tokaido/engine"
@@ -97,7 +99,7 @@ func inspection(t *engine.Tried) value.Value {
 		members = append(members, m("toleratedFailureCount", value.Int(*n)))
 	}
 	if n := see.ToleratedFailurePercentage; n != nil {
-		members = append(members, m("toleratedFailurePercentage", value.Float(*n)))
+		members = append(members, m("toleratedFailurePercentage", float(*n)))
 	}
 	var details []value.Member
 	if i := see.Catcher; i != nil {
@@ -113,6 +115,15 @@ func inspection(t *engine.Tried) value.Value {
 		members = append(members, m("errorDetails", value.Object(details...)))
 	}
 	return value.Object(members...)
+}
+
+// float is a number as AWS prints one of that type: 1.0.
+func float(f float64) value.Value {
+	text := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(text, ".") {
+		text += ".0"
+	}
+	return value.MustParse(text)
 }
 
 func textOf(v value.Value, key string) *string {
