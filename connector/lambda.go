@@ -257,7 +257,7 @@ func functionARN(t *flow.Task, function, qualifier string) string {
 	if qualifier == "" {
 		return full
 	}
-	if i := strings.Index(full, ":function:"); i >= 0 && strings.Contains(full[i+len(":function:"):], ":") {
+	if _, after, ok := strings.Cut(full, ":function:"); ok && strings.Contains(after, ":") {
 		return full // it has one; the endpoint says if they differ
 	}
 	return full + ":" + qualifier

@@ -117,12 +117,12 @@ func TestLambdaInvoke(t *testing.T) {
 		func(id, token string) (string, error) { return lambdaKey.Secret, nil }); err != nil {
 		t.Errorf("signature: %v", err)
 	}
-	keys := ""
+	var keys strings.Builder
 	for k := range out.Members() {
-		keys += k + " "
+		keys.WriteString(k + " ")
 	}
-	if keys != "ExecutedVersion LogResult Payload SdkHttpMetadata SdkResponseMetadata StatusCode " {
-		t.Error(keys)
+	if keys.String() != "ExecutedVersion LogResult Payload SdkHttpMetadata SdkResponseMetadata StatusCode " {
+		t.Error(keys.String())
 	}
 	if out.Get("ExecutedVersion").Str() != "$LATEST" || out.Get("LogResult").Str() != "bG9n" || out.Get("Payload").JSON() != `{"a":1.50,"b":[]}` ||
 		out.Get("SdkResponseMetadata").JSON() != `{"RequestId":"req-1"}` || out.Get("StatusCode").JSON() != "200" {
