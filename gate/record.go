@@ -122,6 +122,7 @@ var resourceTypes = map[string]string{
 	"states:express":                        "AWS::StepFunctions::Execution",
 	"states:activity":                       "AWS::StepFunctions::Activity",
 	"cloudtrail:trail":                      "AWS::CloudTrail::Trail",
+	"lambda:function":                       "AWS::Lambda::Function",
 }
 
 func resourceType(name string) string {
