@@ -31,7 +31,7 @@ var singleStates = []string{
 }
 
 // outcome is what a state came to, as far as an execution of it alone shows.
-type outcome struct{ output, vars, err, cause, next string }
+type outcome struct{ output, vars, err, cause string }
 
 func textOf(s *string) string {
 	if s == nil {
@@ -88,7 +88,7 @@ func runOne(t *testing.T, p *asl.Program, cfg Config, input value.Value, result 
 			b, _ = x.Step(n.Until, TimerFired{n.Timer})
 		case Invoke:
 			if n.Part.Pattern != asl.RequestResponse {
-				b, _ = x.Step(at, TaskSubmitted{n.Task, value.Object()})
+				x.Step(at, TaskSubmitted{n.Task, value.Object()})
 			}
 			if failed != nil {
 				b, _ = x.Step(at, TaskFailed{n.Task, *failed})
