@@ -17,7 +17,7 @@ func (x *Execution) apply(e *Event) error {
 	if e.Type.Internal() != (e.ID == 0) || e.ID != 0 && e.ID != x.id+1 {
 		return fmt.Errorf("engine: event %d (%s) has the id %d after the id %d", e.Seq, e.Type, e.ID, x.id)
 	}
-	if x.status != Running {
+	if (x.status == Running) == (e.Type == ExecutionRedriven) || x.status == Succeeded {
 		return fmt.Errorf("engine: event %d (%s) after the end", e.Seq, e.Type)
 	}
 	if x.seq == 0 && e.Type != ExecutionStarted {
@@ -47,13 +47,7 @@ func (x *Execution) change(th *thread, e *Event) error {
 			return fmt.Errorf("a second start, or one without input")
 		}
 		x.started, x.input = e.At, e.Data
-		d := x.cfg.Limits.Duration
-		if t := x.cfg.Program.Timeout; t > 0 && (d == 0 || t < d) {
-			d = t
-		}
-		if d > 0 {
-			x.deadline = e.At + d.Milliseconds()
-		}
+		x.setDeadline(e.At)
 		th.input = e.Data
 		th.phase = arriving
 		x.ready.push(th)
@@ -195,7 +189,10 @@ func (x *Execution) change(th *thread, e *Event) error {
 			return fmt.Errorf("%d items, %d announced", items.Len(), e.More.Length)
 		}
 		th.cursor, th.phase = e.ID, children
-		th.comp = &composite{started: e.ID, items: items, results: make([]value.Value, items.Len())}
+		th.comp = &composite{started: e.ID, items: items}
+		if !th.state.Map.Distributed {
+			th.comp.results = make([]value.Value, items.Len())
+		}
 
 	case MapIterationStarted:
 		if e.Ref < 0 || e.Ref > 1<<31-1 || th != nil || e.Thread != x.nextThread() {
@@ -227,8 +224,16 @@ func (x *Execution) change(th *thread, e *Event) error {
 		if th.state == nil || (th.state.Type == asl.Map) != (e.Type == MapStateFailed) || th.phase == arriving {
 			return fmt.Errorf("not in such a state")
 		}
-		x.settle(th)
-		th.cursor = e.ID
+		// What is inside stays: if nothing takes the failure, a redrive goes on with it.
+		th.leave()
+		th.cursor, th.phase = e.ID, between
+
+	case MapRunStarted, MapRunSucceeded, MapRunFailed, MapRunAborted, MapRunRedriven, MapRunUpdated,
+		ChildStarted, ChildSucceeded, ChildFailed, ChildTimedOut, ChildAborted:
+		return x.applyRun(th, e)
+
+	case ExecutionRedriven:
+		x.revive(e)
 
 	case MapIterationFailed, MapIterationAborted, TaskStateAborted, WaitStateAborted, ParallelStateAborted,
 		MapStateAborted, ParallelStateSucceeded, MapStateSucceeded:
@@ -324,7 +329,7 @@ func (x *Execution) close(e *Event) {
 	if e.More != nil && x.status != TimedOut { // AWS describes a timed out execution without error and cause
 		x.err, x.cause = e.More.Error, e.More.Cause
 	}
-	// Redriving will need what was under way when an execution failed; nobody needs it after a success.
+	// A redrive goes on with what was under way; nobody needs it after a success.
 	x.ready, x.starting, x.free = queue{}, queue{}, nil
 	if x.status == Succeeded {
 		x.base = x.nextThread() + 1

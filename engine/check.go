@@ -25,6 +25,8 @@ type checker struct {
 	threads     map[int32]*checked
 	seen        map[int64]bool // ids
 	next        int32          // the next new thread
+	redriven    bool           // at least once: states may begin their work again
+	redrives    int64
 }
 
 // checked is a thread as far as its history tells.
@@ -38,14 +40,17 @@ type checked struct {
 	inner map[int32]bool // branches and iterations that are under way
 	first bool           // a Parallel or Map state's work is under way
 	outer int32
+	run   int64          // of a Map Run under way
+	idle  bool           // it has ended, or the execution has, and may be redriven
+	kids  map[int32]bool // its children: whether they run
 }
 
 func (c *checker) event(e *Event) error {
 	switch {
 	case e.Seq != c.seq+1:
 		return fmt.Errorf("follows %d", c.seq)
-	case c.ended:
-		return fmt.Errorf("follows the end")
+	case c.ended != (e.Type == ExecutionRedriven):
+		return fmt.Errorf("follows the end, or redrives what has not ended")
 	case e.At < c.at || e.At <= 0:
 		return fmt.Errorf("at %d, after %d", e.At, c.at)
 	case e.Type.Internal() != (e.ID == 0):
@@ -129,7 +134,7 @@ func (c *checker) change(th *checked, e *Event) error {
 			return fmt.Errorf("leaves a task under way, or has no output")
 		}
 		c.drop(th)
-		th.state, th.first = "", false
+		th.state, th.first, th.run = "", false, 0
 		return nil
 	case e.Type.Closes():
 		c.ended = true
@@ -176,23 +181,23 @@ func (c *checker) change(th *checked, e *Event) error {
 			return fmt.Errorf("in the state %q, with the task %d under way", th.state, th.task)
 		}
 		c.drop(th)
-		th.first = false
+		th.first, th.run = false, 0
 	case ParallelStateStarted, MapStateStarted:
 		want := ParallelStateEntered
 		if e.Type == MapStateStarted {
 			want = MapStateEntered
 		}
-		if th.kind != want || th.state == "" || th.first {
+		if th.kind != want || th.state == "" || th.first && !c.redriven {
 			return fmt.Errorf("in the state %q", th.state)
 		}
-		th.first = true
+		th.first, th.run = true, 0
 		if e.Type == ParallelStateStarted {
 			for range e.Index {
 				c.begin(e.Thread)
 			}
 		}
 	case ParallelStateSucceeded, MapStateSucceeded:
-		if !th.first || len(th.inner) > 0 {
+		if !th.first || len(th.inner) > 0 || th.run != 0 && !th.idle {
 			return fmt.Errorf("in the state %q, with %d branches or iterations under way", th.state, len(th.inner))
 		}
 	case ParallelStateAborted, MapStateAborted:
@@ -203,8 +208,6 @@ func (c *checker) change(th *checked, e *Event) error {
 		if th.kind != ParallelStateEntered && th.kind != MapStateEntered || th.state == "" {
 			return fmt.Errorf("in the state %q", th.state)
 		}
-		c.drop(th)
-		th.first = false
 	case TaskStateAborted:
 		if th.kind != TaskStateEntered || th.state == "" {
 			return fmt.Errorf("in the state %q", th.state)
@@ -229,9 +232,63 @@ func (c *checker) change(th *checked, e *Event) error {
 		if e.State == "" || e.More == nil || e.More.Error == nil {
 			return fmt.Errorf("says nothing")
 		}
-	case MapRunStarted, MapRunSucceeded, MapRunFailed, MapRunAborted, MapRunRedriven, ExecutionRedriven:
+	case MapRunStarted:
+		if th.kind != MapStateEntered || !th.first || th.run != 0 || e.Ref != e.Seq || e.More == nil || e.More.MapRunARN == "" {
+			return fmt.Errorf("in the state %q, with the Map Run %d", th.state, th.run)
+		}
+		th.run, th.idle, th.kids = e.Seq, false, map[int32]bool{}
+	case MapRunSucceeded, MapRunFailed, MapRunAborted, MapRunUpdated, MapRunRedriven,
+		ChildStarted, ChildSucceeded, ChildFailed, ChildTimedOut, ChildAborted:
+		return c.run(th, e)
+	case ExecutionRedriven:
+		if e.More == nil || e.More.RedriveCount != c.redrives+1 {
+			return fmt.Errorf("is not the next one")
+		}
+		c.ended, c.redriven, c.redrives = false, true, c.redrives+1
+		for _, th := range c.threads {
+			th.task, th.idle = 0, true
+		}
+		if e.Index == 1 {
+			c.drop(c.threads[0])
+			c.threads[0] = &checked{outer: -1}
+		}
 	default:
 		return fmt.Errorf("is not of a type that happens")
+	}
+	return nil
+}
+
+// run checks an event of a Map Run.
+func (c *checker) run(th *checked, e *Event) error {
+	if th.run == 0 || e.Ref != th.run || th.idle != (e.Type == MapRunRedriven) {
+		return fmt.Errorf("of the Map Run %d, but %d is under way (ended: %v)", e.Ref, th.run, th.idle)
+	}
+	running, known := th.kids[e.Index]
+	switch e.Type {
+	case ChildStarted:
+		if running || !known && int(e.Index) != len(th.kids) {
+			return fmt.Errorf("of the child %d", e.Index)
+		}
+		th.kids[e.Index] = true
+	case ChildSucceeded, ChildFailed, ChildTimedOut, ChildAborted:
+		if !running {
+			return fmt.Errorf("of the child %d, which does not run", e.Index)
+		}
+		th.kids[e.Index] = false
+	case MapRunRedriven:
+		th.idle = false
+		for i := range th.kids {
+			th.kids[i] = false
+		}
+	case MapRunSucceeded:
+		for i, running := range th.kids {
+			if running {
+				return fmt.Errorf("with the child %d under way", i)
+			}
+		}
+		th.idle = true
+	case MapRunFailed, MapRunAborted:
+		th.idle = true
 	}
 	return nil
 }

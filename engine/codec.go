@@ -41,6 +41,7 @@ const (
 	hasRedriveCount
 	hasDue
 	hasToken
+	hasRun
 	allDetails = 1<<iota - 1
 )
 
@@ -153,6 +154,7 @@ func appendDetail(b []byte, d *Detail) []byte {
 	set(hasRedriveCount, d.RedriveCount != 0)
 	set(hasDue, d.Due != 0)
 	set(hasToken, d.Token != "")
+	set(hasRun, d.Run != nil)
 	b = binary.AppendUvarint(b, has)
 	if d.Error != nil {
 		b = appendText(b, *d.Error)
@@ -202,7 +204,17 @@ func appendDetail(b []byte, d *Detail) []byte {
 	if d.Token != "" {
 		b = appendText(b, d.Token)
 	}
+	if d.Run != nil {
+		b = appendSettings(b, d.Run)
+	}
 	return b
+}
+
+func appendSettings(b []byte, r *RunSettings) []byte {
+	for _, n := range []uint64{uint64(r.MaxConcurrency), uint64(r.ToleratedCount), math.Float64bits(r.ToleratedPercentage), uint64(r.BatchItems), uint64(r.BatchBytes)} {
+		b = binary.AppendUvarint(b, n)
+	}
+	return appendMaybe(b, r.BatchInput)
 }
 
 // errShort says that an event's durable form is cut off.
@@ -272,7 +284,21 @@ func (d *decoder) byte() byte {
 	return c
 }
 
+var errRange = errors.New("engine: number of an event out of range")
+
 func (d *decoder) int(most int64) int64 {
+	u := d.word()
+	if u > uint64(most) && d.err == nil {
+		d.err = errRange
+	}
+	if d.err != nil {
+		return 0
+	}
+	return int64(u)
+}
+
+// word reads a varint of 64 bits.
+func (d *decoder) word() uint64 {
 	if d.err != nil {
 		return 0
 	}
@@ -280,11 +306,11 @@ func (d *decoder) int(most int64) int64 {
 	switch {
 	case n == 0:
 		d.err = errShort
-	case n < 0 || u > uint64(most):
-		d.err = errors.New("engine: number of an event out of range")
+	case n < 0:
+		d.err = errRange
 	default:
 		d.b = d.b[n:]
-		return int64(u)
+		return u
 	}
 	return 0
 }
@@ -370,5 +396,18 @@ func (d *decoder) detail() *Detail {
 	if has&hasToken != 0 {
 		m.Token = d.text()
 	}
+	if has&hasRun != 0 {
+		m.Run = d.settings()
+	}
 	return &m
+}
+
+func (d *decoder) settings() *RunSettings {
+	r := &RunSettings{MaxConcurrency: d.int(math.MaxInt64), ToleratedCount: d.int(math.MaxInt64)}
+	if r.ToleratedPercentage = math.Float64frombits(d.word()); !(r.ToleratedPercentage >= 0 && r.ToleratedPercentage <= 100) && d.err == nil {
+		d.err = errors.New("engine: percentage of a Map Run out of range")
+	}
+	r.BatchItems, r.BatchBytes = d.int(math.MaxInt64), d.int(math.MaxInt64)
+	r.BatchInput = d.maybe()
+	return r
 }

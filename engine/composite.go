@@ -30,7 +30,7 @@ func (x *Execution) parallel(th *thread) {
 func (x *Execution) mapState(th *thread) {
 	st := th.state
 	if st.Map.Distributed {
-		x.fail(th, failure{err: new(runtimeError), cause: new(x.prefix(th) + "Map states in DISTRIBUTED mode are not supported yet."), runtime: true})
+		x.distribute(th)
 		return
 	}
 	items, most, fail := x.items(th)
@@ -90,9 +90,10 @@ func (x *Execution) iterate(p *thread, prev int64) bool {
 	})
 }
 
-// itemInput is what the iteration c of p's Map state begins with.
-func (x *Execution) itemInput(p, c *thread) (value.Value, *asl.Failure) {
-	item := p.comp.item(int(c.index))
+// itemInput is what iteration i of p's Map state begins with, or what item i is
+// for the children of its run.
+func (x *Execution) itemInput(p *thread, i int) (value.Value, *asl.Failure) {
+	item := p.comp.item(i)
 	sel := p.state.Map.ItemSelector
 	if sel == nil {
 		return item, nil
@@ -102,7 +103,7 @@ func (x *Execution) itemInput(p, c *thread) (value.Value, *asl.Failure) {
 		return eff, fail
 	}
 	s := x.see(p, eff)
-	x.item = int(c.index)
+	x.item = i
 	v, fail := sel.Eval(s)
 	x.item = -1
 	return v, fail

@@ -72,7 +72,10 @@ func (x *Execution) contextObject() value.Value {
 			{Key: "StartTime", Value: stamp(x.started)},
 		}
 		if !x.cfg.Sync {
-			m = append(m, value.Member{Key: "RedriveCount", Value: value.Int(0)})
+			m = append(m, value.Member{Key: "RedriveCount", Value: value.Int(x.redrives)})
+		}
+		if x.redriven != 0 {
+			m = append(m, value.Member{Key: "RedriveTime", Value: stamp(x.redriven)})
 		}
 		x.context = value.Object(m...)
 	}

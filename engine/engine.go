@@ -83,6 +83,13 @@ const (
 // its MaxConcurrency; AWS's limit.
 const MaxIterations = 40
 
+// MaxChildren is how many children of one Map Run run at a time, whatever its
+// MaxConcurrency; AWS's limit.
+const MaxChildren = 10_000
+
+// MaxRunRedrives is how often a Map Run can be redriven; AWS's limit.
+const MaxRunRedrives = 1000
+
 // MaxThreads is how many branches and iterations may run at a time before every
 // further Map state runs its iterations one after the other.
 const MaxThreads = 4096
@@ -120,10 +127,34 @@ type (
 	TaskHeartbeat struct{ Task int64 }
 	// TimerFired says that the time of a Sleep has come.
 	TimerFired struct{ Timer int64 }
+	// ChildDone says how a child of a Map Run ended. It counts only for the
+	// attempt that is under way.
+	ChildDone struct {
+		Run     int64
+		Child   int32
+		Attempt int32
+		Status  Status
+		Output  value.Value // Succeeded
+	}
+	// RunFailed says that a Map Run cannot go on.
+	RunFailed struct {
+		Run     int64
+		Failure Failure
+	}
+	// UpdateRun is UpdateMapRun. A nil member stays as it is.
+	UpdateRun struct {
+		Run                 int64
+		MaxConcurrency      *int64
+		ToleratedCount      *int64
+		ToleratedPercentage *float64
+	}
 	// Continue answers a Continue effect.
 	Continue struct{}
 	// Stop is StopExecution.
 	Stop struct{ Error, Cause *string }
+	// Redrive lets an execution that ended without success go on where it failed.
+	// Token is the client's, to be found in the ExecutionRedriven event.
+	Redrive struct{ Token string }
 )
 
 func (Start) input()         {}
@@ -133,6 +164,10 @@ func (TaskDone) input()      {}
 func (TaskFailed) input()    {}
 func (TaskHeartbeat) input() {}
 func (TimerFired) input()    {}
+func (ChildDone) input()     {}
+func (RunFailed) input()     {}
+func (UpdateRun) input()     {}
+func (Redrive) input()       {}
 func (Continue) input()      {}
 func (Stop) input()          {}
 
@@ -169,11 +204,30 @@ type (
 	// Cancel says that nobody waits for these any more: a task's work may be
 	// stopped, a timer forgotten. An outcome that comes all the same is ignored.
 	Cancel struct{ Task, Timer int64 } // one of them is 0
+	// StartChild has an item, or a batch of them, of a distributed Map processed
+	// by an execution of its own, whose end comes back as ChildDone. Its ARN,
+	// which the driver makes of MapRunARN and Name, is the stable id of the effect.
+	StartChild struct {
+		Run       int64 // unique in the execution
+		Child     int32 // unique in the run
+		Attempt   int32 // 0: it is to be started; else it is to be redriven for that time
+		State     string
+		MapRunARN string
+		Label     string
+		Name      string // of the child
+		Items     int64
+		// Input is what it starts with; Undefined if it has been asked for before, so
+		// that only a driver that finds no such execution has to ask ChildInput.
+		Input value.Value
+	}
+	// StopRun says that nobody waits for a Map Run's children any more: those that
+	// run are to be stopped.
+	StopRun struct{ Run int64 }
 	// Again asks for a Continue input: the run is longer than one Step may be.
 	// It is the last effect of its batch.
 	Again struct{}
-	// Finish says that the execution has ended; nothing follows, and what is
-	// still under way is cancelled by it.
+	// Finish says that the execution has ended; nothing follows unless it is
+	// redriven, and what is still under way is cancelled by it.
 	Finish struct {
 		Status Status
 		Output value.Value // Succeeded
@@ -185,6 +239,10 @@ type (
 func (Invoke) effect() {}
 func (Sleep) effect()  {}
 func (Cancel) effect() {}
+
+func (StartChild) effect() {}
+func (StopRun) effect()    {}
+
 func (Again) effect()  {}
 func (Finish) effect() {}
 

@@ -14,9 +14,9 @@ type Event struct {
 	ID     int64 // in the history, from 1 without gaps; 0: the engine's own, not shown
 	Prev   int64 // previousEventId
 	At     int64 // milliseconds of the Unix epoch; never less than the event's before
-	Ref    int64 // the task (its outcomes), the timer, or the thread of the state (a Map iteration) that it is about
+	Ref    int64 // the task (its outcomes), the timer, the thread of the state (a Map iteration) or the Map Run that it is about
 	Thread int32 // the top level is 0; every branch and iteration has its own, never used twice
-	Index  int32 // of a Map iteration; of the retrier (RetryScheduled); number of branches (ParallelStateStarted)
+	Index  int32 // of a Map iteration; of a Map Run's child; of the retrier (RetryScheduled); number of branches (ParallelStateStarted); 1: from the beginning (ExecutionRedriven)
 	Type   EventType
 	State  string      // name of the state it is about, "" if none
 	Data   value.Value // input, output or parameters, whichever the type has; a Map's items or the branches' input, if not the state's own
@@ -43,8 +43,21 @@ type Detail struct {
 	RedriveCount     int64
 
 	// The engine's own.
-	Due   int64 // when a timer is to fire: milliseconds of the Unix epoch
-	Token string
+	Due   int64        // when a timer is to fire: milliseconds of the Unix epoch
+	Token string       // of a task; the client's, of an ExecutionRedriven
+	Run   *RunSettings // MapRunStarted, MapRunUpdated
+}
+
+// RunSettings are what a Map Run goes by. All but the batches can be changed
+// while it runs.
+type RunSettings struct {
+	MaxConcurrency      int64   // 0: its own limit
+	ToleratedCount      int64   // of failed items
+	ToleratedPercentage float64 // of failed items
+
+	BatchItems int64       // in one child at most; 0: as many as fit
+	BatchBytes int64       // of a child's input at most; 0: not batched
+	BatchInput value.Value // what every batch has besides its items
 }
 
 // EventType is an event's type. Those with a name of AWS's are HistoryEventType;
@@ -129,6 +142,18 @@ const (
 	TaskBeat
 	// BranchSucceeded is the end of a Parallel state's branch.
 	BranchSucceeded
+	// ChildStarted says that a Map Run's child (Index) is to run, for More.Length
+	// items (1 without More) if it never did. Ref is the run: the Seq of its
+	// MapRunStarted.
+	ChildStarted
+	// These are how a child ended. Data is its output, unless the outputs have
+	// become too large together.
+	ChildSucceeded
+	ChildFailed
+	ChildTimedOut
+	ChildAborted
+	// MapRunUpdated says what a Map Run goes by from now on (More.Run).
+	MapRunUpdated
 )
 
 var typeNames = [...]string{
@@ -199,6 +224,12 @@ var typeNames = [...]string{
 	RetryScheduled:  "RetryScheduled",
 	TaskBeat:        "TaskBeat",
 	BranchSucceeded: "BranchSucceeded",
+	ChildStarted:    "ChildStarted",
+	ChildSucceeded:  "ChildSucceeded",
+	ChildFailed:     "ChildFailed",
+	ChildTimedOut:   "ChildTimedOut",
+	ChildAborted:    "ChildAborted",
+	MapRunUpdated:   "MapRunUpdated",
 }
 
 // String is the type's name as AWS spells it.

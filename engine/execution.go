@@ -27,6 +27,8 @@ type Execution struct {
 	output   value.Value
 	err      *string
 	cause    *string
+	redrives int64
+	redriven int64     // when it last was; 0: never
 	threads  []*thread // the top level, then those with the ids from base on; nil: ended
 	base     int32
 	live     list  // every thread that has not ended, in the order of their ids
@@ -62,6 +64,7 @@ const (
 	waiting
 	backoff // a state's work is to be done again later
 	children
+	mapping // a Map Run is under way
 )
 
 // thread is a line of states that follow one another: the top level, a branch,
@@ -115,6 +118,8 @@ type composite struct {
 	next    int // first iteration that has not started
 	live    int
 	done    int
+
+	run *mapRun // of a distributed Map state, once there is one
 }
 
 type variable struct {
@@ -181,6 +186,14 @@ func (x *Execution) Last() time.Time { return time.UnixMilli(x.last).UTC() }
 // Outcome is how the execution ended; ok is false while it has not.
 func (x *Execution) Outcome() (f Finish, ok bool) { return x.finish(), x.status != Running }
 
+// Redriven is how often the execution was redriven, and when last.
+func (x *Execution) Redriven() (count int64, at time.Time) {
+	if x.redriven != 0 {
+		at = time.UnixMilli(x.redriven).UTC()
+	}
+	return x.redrives, at
+}
+
 // Input is what the execution started with.
 func (x *Execution) Input() value.Value { return x.input }
 
@@ -203,12 +216,17 @@ func (x *Execution) StepInto(b *Batch, at time.Time, in Input) error {
 	if x.fault != nil {
 		return x.fault
 	}
-	if x.status != Running {
+	again, redrive := in.(Redrive)
+	if (x.status != Running) != redrive || x.status == Succeeded {
 		return nil
 	}
 	x.b, x.at, x.bytes = b, max(at.UnixMilli(), x.last, 1), 0
 	x.random = x.cfg.Seed ^ mix(uint64(x.seq)+1)
 	defer func() { x.b = nil }()
+	if redrive {
+		x.redrive(again)
+		return x.fault
+	}
 	if s, ok := in.(Start); ok {
 		if x.seq == 0 {
 			if s.Input.IsUndefined() {
@@ -216,12 +234,7 @@ func (x *Execution) StepInto(b *Batch, at time.Time, in Input) error {
 			}
 			x.emit(Event{Type: ExecutionStarted, Data: s.Input})
 			x.run()
-			if x.status == Running && x.deadline != 0 {
-				x.effect(Sleep{timerID(1, deadlineTimer), time.UnixMilli(x.deadline).UTC()})
-				if n := len(b.Effects); n > 1 && b.Effects[n-2] == (Again{}) {
-					b.Effects[n-2], b.Effects[n-1] = b.Effects[n-1], b.Effects[n-2]
-				}
-			}
+			x.askDeadline()
 		}
 		return x.fault
 	}
@@ -246,6 +259,14 @@ func (x *Execution) StepInto(b *Batch, at time.Time, in Input) error {
 		x.taskBeat(in)
 	case TimerFired:
 		x.fired(in.Timer)
+	case ChildDone:
+		x.childDone(in)
+	case RunFailed:
+		if th := x.runThread(in.Run); th != nil {
+			x.runFailed(th, failure{err: clip(in.Failure.Error, maxError), cause: clip(in.Failure.Cause, maxCause)})
+		}
+	case UpdateRun:
+		x.updateRun(in)
 	case Continue:
 	case Stop:
 		x.emit(Event{Type: ExecutionAborted, More: errorDetail(in.Error, in.Cause)})
@@ -254,6 +275,32 @@ func (x *Execution) StepInto(b *Batch, at time.Time, in Input) error {
 	}
 	x.run()
 	return x.fault
+}
+
+// askDeadline asks to be woken at the execution's own time limit.
+func (x *Execution) askDeadline() {
+	if x.status != Running || x.deadline == 0 {
+		return
+	}
+	x.effect(Sleep{timerID(1, deadlineTimer), time.UnixMilli(x.deadline).UTC()})
+	ef := x.b.Effects
+	if n := len(ef); n > 1 && ef[n-2] == (Again{}) {
+		ef[n-2], ef[n-1] = ef[n-1], ef[n-2]
+	}
+}
+
+// setDeadline is called when the execution begins, or begins again: TimeoutSeconds
+// counts from then, the limit of all executions from the first start.
+func (x *Execution) setDeadline(at int64) {
+	x.deadline = 0
+	if d := x.cfg.Limits.Duration; d > 0 {
+		if x.deadline = x.started + d.Milliseconds(); x.cfg.Express {
+			x.deadline = at + d.Milliseconds()
+		}
+	}
+	if t := x.cfg.Program.Timeout; t > 0 && (x.deadline == 0 || at+t.Milliseconds() < x.deadline) {
+		x.deadline = at + t.Milliseconds()
+	}
 }
 
 // timedOut ends the execution at its own time limit.
@@ -278,6 +325,8 @@ func (x *Execution) run() {
 			x.startTask(tk)
 		case th.phase == arriving:
 			x.arrive(th)
+		case th.phase == mapping:
+			x.dispatch(th)
 		default:
 			x.work(th)
 		}
@@ -287,7 +336,7 @@ func (x *Execution) run() {
 // emit records that e happens. The event's numbers and time are emit's.
 // It reports whether the execution goes on as the caller meant it.
 func (x *Execution) emit(e Event) bool {
-	if x.status != Running || x.fault != nil {
+	if x.status != Running && e.Type != ExecutionRedriven || x.fault != nil {
 		return false
 	}
 	e.Seq, e.At = x.seq+1, x.at
@@ -367,6 +416,12 @@ func (x *Execution) Pending() []Effect {
 		case active:
 			out = append(out, x.invoke(th))
 			out = th.appendTimers(out)
+		case mapping:
+			for i := range th.comp.run.kids {
+				if th.comp.run.kids[i].state == kidRuns {
+					out = append(out, x.child(th, i))
+				}
+			}
 		}
 	}
 	if x.deadline != 0 {

@@ -272,6 +272,7 @@ func (x *Execution) abort(c *thread, at int64) {
 		x.abortInside(c, nil, at)
 		x.emit(Event{Type: ParallelStateAborted, Thread: c.id, Prev: at})
 	case asl.Map:
+		x.abortRun(c, at)
 		x.abortInside(c, nil, at)
 		x.emit(Event{Type: MapStateAborted, Thread: c.id, Prev: at})
 	}

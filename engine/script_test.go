@@ -25,7 +25,10 @@ import (
 //	fail task=N [error=E] [cause=C]
 //	taken task=N [worker=W] | beat task=N
 //	tick timer=N [early]                             at the time it sleeps until
-//	stop [error=E] [cause=C]
+//	child run=N child=N [attempt=N] status=S         <output>: a child has ended
+//	runfailed run=N error=E [cause=C]
+//	update run=N [concurrency=N] [count=N] [percent=F]
+//	stop [error=E] [cause=C] | redrive [token=T]
 //	wait for=D                                       the clock goes on
 //	pending                                          what is asked for after a restart
 func TestScripts(t *testing.T) {
@@ -167,6 +170,43 @@ func input(t *testing.T, s *sim, d *datadriven.TestData) (Input, error) {
 		}
 		s.forget(Cancel{Timer: n})
 		return TimerFired{n}, nil
+	case "child":
+		in := ChildDone{Run: num("run"), Child: int32(num("child")), Status: Failed}
+		if text("attempt") != nil {
+			in.Attempt = int32(num("attempt"))
+		}
+		for st := Running; st <= PendingRedrive; st++ {
+			if s := text("status"); s != nil && st.String() == *s {
+				in.Status = st
+			}
+		}
+		if in.Status == Succeeded {
+			in.Output = doc()
+		}
+		return in, nil
+	case "runfailed":
+		return RunFailed{num("run"), Failure{text("error"), text("cause")}}, nil
+	case "update":
+		in := UpdateRun{Run: num("run")}
+		if text("concurrency") != nil {
+			in.MaxConcurrency = new(num("concurrency"))
+		}
+		if text("count") != nil {
+			in.ToleratedCount = new(num("count"))
+		}
+		if p := text("percent"); p != nil {
+			f, err := strconv.ParseFloat(*p, 64)
+			in.ToleratedPercentage = &f
+			return in, err
+		}
+		return in, nil
+	case "redrive":
+		in := Redrive{}
+		if p := text("token"); p != nil {
+			in.Token = *p
+		}
+		s.finish = nil
+		return in, nil
 	case "stop":
 		return Stop{text("error"), text("cause")}, nil
 	case "wait":

@@ -27,9 +27,14 @@ type sim struct {
 	order  int
 	finish *Finish
 	fed    []dueInput // everything that Step got
+	kids   map[string]*sim
 
 	// perform says what comes of a task, and when; a nil input is never.
 	perform func(in Invoke, now time.Time) (after time.Duration, out Input)
+
+	// child says how a child of a Map Run ends, and when; nil: it runs as its
+	// program has it, if there is perform.
+	child func(in StartChild, now time.Time) (after time.Duration, out *ChildDone)
 }
 
 // dueInput is an input whose time will come.
@@ -83,9 +88,58 @@ func (s *sim) do(e Effect) {
 		s.forget(e)
 	case Again:
 		s.later(s.now, Continue{})
+	case StartChild:
+		switch {
+		case s.child != nil:
+			if after, in := s.child(e, s.now); in != nil {
+				s.later(s.now.Add(after), *in)
+			}
+		case s.perform != nil:
+			s.runChild(e)
+		}
+	case StopRun:
+		s.due = slices.DeleteFunc(s.due, func(d dueInput) bool {
+			in, ok := d.in.(ChildDone)
+			return ok && in.Run == e.Run
+		})
 	case Finish:
 		s.finish = &e
 	}
+}
+
+// runChild runs a child to its end, which comes back in time.
+func (s *sim) runChild(e StartChild) {
+	s.t.Helper()
+	k := s.kids[e.Name]
+	if k == nil {
+		cfg := s.cfg
+		m := s.cfg.Program.State(e.State).Map
+		cfg.Program = s.cfg.Program.Child(s.cfg.Program.State(e.State))
+		machine, _, _ := strings.Cut(cfg.MachineARN, "/")
+		cfg.MachineARN = machine + "/" + e.Label
+		cfg.MachineName, cfg.Name = strings.SplitN(cfg.MachineARN, ":", 7)[6], e.Name
+		cfg.ExecutionARN = strings.Replace(cfg.MachineARN, ":stateMachine:", ":execution:", 1) + ":" + e.Name
+		cfg.Seed = mix(cfg.Seed + uint64(e.Run)<<20 + uint64(e.Child))
+		if cfg.Express = m.Express; m.Express {
+			cfg.Limits = ExpressLimits()
+		}
+		k = newSim(s.t, cfg, s.perform)
+		if s.kids == nil {
+			s.kids = map[string]*sim{}
+		}
+		s.kids[e.Name] = k
+	}
+	k.now = s.now
+	if in := (Input)(Start{e.Input}); e.Attempt > 0 {
+		k.finish = nil
+		k.runFrom(Redrive{})
+	} else {
+		k.runFrom(in)
+	}
+	if k.finish == nil {
+		s.t.Fatalf("the child %d does not end", e.Child)
+	}
+	s.later(k.now, ChildDone{e.Run, e.Child, e.Attempt, k.finish.Status, k.finish.Output})
 }
 
 func (s *sim) later(at time.Time, in Input) {
@@ -111,7 +165,13 @@ func (s *sim) forget(c Cancel) {
 // happens.
 func (s *sim) run(input value.Value) {
 	s.t.Helper()
-	s.step(Start{input})
+	s.runFrom(Start{input})
+}
+
+// runFrom is run with any beginning.
+func (s *sim) runFrom(in Input) {
+	s.t.Helper()
+	s.step(in)
 	for n := 0; s.finish == nil && len(s.due) > 0; n++ {
 		if n > 200_000 {
 			s.t.Fatal("does not end")
@@ -184,8 +244,8 @@ func picture(x *Execution) string {
 		}
 		return *p
 	}
-	fmt.Fprintf(&b, "%s seq=%d id=%d last=%d started=%d deadline=%d in=%s out=%s err=%s cause=%s next=%d\n",
-		x.status, x.seq, x.id, x.last, x.started, x.deadline, x.input, x.output, str(x.err), str(x.cause), len(x.threads)+int(x.base))
+	fmt.Fprintf(&b, "%s seq=%d id=%d last=%d started=%d deadline=%d in=%s out=%s err=%s cause=%s next=%d redriven=%d/%d\n",
+		x.status, x.seq, x.id, x.last, x.started, x.deadline, x.input, x.output, str(x.err), str(x.cause), len(x.threads)+int(x.base), x.redrives, x.redriven)
 	for th := x.live.head; th != nil; th = th.next {
 		state, parent := "", int32(-1)
 		if th.state != nil {
@@ -204,6 +264,14 @@ func picture(x *Execution) string {
 		}
 		if c := th.comp; c != nil {
 			fmt.Fprintf(&b, "  work from %d items=%s results=%v next=%d live=%d done=%d\n", c.started, c.items, c.results, c.next, c.live, c.done)
+			if r := c.run; r != nil {
+				fmt.Fprintf(&b, "  run %d %d %s %d %d/%d/%g%% %d/%d/%s next=%d again=%d from=%d running=%d failed=%d bytes=%d large=%v over=%v anew=%v revived=%v redrives=%d\n",
+					r.id, r.event, r.arn, r.started, r.set.MaxConcurrency, r.set.ToleratedCount, r.set.ToleratedPercentage, r.set.BatchItems, r.set.BatchBytes, r.set.BatchInput,
+					r.next, r.again, r.from, r.running, r.failed, r.bytes, r.large, r.over, r.anew, r.revived, r.redrives)
+				for i, k := range r.kids {
+					fmt.Fprintf(&b, "  kid %d of %d+%d attempt=%d state=%d result=%s\n", i, k.first, k.items, k.attempt, k.state, k.result)
+				}
+			}
 		}
 	}
 	for _, q := range []*queue{&x.ready, &x.starting} {
@@ -264,6 +332,17 @@ func effectText(e Effect) string {
 			return fmt.Sprintf("-> Cancel task=%d", e.Task)
 		}
 		return fmt.Sprintf("-> Cancel timer=%d", e.Timer)
+	case StartChild:
+		s := fmt.Sprintf("-> StartChild run=%d child=%d %s %s %s items=%d", e.Run, e.Child, e.State, e.Label, e.Name, e.Items)
+		if e.Attempt != 0 {
+			s += fmt.Sprintf(" attempt=%d", e.Attempt)
+		}
+		if !e.Input.IsUndefined() {
+			s += " " + e.Input.JSON()
+		}
+		return s
+	case StopRun:
+		return fmt.Sprintf("-> StopRun run=%d", e.Run)
 	case Again:
 		return "-> Again"
 	case Finish:
@@ -287,6 +366,8 @@ func eventText(e *Event) string {
 	switch e.Type {
 	case MapIterationStarted, MapIterationSucceeded, MapIterationFailed, MapIterationAborted:
 		s += fmt.Sprintf("[%d]", e.Index)
+	case ChildStarted, ChildSucceeded, ChildFailed, ChildTimedOut, ChildAborted:
+		s += fmt.Sprintf(" %d of run %d", e.Index, e.Ref)
 	case RetryScheduled:
 		s += fmt.Sprintf(" retrier=%d", e.Index)
 	}
@@ -312,8 +393,20 @@ func eventText(e *Event) string {
 				s += fmt.Sprintf(" %s=%s", p[0], p[1])
 			}
 		}
-		if e.Type == MapStateStarted {
+		if m.MapRunARN != "" {
+			s += " arn=" + m.MapRunARN
+		}
+		if e.Type == MapStateStarted || m.Length != 0 {
 			s += fmt.Sprintf(" length=%d", m.Length)
+		}
+		if m.RedriveCount != 0 {
+			s += fmt.Sprintf(" redrive=%d", m.RedriveCount)
+		}
+		if r := m.Run; r != nil {
+			s += fmt.Sprintf(" run=%d/%d/%g%%", r.MaxConcurrency, r.ToleratedCount, r.ToleratedPercentage)
+			if r.BatchBytes != 0 {
+				s += fmt.Sprintf(" batches=%d/%d/%s", r.BatchItems, r.BatchBytes, r.BatchInput)
+			}
 		}
 		if m.TimeoutSeconds != 0 {
 			s += fmt.Sprintf(" timeout=%d", m.TimeoutSeconds)

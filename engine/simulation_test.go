@@ -76,6 +76,10 @@ func (m *maker) state(depth int, next, last string) string {
 			branches = append(branches, "{"+m.machine(depth-1)+"}")
 		}
 		return fmt.Sprintf(`{"Type":"Parallel","Branches":[%s],%s"Next":%q}`, strings.Join(branches, ","), handle, next)
+	case 9:
+		return fmt.Sprintf(`{"Type":"Map","MaxConcurrency":%d,"ToleratedFailureCount":%d,"InputPath":"$$.Execution.Input",%s"ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},%s},%s"Next":%q}`,
+			m.IntN(3), m.IntN(3), []string{"", `"ItemBatcher":{"MaxItemsPerBatch":2},`, `"ItemSelector":{"v.$":"$$.Map.Item.Value","u.$":"States.UUID()"},`}[m.IntN(3)],
+			m.machine(0), handle, next)
 	default:
 		return fmt.Sprintf(`{"Type":"Map","MaxConcurrency":%d,"InputPath":"$$.Execution.Input","ItemProcessor":{%s},%s"Next":%q}`,
 			m.IntN(3), m.machine(depth-1), handle, next)
@@ -138,7 +142,24 @@ func randomRun(t *testing.T, seed uint64) Status {
 		}
 		return after, TaskDone{in.Task, value.MustParse(`{"ok":[1]}`)}
 	})
+	inputs := map[string]string{}
+	s.child = func(e StartChild, _ time.Time) (time.Duration, *ChildDone) {
+		input, ok := s.x.ChildInput(e.Run, e.Child)
+		if !ok || !e.Input.IsUndefined() && input.JSON() != e.Input.JSON() {
+			t.Errorf("the child %d starts with %s, and later with %s", e.Child, e.Input, input)
+		}
+		if was := inputs[e.Name]; was != "" && was != input.JSON() {
+			t.Errorf("the child %s starts with %s, and was said to start with %s", e.Name, input, was)
+		}
+		inputs[e.Name] = input.JSON()
+		out := &ChildDone{e.Run, e.Child, e.Attempt, []Status{Succeeded, Succeeded, Succeeded, Succeeded, Failed, TimedOut, Aborted}[m.IntN(7)], value.Null()}
+		if m.IntN(4) == 0 {
+			s.later(s.now.Add(time.Minute), *out) // an end that comes twice
+		}
+		return time.Duration(m.IntN(6)) * time.Second, out
+	}
 	in := Input(Start{value.MustParse(`[1,"two",{"three":3}]`)})
+	redrives := 0
 	var snapshot []byte
 	taken := 0
 	for n := 0; ; n++ {
@@ -148,7 +169,20 @@ func randomRun(t *testing.T, seed uint64) Status {
 		s.step(in)
 		s.owes(t)
 		if s.finish != nil {
-			break
+			if s.finish.Status == Succeeded || redrives == 3 || !s.x.Room() || m.IntN(2) == 0 {
+				break
+			}
+			redrives++
+			s.finish, in = nil, Redrive{}
+			s.due = slices.DeleteFunc(s.due, func(d dueInput) bool {
+				switch d.in.(type) {
+				case TimerFired, Continue:
+					return true
+				}
+				return false // what nobody stopped may come back late
+			})
+			s.now = s.now.Add(time.Duration(m.IntN(60)) * time.Second)
+			continue
 		}
 		if m.IntN(12) == 0 {
 			snapshot, taken = s.x.AppendSnapshot(nil), len(s.events)

@@ -12,7 +12,7 @@ import (
 )
 
 // snapshotVersion is the first byte of a snapshot.
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // maxSpan is how far the ids of the threads in a snapshot may be apart: the
 // size of the table that finds them.
@@ -23,7 +23,7 @@ const maxSpan = 1 << 22
 // losing one costs time only, and a new version of the engine may refuse it.
 func (x *Execution) AppendSnapshot(b []byte) []byte {
 	b = append(b, snapshotVersion, byte(x.status))
-	for _, n := range []int64{x.seq, x.id, x.last, x.started, x.deadline} {
+	for _, n := range []int64{x.seq, x.id, x.last, x.started, x.deadline, x.redrives, x.redriven} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
 	b = appendMaybe(b, x.input)
@@ -114,7 +114,76 @@ func (th *thread) append(b []byte) []byte {
 	for _, v := range c.results {
 		b = appendMaybe(b, v)
 	}
+	if b = appendBool(b, c.run != nil); c.run != nil {
+		b = c.run.append(b)
+	}
 	return b
+}
+
+func (r *mapRun) append(b []byte) []byte {
+	for _, n := range []int64{r.id, r.event, r.started, int64(r.next), int64(r.from), r.redrives, r.failed} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	b = appendSettings(appendText(b, r.arn), &r.set)
+	for _, v := range []bool{r.large, r.over, r.anew, r.revived} {
+		b = appendBool(b, v)
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.kids)))
+	for i := range r.kids {
+		k := &r.kids[i]
+		b = binary.AppendUvarint(append(b, byte(k.state)), uint64(k.items))
+		b = binary.AppendUvarint(b, uint64(k.attempt))
+		b = appendMaybe(b, k.result)
+	}
+	return b
+}
+
+// mapRun reads what append wrote, for n items; what the kids say is mostly counted anew.
+func (d *decoder) mapRun(n, most int) (*mapRun, error) {
+	r := &mapRun{}
+	var next, from int64
+	for _, p := range []*int64{&r.id, &r.event, &r.started, &next, &from, &r.redrives, &r.failed} {
+		*p = d.int(math.MaxInt64)
+	}
+	r.arn = d.text()
+	r.set = *d.settings()
+	for _, p := range []*bool{&r.large, &r.over, &r.anew, &r.revived} {
+		*p = d.byte() == 1
+	}
+	for kids := d.int(int64(len(d.b))); kids > 0 && d.err == nil; kids-- {
+		k := kid{state: kidState(d.byte()), first: int32(r.next), items: int32(d.int(math.MaxInt32)), attempt: int32(d.int(math.MaxInt32))}
+		if k.result = d.maybe(); k.state > kidAgain || k.items == 0 || int(k.items) > n-r.next {
+			return nil, errSnapshot
+		}
+		if k.state == kidSucceeded && k.result.IsUndefined() != r.large {
+			return nil, errSnapshot
+		}
+		switch k.state {
+		case kidRuns:
+			r.running++
+		case kidAgain:
+			r.again++
+		case kidSucceeded:
+			if !r.large {
+				r.bytes += size(k.result, most)
+			}
+		}
+		r.next += int(k.items)
+		r.kids = append(r.kids, k)
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	if r.id == 0 || int64(r.next) != next || from > int64(len(r.kids)) || (r.over || r.revived) && r.running+r.again > 0 {
+		return nil, errSnapshot
+	}
+	r.from = int(from)
+	for i := range r.from {
+		if r.kids[i].state == kidAgain {
+			return nil, errSnapshot
+		}
+	}
+	return r, nil
 }
 
 // errSnapshot says that a snapshot is not one of an execution of the program.
@@ -145,7 +214,7 @@ func decodeSnapshot(cfg Config, snapshot []byte) (*Execution, error) {
 	}
 	x := New(cfg)
 	x.status = Status(d.byte())
-	for _, n := range []*int64{&x.seq, &x.id, &x.last, &x.started, &x.deadline} {
+	for _, n := range []*int64{&x.seq, &x.id, &x.last, &x.started, &x.deadline, &x.redrives, &x.redriven} {
 		*n = d.int(math.MaxInt64)
 	}
 	x.input, x.output = d.maybe(), d.maybe()
@@ -179,7 +248,7 @@ func decodeSnapshot(cfg Config, snapshot []byte) (*Execution, error) {
 	for i, q := range []*queue{&x.ready, &x.starting} {
 		for n := d.int(maxSpan); n > 0 && d.err == nil; n-- {
 			th := x.thread(int32(d.int(math.MaxInt32)))
-			if th == nil || th.q != nil || (th.phase == scheduled) != (i == 1) || i == 0 && th.phase != arriving && th.phase != entered {
+			if th == nil || th.q != nil || (th.phase == scheduled) != (i == 1) || i == 0 && th.phase != arriving && th.phase != entered && th.phase != mapping {
 				return nil, errSnapshot
 			}
 			q.push(th)
@@ -247,6 +316,12 @@ func (x *Execution) decodeThread(d *decoder, next int32) error {
 		for n := d.int(int64(len(d.b))); n > 0 && d.err == nil; n-- {
 			c.results = append(c.results, d.maybe())
 		}
+		if d.byte() == 1 && d.err == nil {
+			var err error
+			if c.run, err = d.mapRun(c.items.Len(), x.cfg.Limits.DataSize); err != nil {
+				return err
+			}
+		}
 		th.comp = c
 	}
 	if d.err != nil {
@@ -313,6 +388,10 @@ func (th *thread) possible() bool {
 		if th.comp == nil {
 			return false
 		}
+	case mapping:
+		if th.comp == nil || th.comp.run == nil {
+			return false
+		}
 	default:
 		return false
 	}
@@ -330,7 +409,10 @@ func (th *thread) possible() bool {
 	case asl.Parallel:
 		return len(c.results) == len(st.Branches)
 	case asl.Map:
-		return len(c.results) == c.items.Len()
+		if st.Map.Distributed {
+			return len(c.results) == 0 && c.live == 0
+		}
+		return len(c.results) == c.items.Len() && c.run == nil
 	}
 	return false
 }

@@ -32,7 +32,7 @@ func (x *Execution) arrive(th *thread) {
 	input := th.input
 	if p := th.parent; p != nil && p.state.Type == asl.Map {
 		var fail *asl.Failure
-		if input, fail = x.itemInput(p, th); fail != nil {
+		if input, fail = x.itemInput(p, int(th.index)); fail != nil {
 			x.iterationFailed(th, fail)
 			return
 		}
