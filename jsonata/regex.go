@@ -146,7 +146,6 @@ type matcher struct {
 	text *subject
 	end  int
 	next *function // of a function's last match
-	any  bool      // there has been a match
 }
 
 // first returns the first match of fn in s.

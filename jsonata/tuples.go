@@ -50,10 +50,11 @@ func (p *path) tuples(m *machine, f *frame, cur val, many bool) []*frame {
 	for i := p.from; i < len(p.steps); i++ {
 		s := &p.steps[i]
 		if i == 0 && s.cons {
+			all := cur
 			if !many {
-				cur = oneItem(cur)
+				all = oneItem(cur)
 			}
-			made := m.listed(s.run(m, m.ownFrame(s.own, m.frame(p.scope, f)), cur))
+			made := m.listed(s.run(m, m.ownFrame(s.own, m.frame(p.scope, f)), all))
 			if s.focus < 0 { // the reference forgets the array that has a focus
 				cur, many = made, true
 			}
