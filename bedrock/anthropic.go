@@ -59,6 +59,18 @@ func (f anthropic) request(c *Conversation, m *catalog.Model) (value.Value, erro
 	if c.Choice != "" {
 		choice = object(member("type", text(c.Choice)), member("name", given(c.Chosen)))
 	}
+	if c.serial {
+		if choice.IsUndefined() {
+			choice = object(kind("auto"))
+		}
+		if c.Choice != "none" {
+			choice = choice.With("disable_parallel_tool_use", value.Bool(true))
+		}
+	}
+	var user value.Value
+	if c.user != "" {
+		user = object(member("user_id", text(c.user)))
+	}
 	return object(
 		member("anthropic_version", text(anthropicVersion)),
 		member("max_tokens", number(int64(most))),
@@ -66,6 +78,8 @@ func (f anthropic) request(c *Conversation, m *catalog.Model) (value.Value, erro
 		member("messages", value.Array(messages...)),
 		member("temperature", c.Temperature),
 		member("top_p", c.TopP),
+		member("top_k", c.topK),
+		member("metadata", user),
 		member("stop_sequences", texts(c.Stops)),
 		member("tools", tools),
 		member("tool_choice", choice)), nil
@@ -82,7 +96,7 @@ func (f anthropic) blocks(in []Block) ([]value.Value, error) {
 	out := make([]value.Value, 0, len(in))
 	for i := range in {
 		b := &in[i]
-		if b.Kind == CachePoint {
+		if b.Kind == CachePoint && len(out) > 0 {
 			out[len(out)-1] = out[len(out)-1].With("cache_control", cacheControl(b))
 			continue
 		}
@@ -184,7 +198,7 @@ func (anthropic) document(b *Block) (value.Value, error) {
 	default:
 		return source, unsupported("document.format", b.Format)
 	}
-	return object(kind("document"), member("source", source), member("title", text(b.Name)), member("context", given(b.Context)), member("citations", cite(b))), nil
+	return object(kind("document"), member("source", source), member("title", given(b.Name)), member("context", given(b.Context)), member("citations", cite(b))), nil
 }
 
 func (f anthropic) answer(body value.Value) ([]value.Value, string, error) {

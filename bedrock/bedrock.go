@@ -40,6 +40,21 @@ type Backend interface {
 	Stream(ctx context.Context, c Call) iter.Seq2[Chunk, error]
 }
 
+// Reacher is a Backend that does not always run a call in the very Region it is
+// asked for: one that passes calls on to a cross-Region profile of somebody else.
+type Reacher interface {
+	// Reach returns all Regions that a call in a Region may really run in; nil:
+	// that one only. Such a backend serves only plans that contain them all.
+	Reach(region string, m *catalog.Model) []string
+}
+
+// Checker is a Backend that can say whether it would answer.
+type Checker interface {
+	// Check returns nil if who really answers can be reached and knows us. It must
+	// cost nothing and stop when ctx is done.
+	Check(ctx context.Context) error
+}
+
 // Counter is a Backend that can count a call's input tokens without running it.
 type Counter interface {
 	CountTokens(ctx context.Context, c Call) (int, error)
@@ -51,6 +66,7 @@ type Call struct {
 	Model  *catalog.Model
 	Body   []byte // in the model family's own form; must not be changed
 	Accept string // "" or a media type
+	Hops   int    // nodes of ours that passed the call on before this one
 }
 
 // Answer is a model's whole answer.
@@ -58,12 +74,15 @@ type Answer struct {
 	Body        []byte // in the model family's own form
 	ContentType string
 	Usage       Usage
+	Region      string // that really answered, if a Reacher knows; "" otherwise
 }
 
 // Chunk is a piece of a streamed answer: one JSON object of the model family.
 type Chunk struct {
 	Body  []byte
 	Usage *Usage // on the last chunk
+
+	Region string // on the first chunk, as in an Answer
 }
 
 // Usage is counted in tokens. Input excludes what was read from or written to a
@@ -75,6 +94,11 @@ type Request struct {
 	Body        []byte
 	ContentType string // "": application/json
 	Accept      string // "": application/json
+	Hops        int    // nodes of ours that passed the request on
+
+	// Here wants the answer from the Region of the call, whatever the catalog says
+	// of the model's bare id: a node that routed the call asks another one to run it.
+	Here bool
 
 	// Unsupported is what the front door found in the request that nothing acts
 	// on; Check refuses with it, so that the refusal is recorded as any other.
@@ -84,8 +108,9 @@ type Request struct {
 // Result is what came of a call that was tried in at least one Region, or that
 // found no room in any.
 type Result struct {
-	Region      string // which answered; "" if none did
-	Body        []byte // of a whole answer
+	Region      string   // which answered; "" if none did, or if it is one of Within
+	Within      []string // the Regions of which one answered, where it cannot be told which
+	Body        []byte   // of a whole answer
 	ContentType string
 	Usage       Usage
 	Attempts    []Attempt     // Regions tried or passed over, in order

@@ -56,18 +56,25 @@ func (f chat) request(c *Conversation, m *catalog.Model) (value.Value, error) {
 		tools = value.Array(list...)
 	}
 	switch c.Choice {
-	case "auto":
-		choice = text("auto")
+	case "auto", "none":
+		choice = text(c.Choice)
 	case "any":
 		choice = text("required")
 	case "tool":
 		choice = object(kind("function"), member("function", object(member("name", text(c.Chosen)))))
+	}
+	var parallel value.Value
+	if c.serial {
+		parallel = value.Bool(false)
 	}
 	return object(
 		member("messages", value.Array(messages...)),
 		member(limit, most),
 		member("temperature", c.Temperature),
 		member("top_p", c.TopP),
+		member("top_k", c.topK),
+		member("user", given(c.user)),
+		member("parallel_tool_calls", parallel),
 		member("stop", texts(c.Stops)),
 		member("tools", tools),
 		member("tool_choice", choice)), nil
@@ -174,8 +181,8 @@ func (chat) answer(body value.Value) ([]value.Value, string, error) {
 	}
 	for _, c := range msg.Get("tool_calls").Items() {
 		f := c.Get("function")
-		args, err := value.ParseString(f.Get("arguments").Str())
-		if err != nil || !args.IsObject() {
+		args, err := arguments(f.Get("arguments").Str())
+		if err != nil {
 			return nil, "", errors.New("a tool call whose arguments are no JSON object")
 		}
 		out = append(out, object(member("toolUse", object(member("toolUseId", c.Get("id")), member("name", f.Get("name")), member("input", args)))))

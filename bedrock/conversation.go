@@ -22,7 +22,7 @@ type Conversation struct {
 	TopP        value.Value
 	Stops       []string
 	Tools       []Tool
-	Choice      string // "": not given; "auto", "any" or "tool"
+	Choice      string // "": not given; "auto", "any" or "tool"; "none" never from Converse
 	Chosen      string // Choice "tool": its name
 
 	Additional    value.Value // additionalModelRequestFields: an object, or Undefined
@@ -30,6 +30,13 @@ type Conversation struct {
 	Metadata      value.Value // requestMetadata, for records
 	Tier          string      // "": not given; "default"
 	Latency       string      // "": not given; "standard"
+
+	// What Converse has no word for, of requests in other forms.
+	topK   value.Value // a number; Undefined: not given
+	serial bool        // one tool call at a time
+	user   string      // who the request is for, as the caller tells the model
+	stream bool        // an answer in chunks is asked for
+	usage  bool        // with the usage at its end
 }
 
 // Message is one turn.

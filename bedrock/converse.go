@@ -20,6 +20,12 @@ type family interface {
 	answer(body value.Value) (content []value.Value, stop string, err error)
 	// events translates one stream's chunks.
 	events() translator
+
+	// The reverse, for a Bridge: parse reads a body that somebody wrote in this
+	// form, whole and chunks write an answer.
+	parse(body value.Value) (*Conversation, error)
+	whole(r *reply) (value.Value, error)
+	chunks(h Head) chunker
 }
 
 // translator turns chunks into ConverseStream's events, all but the metadata at
@@ -67,21 +73,7 @@ func FamilyOf(m *catalog.Model) Family {
 	return Chat
 }
 
-func familyOf(m *catalog.Model) family {
-	switch FamilyOf(m) {
-	case Anthropic:
-		return anthropic{}
-	case Nova:
-		return nova{}
-	case Chat:
-		return chat{}
-	case Llama:
-		return llama(m)
-	case Mistral:
-		return mistral(m)
-	}
-	return nil
-}
+func familyOf(m *catalog.Model) family { return named(FamilyOf(m), m) }
 
 // Prepared is a conversation ready to be run.
 type Prepared struct {

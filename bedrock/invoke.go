@@ -57,14 +57,14 @@ func (rt *Runtime) Invoke(ctx context.Context, p *Plan, r Request) (*Result, err
 	var a *Answer
 	res, err := rt.run(ctx, p, p.cost(r.Body), func(ctx context.Context, l *lane) (served, error) {
 		var err error
-		a, err = l.backend.Invoke(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept})
+		a, err = l.backend.Invoke(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept, Hops: r.Hops})
 		if err == nil && a == nil {
 			err = errors.New("a backend without an answer")
 		}
 		if err != nil {
 			return served{}, err
 		}
-		return served{usage: a.Usage}, nil
+		return served{usage: a.Usage, region: a.Region}, nil
 	})
 	if err == nil {
 		res.Body, res.ContentType = a.Body, a.ContentType
@@ -77,7 +77,8 @@ func (rt *Runtime) Invoke(ctx context.Context, p *Plan, r Request) (*Result, err
 
 // Begun is what is known of a stream when its first chunk is there.
 type Begun struct {
-	Region   string
+	Region   string    // "" if it is one of Within
+	Within   []string  // as in a Result
 	Attempts []Attempt // Regions tried or passed over before
 }
 
@@ -107,7 +108,7 @@ func (rt *Runtime) stream(ctx context.Context, p *Plan, r Request, begun func(Be
 	res, err := rt.run(ctx, p, p.cost(r.Body), func(ctx context.Context, l *lane) (out served, err error) {
 		began := rt.now()
 		last := false
-		for c, err := range l.backend.Stream(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept}) {
+		for c, err := range l.backend.Stream(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept, Hops: r.Hops}) {
 			if err != nil {
 				tried = append(tried, Attempt{Region: l.region, Err: err})
 				return out, err
@@ -117,9 +118,13 @@ func (rt *Runtime) stream(ctx context.Context, p *Plan, r Request, begun func(Be
 			}
 			now := rt.now()
 			if !out.begun {
-				out.begun, out.firstByte = true, max(now-began, 1)
+				out.begun, out.firstByte, out.region = true, max(now-began, 1), c.Region
+				var where Result
+				if err := where.ran(l, c.Region); err != nil {
+					return out, err
+				}
 				if begun != nil {
-					begun(Begun{Region: l.region, Attempts: tried})
+					begun(Begun{Region: where.Region, Within: where.Within, Attempts: tried})
 				}
 			}
 			if c.Usage != nil {
@@ -225,6 +230,16 @@ func estimate(v value.Value) int {
 		}
 	}
 	return n
+}
+
+// EstimateBody is EstimateTokens of all that a body says, for those who are not
+// told what it counted.
+func EstimateBody(body []byte) int {
+	v, err := value.Parse(body)
+	if err != nil {
+		return 0
+	}
+	return estimate(v)
 }
 
 // EstimateTokens is a rough count of a text's tokens that is the same

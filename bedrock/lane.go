@@ -3,6 +3,7 @@ package bedrock
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ type lane struct {
 	region  string
 	backend Backend
 	limits  Limits
+	reach   []string // Regions that it may really run in; nil: its own only
 
 	mu       sync.Mutex
 	inFlight int           // guarded by mu, as all that follows
@@ -77,8 +79,8 @@ func (rt *Runtime) routeOf(p *Plan, id string) *route {
 	}
 	for _, region := range r.regions {
 		l := rt.laneLocked(region, p.Model)
-		if l == nil {
-			continue
+		if l == nil || slices.ContainsFunc(l.reach, func(x string) bool { return !slices.Contains(r.regions, x) }) {
+			continue // nobody there, or one who might run it outside the plan
 		}
 		if region == p.Region {
 			r.first = len(r.lanes)
@@ -98,6 +100,9 @@ func (rt *Runtime) laneLocked(region string, m *catalog.Model) *lane {
 	var l *lane
 	if b := rt.config.Backend(region, m); b != nil {
 		l = &lane{region: region, backend: b, stats: Stats{Region: region, Model: m.ID}}
+		if x, ok := b.(Reacher); ok {
+			l.reach = x.Reach(region, m)
+		}
 		if rt.config.Limits != nil {
 			l.limits = rt.config.Limits(region, m)
 		}
@@ -237,6 +242,22 @@ type served struct {
 	firstByte time.Duration // since the attempt began; 0: not a stream
 	begun     bool          // a first byte has been passed on
 	left      bool          // whoever it was passed on to takes no more
+	region    string        // as the backend says
+}
+
+// ran says where an attempt ran.
+func (r *Result) ran(l *lane, said string) error {
+	switch {
+	case said == "" && len(l.reach) == 0, said == l.region:
+		r.Region = l.region
+	case said == "":
+		r.Within = l.reach
+	case slices.Contains(l.reach, said):
+		r.Region = said
+	default:
+		return fmt.Errorf("a call for %s was answered in %s", l.region, said)
+	}
+	return nil
 }
 
 // run tries Regions until one serves the request. try must report begun when
@@ -281,6 +302,11 @@ func (rt *Runtime) run(ctx context.Context, p *Plan, cost int, try func(context.
 			continue
 		}
 		out, err := try(ctx, l)
+		if err == nil {
+			if err = res.ran(l, out.region); err != nil {
+				res.Region, out.begun = out.region, true // the answer must not be used, nor be asked for again
+			}
+		}
 		now := rt.now()
 		took := now - began
 		a := Attempt{Region: l.region, Latency: took, Err: err, Outcome: outcome(ctx, err, out.begun)}
@@ -294,14 +320,17 @@ func (rt *Runtime) run(ctx context.Context, p *Plan, cost int, try func(context.
 		l.leave(now, cost, spent(p.Model, out.usage), out.usage, sample, a.Outcome)
 		res.Attempts = append(res.Attempts, a)
 		if err == nil {
-			res.Region, res.Usage, res.Latency = l.region, out.usage, now-start
+			res.Usage, res.Latency = out.usage, now-start
 			if out.firstByte > 0 {
 				res.FirstByte = began - start + out.firstByte
 			}
 			return res, nil
 		}
 		if a.Outcome == Cut || a.Outcome == Refused {
-			res.Region, res.Usage, res.Latency = l.region, out.usage, now-start
+			if err := res.ran(l, out.region); err != nil {
+				res.Region = out.region
+			}
+			res.Usage, res.Latency = out.usage, now-start
 		}
 		switch a.Outcome {
 		case Cut:

@@ -31,11 +31,14 @@ func (f nova) request(c *Conversation, _ *catalog.Model) (value.Value, error) {
 		}
 		messages[i] = object(member("role", text(role)), member("content", value.Array(content...)))
 	}
+	if c.Choice == "none" || c.serial || c.user != "" {
+		return system, unsupported("tool_choice none, one tool call at a time, or a user, for this model", c.Choice+c.user)
+	}
 	var most, config, tools value.Value
 	if c.MaxTokens > 0 {
 		most = number(int64(c.MaxTokens))
 	}
-	config = object(member("maxTokens", most), member("temperature", c.Temperature), member("topP", c.TopP), member("stopSequences", texts(c.Stops)))
+	config = object(member("maxTokens", most), member("temperature", c.Temperature), member("topP", c.TopP), member("topK", c.topK), member("stopSequences", texts(c.Stops)))
 	if config.Len() == 0 {
 		config = value.Value{}
 	}

@@ -111,6 +111,20 @@ func (rt *Runtime) direct(p *Plan, m *catalog.Model) (*Plan, error) {
 	return rt.routed(p, m.ID), nil
 }
 
+// PlanHere resolves the id or ARN of a model for a call that another node has
+// routed: only this Region may answer.
+func (rt *Runtime) PlanHere(region, account, modelID string) (*Plan, error) {
+	id := modelID
+	if a, err := arn.Parse(modelID); err == nil && a.Service == "bedrock" && a.Region == region {
+		id = strings.TrimPrefix(a.Resource, "foundation-model/")
+	}
+	m, ok := rt.catalog.Model(id)
+	if !ok || rt.catalog.Together(region) == nil {
+		return nil, invalidModel()
+	}
+	return rt.routed(&Plan{Requested: modelID, Region: region, Account: account, together: rt.catalog.Together(region), Model: m, ModelID: m.ID}, m.ID), nil
+}
+
 func (rt *Runtime) routed(p *Plan, id string) *Plan {
 	p.route = rt.routeOf(p, id)
 	p.Regions = p.route.regions

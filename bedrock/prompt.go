@@ -16,11 +16,16 @@ type prompted struct {
 	marks    []string // never part of what somebody says
 	write    func(c *Conversation) (string, error)
 	generate func(body value.Value) (text, stop string, err error)
+	read     func(prompt string) (system []Block, messages []Message) // the reverse of write; no messages: it is another's prompt
+	said     func(text string, stop value.Value, u *Usage) value.Value
 }
 
 func (f prompted) request(c *Conversation, _ *catalog.Model) (value.Value, error) {
 	if len(c.Tools) > 0 {
 		return value.Value{}, invalidf("This model doesn't support tool use.")
+	}
+	if c.user != "" {
+		return value.Value{}, unsupported("user", short(c.user))
 	}
 	if len(c.Stops) > 0 && !f.stops {
 		return value.Value{}, invalidf("This model doesn't support the stopSequences field. Remove stopSequences and try again.")
@@ -54,7 +59,10 @@ func (f prompted) request(c *Conversation, _ *catalog.Model) (value.Value, error
 	if c.MaxTokens > 0 {
 		most = number(int64(c.MaxTokens))
 	}
-	return object(member("prompt", text(prompt)), member(f.limit, most), member("temperature", c.Temperature), member("top_p", c.TopP), member("stop", texts(c.Stops))), nil
+	if !c.topK.IsUndefined() && !f.stops {
+		return value.Value{}, unsupported("top_k for this model", short(c.topK.JSON()))
+	}
+	return object(member("prompt", text(prompt)), member(f.limit, most), member("temperature", c.Temperature), member("top_p", c.TopP), member("top_k", c.topK), member("stop", texts(c.Stops))), nil
 }
 
 func joined(blocks []Block) string {
@@ -126,6 +134,8 @@ func llama(m *catalog.Model) prompted {
 	return prompted{
 		limit: "max_gen_len",
 		marks: []string{"<|"},
+		read:  llamaRead(begin, open, shut, end),
+		said:  llamaSaid,
 		write: func(c *Conversation) (string, error) {
 			var b strings.Builder
 			b.WriteString(begin)
@@ -159,6 +169,8 @@ func mistral(m *catalog.Model) prompted {
 		limit: "max_tokens",
 		stops: true,
 		marks: []string{"[INST]", "[/INST]", "<s>", "</s>"},
+		read:  mistralRead,
+		said:  mistralSaid,
 		write: func(c *Conversation) (string, error) {
 			if bare && len(c.System) > 0 {
 				return "", invalidf("This model doesn't support system messages. Try again without a system message.")

@@ -1,0 +1,233 @@
+package amazon_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"tokaido/awsapi/sigv4"
+	"tokaido/awsapi/wire"
+	"tokaido/bedrock"
+	"tokaido/bedrock/backend/amazon"
+	"tokaido/bedrock/backend/backendtest"
+	"tokaido/bedrock/backend/simulated"
+	"tokaido/bedrock/backend/upstream"
+	"tokaido/bedrock/catalog"
+	"tokaido/fault"
+	"tokaido/value"
+)
+
+// server speaks Bedrock Runtime and checks signatures; what it says is the
+// simulated backend's.
+func server(t *testing.T, b backendtest.Behaviour) *httptest.Server {
+	sim := simulated.New(simulated.Options{Others: simulated.Behaviour{Latency: b.Latency, CutAfter: b.CutAfter}})
+	refuse := func(w http.ResponseWriter, status int, code, text string) {
+		w.Header().Set("X-Amzn-Errortype", code+":http://internal.amazon.com/coral/com.amazon.bedrock/")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"message":%s}`, value.String(text).JSON())
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		headers := [][2]string{{"Host", r.Host}}
+		for k := range r.Header {
+			headers = append(headers, [2]string{k, r.Header.Get(k)})
+		}
+		_, err := sigv4.Verify(sigv4.Request{Method: r.Method, Target: r.RequestURI, Headers: headers, Body: body},
+			sigv4.Options{Service: "bedrock", Region: backendtest.Region, Now: time.Now()}, func(id, _ string) (string, error) {
+				if id != "AKID" {
+					return "", sigv4.ErrInvalidToken
+				}
+				return "secret", nil
+			})
+		if err != nil {
+			refuse(w, 403, "UnrecognizedClientException", err.Error())
+			return
+		}
+		parts := strings.Split(r.URL.EscapedPath(), "/")
+		id, _ := url.PathUnescape(parts[2])
+		m, ok := catalog.Load().Model(id)
+		switch {
+		case !ok:
+			refuse(w, 400, "ValidationException", "The provided model identifier is invalid.")
+			return
+		case r.Header.Get(amazon.RegionHeader) != backendtest.Region:
+			refuse(w, 400, "ValidationException", "no Region is asked for")
+			return
+		case b.Throttle:
+			refuse(w, 429, "ThrottlingException", "Too many requests, please wait before trying again.")
+			return
+		case b.Fail:
+			refuse(w, 503, "ServiceUnavailableException", "Bedrock is unable to process your request.")
+			return
+		case b.Break:
+			panic(http.ErrAbortHandler)
+		}
+		call := bedrock.Call{Region: backendtest.Region, Model: m, Body: body}
+		w.Header().Set(amazon.RegionHeader, backendtest.Region)
+		switch parts[3] {
+		case "count-tokens":
+			io.WriteString(w, `{"inputTokens":7}`)
+		case "invoke":
+			a, err := sim.Invoke(r.Context(), call)
+			if f, ok := errors.AsType[*fault.Error](err); ok {
+				refuse(w, 400, f.Code, f.Message)
+				return
+			}
+			if err != nil {
+				return
+			}
+			w.Header().Set("X-Amzn-Bedrock-Input-Token-Count", fmt.Sprint(a.Usage.Input))
+			w.Header().Set("X-Amzn-Bedrock-Output-Token-Count", fmt.Sprint(a.Usage.Output))
+			w.Write(a.Body)
+		case "invoke-with-response-stream":
+			for k, err := range sim.Stream(r.Context(), call) {
+				if f, ok := errors.AsType[*fault.Error](err); ok {
+					refuse(w, 400, f.Code, f.Message)
+					return
+				}
+				if err != nil {
+					panic(http.ErrAbortHandler)
+				}
+				if k.Usage != nil {
+					v, _ := value.Parse(k.Body)
+					x, _ := value.ParseString(fmt.Sprintf(`{"inputTokenCount":%d,"outputTokenCount":%d,"invocationLatency":1,"firstByteLatency":1}`, k.Usage.Input, k.Usage.Output))
+					k.Body = v.With("amazon-bedrock-invocationMetrics", x).AppendJSON(nil)
+				}
+				payload := fmt.Sprintf(`{"bytes":%q,"p":"abc"}`, base64.StdEncoding.EncodeToString(k.Body))
+				msg, _ := wire.AppendEvent(nil, "chunk", []byte(payload))
+				w.Write(msg)
+				w.(http.Flusher).Flush()
+			}
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func keys(id string) amazon.Credentials {
+	return func(context.Context) (sigv4.Credentials, error) {
+		return sigv4.Credentials{AccessKeyID: id, Secret: "secret"}, nil
+	}
+}
+
+func open(t *testing.T, url, key string) *amazon.Backend {
+	t.Helper()
+	b, err := amazon.New(amazon.Config{Connection: upstream.Config{Name: "test", URL: url}, Credentials: keys(key)}, []string{backendtest.Region})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestContract(t *testing.T) {
+	backendtest.Test(t, func(t *testing.T, b backendtest.Behaviour) bedrock.Backend {
+		return open(t, server(t, b).URL, "AKID")
+	})
+}
+
+func haiku(t *testing.T) *catalog.Model {
+	m, ok := catalog.Load().Model("anthropic.claude-3-haiku-20240307-v1:0")
+	if !ok {
+		t.Fatal("no model")
+	}
+	return m
+}
+
+const hello = `{"anthropic_version":"bedrock-2023-05-31","max_tokens":200,"messages":[{"role":"user","content":"hello"}]}`
+
+func TestCheckAndCount(t *testing.T) {
+	s := server(t, backendtest.Behaviour{})
+	b := open(t, s.URL, "AKID")
+	if err := b.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := open(t, s.URL, "OTHER").Check(t.Context()); err == nil {
+		t.Error("a key that is not known passes")
+	}
+	n, err := b.CountTokens(t.Context(), bedrock.Call{Region: backendtest.Region, Model: haiku(t), Body: []byte(hello)})
+	if err != nil || n != 7 {
+		t.Errorf("%d %v", n, err)
+	}
+}
+
+func TestOurKeyIsNotTheCallersFault(t *testing.T) {
+	_, err := open(t, server(t, backendtest.Behaviour{}).URL, "OTHER").Invoke(t.Context(), bedrock.Call{Region: backendtest.Region, Model: haiku(t), Body: []byte(hello)})
+	if f, ok := errors.AsType[*fault.Error](err); !ok || f.Code != "ServiceUnavailableException" || strings.Contains(f.Message, "token") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A circle of nodes ends.
+func TestHops(t *testing.T) {
+	b := open(t, server(t, backendtest.Behaviour{}).URL, "AKID")
+	c := bedrock.Call{Region: backendtest.Region, Model: haiku(t), Body: []byte(hello), Hops: amazon.MaxHops}
+	if _, err := b.Invoke(t.Context(), c); err == nil || !strings.Contains(err.Error(), "circle") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A backend that hands calls to one of AWS's profiles serves only plans that
+// contain every Region that AWS may choose.
+func TestReach(t *testing.T) {
+	const sonnet, japan = "anthropic.claude-sonnet-4-5-20250929-v1:0", "jp.anthropic.claude-sonnet-4-5-20250929-v1:0"
+	b, err := amazon.New(amazon.Config{
+		Connection: upstream.Config{Name: "test", URL: "http://127.0.0.1:1"}, Credentials: keys("AKID"), Catalog: catalog.Load(),
+		Model: func(*catalog.Model) string { return japan },
+	}, []string{"ap-northeast-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _ := catalog.Load().Model(sonnet)
+	if got := b.Reach("ap-northeast-1", m); len(got) != 2 {
+		t.Errorf("it reaches %v", got)
+	}
+	rt := bedrock.New(bedrock.Config{Backend: func(region string, _ *catalog.Model) bedrock.Backend {
+		if region == "ap-northeast-1" {
+			return b
+		}
+		return nil
+	}})
+	for _, c := range []struct {
+		plan func() (*bedrock.Plan, error)
+		want string
+	}{
+		{func() (*bedrock.Plan, error) { return rt.Plan("ap-northeast-1", "123456789012", japan) }, "Bedrock is unable to process your request."},
+		{func() (*bedrock.Plan, error) { return rt.PlanHere("ap-northeast-1", "123456789012", sonnet) }, "No backend of this server has"},
+	} {
+		p, err := c.plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = rt.Invoke(t.Context(), p, bedrock.Request{Body: []byte(hello)})
+		if f, ok := errors.AsType[*fault.Error](err); !ok || !strings.HasPrefix(f.Message, c.want) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+}
+
+// Whoever answers in a Region that was not asked is not believed.
+func TestAnswerFromElsewhere(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(amazon.RegionHeader, "us-east-1")
+		io.WriteString(w, `{"content":[]}`)
+	}))
+	defer s.Close()
+	b := open(t, s.URL, "AKID")
+	rt := bedrock.New(bedrock.Config{Backend: func(string, *catalog.Model) bedrock.Backend { return b }})
+	p, err := rt.PlanHere(backendtest.Region, "123456789012", haiku(t).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := rt.Invoke(t.Context(), p, bedrock.Request{Body: []byte(hello)})
+	if err == nil || res.Region != "us-east-1" || res.Body != nil {
+		t.Errorf("%+v %v", res, err)
+	}
+}

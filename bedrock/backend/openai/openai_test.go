@@ -1,0 +1,257 @@
+package openai_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"tokaido/bedrock"
+	"tokaido/bedrock/backend/backendtest"
+	"tokaido/bedrock/backend/openai"
+	"tokaido/bedrock/backend/simulated"
+	"tokaido/bedrock/backend/upstream"
+	"tokaido/bedrock/catalog"
+	"tokaido/fault"
+	"tokaido/value"
+)
+
+// server speaks chat completions as such servers do; what it says is the
+// simulated backend's.
+func server(t *testing.T, b backendtest.Behaviour) *httptest.Server {
+	m, _ := catalog.Load().Model("openai.gpt-oss-20b-1:0")
+	sim := simulated.New(simulated.Options{Others: simulated.Behaviour{Latency: b.Latency, CutAfter: b.CutAfter}})
+	refuse := func(w http.ResponseWriter, status int, text string) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"error":{"message":%s,"type":"x","code":null}}`, value.String(text).JSON())
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer sesame" {
+			refuse(w, 401, "who are you?")
+			return
+		}
+		io.WriteString(w, `{"object":"list","data":[{"id":"small:1b","object":"model"}]}`)
+	})
+	mux.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		v, err := value.Parse(body)
+		switch {
+		case err != nil:
+			refuse(w, 400, err.Error())
+		case r.Header.Get("Authorization") != "Bearer sesame":
+			refuse(w, 401, "who are you?")
+		case v.Get("model").Str() != "small:1b":
+			refuse(w, 404, "no model "+v.Get("model").JSON())
+		case v.Has("max_completion_tokens"):
+			refuse(w, 400, "max_completion_tokens is not known here")
+		case b.Throttle:
+			refuse(w, 429, "slow down")
+		case b.Fail:
+			refuse(w, 503, "loading")
+		case b.Break:
+			panic(http.ErrAbortHandler)
+		}
+		if err != nil || b.Throttle || b.Fail || v.Get("model").Str() != "small:1b" || v.Has("max_completion_tokens") {
+			return
+		}
+		stream := v.Get("stream").Bool()
+		if stream && !v.Get("stream_options").Get("include_usage").Bool() {
+			refuse(w, 400, "no usage was asked for")
+			return
+		}
+		call := bedrock.Call{Region: "x", Model: m, Body: v.Without("stream").Without("stream_options").AppendJSON(nil)}
+		if !stream {
+			a, err := sim.Invoke(r.Context(), call)
+			if err != nil {
+				refuse(w, 400, err.Error())
+				return
+			}
+			w.Write(a.Body)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		for k, err := range sim.Stream(r.Context(), call) {
+			if f, ok := errors.AsType[*fault.Error](err); ok {
+				refuse(w, 400, f.Message)
+				return
+			}
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			c, _ := value.Parse(k.Body)
+			u := c.Get("usage")
+			fmt.Fprintf(w, "data: %s\n\n", c.Without("usage").JSON())
+			w.(http.Flusher).Flush()
+			if k.Usage != nil { // comes by itself, at the end
+				fmt.Fprintf(w, "data: %s\n\ndata: [DONE]\n\n", c.With("choices", value.Array()).With("usage", u).JSON())
+			}
+		}
+	})
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func open(t *testing.T, url, key string, timeout time.Duration) *openai.Backend {
+	t.Helper()
+	b, err := openai.New(openai.Config{
+		Connection: upstream.Config{Name: "test", URL: url + "/v1", Timeout: timeout}, Key: key,
+		Model: func(*catalog.Model) string { return "small:1b" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestContract(t *testing.T) {
+	backendtest.Test(t, func(t *testing.T, b backendtest.Behaviour) bedrock.Backend {
+		return open(t, server(t, b).URL, "sesame", 0)
+	})
+}
+
+func TestCheck(t *testing.T) {
+	s := server(t, backendtest.Behaviour{})
+	if err := open(t, s.URL, "sesame", 0).Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := open(t, s.URL, "wrong", 0).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "401") {
+		t.Errorf("with a wrong key: %v", err)
+	}
+	if list, err := open(t, s.URL, "sesame", 0).Models(t.Context()); err != nil || len(list) != 1 || list[0] != "small:1b" {
+		t.Errorf("models: %v %v", list, err)
+	}
+}
+
+func claude(t *testing.T, body string) bedrock.Call {
+	m, ok := catalog.Load().Model("anthropic.claude-3-haiku-20240307-v1:0")
+	if !ok {
+		t.Fatal("no model")
+	}
+	return bedrock.Call{Region: "ap-northeast-1", Model: m, Body: []byte(body)}
+}
+
+const hello = `{"anthropic_version":"bedrock-2023-05-31","max_tokens":200,"messages":[{"role":"user","content":"hello"}]}`
+
+// What the caller can do nothing about it is not told.
+func TestOurKeyIsNotTheCallersFault(t *testing.T) {
+	_, err := open(t, server(t, backendtest.Behaviour{}).URL, "wrong", 0).Invoke(t.Context(), claude(t, hello))
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok || f.Code != "ServiceUnavailableException" || strings.Contains(f.Message, "401") || f.Err == nil || !strings.Contains(f.Err.Error(), "401") {
+		t.Errorf("%#v", err)
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	b := open(t, server(t, backendtest.Behaviour{Latency: time.Minute}).URL, "sesame", 50*time.Millisecond)
+	_, err := b.Invoke(t.Context(), claude(t, hello))
+	if f, ok := errors.AsType[*fault.Error](err); !ok || f.Code != "ModelTimeoutException" {
+		t.Errorf("%v", err)
+	}
+}
+
+// A server may be slow between two pieces, but not for ever.
+func TestIdleStream(t *testing.T) {
+	release := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"a\"}}]}\n\n")
+		io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"}}]}\n\n")
+		w.(http.Flusher).Flush()
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	defer s.Close()
+	defer close(release)
+	b, err := openai.New(openai.Config{Connection: upstream.Config{Name: "test", URL: s.URL, Idle: 50 * time.Millisecond}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunks := 0
+	var last error
+	for _, err := range b.Stream(t.Context(), claude(t, hello)) {
+		if last = err; err == nil {
+			chunks++
+		}
+	}
+	if f, ok := errors.AsType[*fault.Error](last); !ok || f.Code != "ModelTimeoutException" || chunks == 0 {
+		t.Errorf("%d chunks, then %v", chunks, last)
+	}
+}
+
+// Servers that count nothing: the numbers are estimated, never absent.
+func TestNoUsage(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), `"stream":true`) {
+			io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"good day\"}}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n")
+			return
+		}
+		io.WriteString(w, `{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"good day"},"finish_reason":"stop"}]}`)
+	}))
+	defer s.Close()
+	b, err := openai.New(openai.Config{Connection: upstream.Config{Name: "test", URL: s.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := b.Invoke(t.Context(), claude(t, hello))
+	if err != nil || a.Usage.Input == 0 || a.Usage.Output == 0 {
+		t.Errorf("%+v %v", a, err)
+	}
+	var u *bedrock.Usage
+	for k, err := range b.Stream(t.Context(), claude(t, hello)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		u = k.Usage
+	}
+	if u == nil || u.Input == 0 || u.Output == 0 {
+		t.Errorf("streamed: %+v", u)
+	}
+}
+
+// What chat completions cannot say is refused by name.
+func TestRefusedByName(t *testing.T) {
+	b := open(t, server(t, backendtest.Behaviour{}).URL, "sesame", 0)
+	for name, more := range map[string]string{
+		"thinking":       `"thinking":{"type":"enabled","budget_tokens":1024}`,
+		"anthropic_beta": `"anthropic_beta":["x-2025"]`,
+		"surprise":       `"surprise":1`,
+	} {
+		_, err := b.Invoke(t.Context(), claude(t, strings.TrimSuffix(hello, "}")+","+more+"}"))
+		if f, ok := errors.AsType[*fault.Error](err); !ok || f.Code != "ValidationException" || !strings.Contains(f.Message, name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func BenchmarkStream(b *testing.B) {
+	var answer strings.Builder
+	for range 100 {
+		answer.WriteString("data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word \"}}]}\n\n")
+	}
+	answer.WriteString("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":100}}\n\ndata: [DONE]\n\n")
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, answer.String()) }))
+	defer s.Close()
+	back, err := openai.New(openai.Config{Connection: upstream.Config{Name: "bench", URL: s.URL}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, _ := catalog.Load().Model("anthropic.claude-3-haiku-20240307-v1:0")
+	c := bedrock.Call{Region: "x", Model: m, Body: []byte(hello)}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, err := range back.Stream(b.Context(), c) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}

@@ -1,0 +1,17 @@
+package simulated_test
+
+import (
+	"testing"
+
+	"tokaido/bedrock"
+	"tokaido/bedrock/backend/backendtest"
+	"tokaido/bedrock/backend/simulated"
+)
+
+func TestContract(t *testing.T) {
+	backendtest.Test(t, func(_ *testing.T, b backendtest.Behaviour) bedrock.Backend {
+		return simulated.New(simulated.Options{Others: simulated.Behaviour{
+			Latency: b.Latency, Throttle: b.Throttle, Fail: b.Fail, Break: b.Break, CutAfter: b.CutAfter,
+		}})
+	})
+}
