@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,6 +176,37 @@ func TestTestStateCancelled(t *testing.T) {
 		defer stop()
 		if got, err := s.TestState(ctx, flow.TestState{Scope: scope, Definition: `{"Type":"Wait","Seconds":90,"Next":"N"}`}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v, %v", got.Status, err)
+		}
+	})
+}
+
+// Tests that wait are counted, and those that do not wait are not.
+func TestTestStateThrottled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := flow.Open(t.Context(), flow.Config{Store: memory.New().Flow()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		wait := flow.TestState{Scope: scope, Definition: `{"Type":"Wait","Seconds":90,"Next":"N"}`}
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() {
+				if _, err := s.TestState(t.Context(), wait); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		if _, err := s.TestState(t.Context(), wait); fault.Code(err) != "ThrottlingException" {
+			t.Error(err)
+		}
+		if _, err := s.TestState(t.Context(), flow.TestState{Scope: scope, Definition: `{"Type":"Succeed"}`}); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		if _, err := s.TestState(t.Context(), wait); err != nil {
+			t.Error(err)
 		}
 	})
 }
