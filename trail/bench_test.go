@@ -136,7 +136,7 @@ func BenchmarkVerify(b *testing.B) {
 	dir := b.TempDir()
 	mustClose(b, filled(b, dir, benchRecords))
 	for b.Loop() {
-		if _, err := Verify(b.Context(), dir, nil); err != nil {
+		if _, err := Verify(b.Context(), dir, Check{}); err != nil {
 			b.Fatal(err)
 		}
 	}

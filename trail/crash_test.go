@@ -79,6 +79,10 @@ func (d *memDisk) Remove(name string) error {
 	return nil
 }
 
+func (d *memDisk) WriteFile(string, []byte) error { return errNoAux }
+
+func (d *memDisk) ReadFile(string) ([]byte, error) { return nil, os.ErrNotExist }
+
 func (d *memDisk) Sync() error  { return nil }
 func (d *memDisk) Close() error { return nil }
 
@@ -230,7 +234,7 @@ func TestCutAtEveryByte(t *testing.T) {
 		if n == len(tail) {
 			want++
 		}
-		rep, err := verify(t.Context(), cut, nil)
+		rep, err := verify(t.Context(), cut, Check{})
 		bad, torn := errors.AsType[*Corrupt](err)
 		if whole := n == 0 || n == one || n == len(tail); whole != (err == nil) || !whole && (!torn || !bad.Torn || bad.File != name) || rep.Head.Records != want {
 			t.Fatalf("cut at %d: verify: %+v, %v", n, rep, err)
@@ -246,7 +250,7 @@ func TestCutAtEveryByte(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustClose(t, l)
-		if rep, err := verify(t.Context(), cut, nil); err != nil || rep.Head.Records != want+1 || !rep.Marked {
+		if rep, err := verify(t.Context(), cut, Check{}); err != nil || rep.Head.Records != want+1 || !rep.Marked {
 			t.Fatalf("cut at %d: verify after going on: %+v, %v", n, rep, err)
 		}
 	}
@@ -275,7 +279,7 @@ func TestEveryFlippedByte(t *testing.T) {
 			for _, flip := range []byte{0x01, 0x80} {
 				x := d.copy()
 				x.files[name].data[at] ^= flip
-				_, err := verify(t.Context(), x, nil)
+				_, err := verify(t.Context(), x, Check{})
 				bad, ok := errors.AsType[*Corrupt](err)
 				if !ok || bad.File != name {
 					t.Fatalf("%s: byte %d changed by %#x: %v", name, at, flip, err)
@@ -371,7 +375,7 @@ func TestTampering(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := d.copy()
 			change(x)
-			_, err := verify(t.Context(), x, nil)
+			_, err := verify(t.Context(), x, Check{})
 			if _, ok := errors.AsType[*Corrupt](err); !ok {
 				t.Errorf("verify: %v", err)
 			}
@@ -454,7 +458,7 @@ func TestPowerFailure(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustClose(t, l)
-		if _, err := verify(t.Context(), after, nil); err != nil {
+		if _, err := verify(t.Context(), after, Check{}); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 	}
@@ -612,7 +616,7 @@ func TestTornHeader(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustClose(t, l)
-		if _, err := verify(t.Context(), x, nil); err != nil {
+		if _, err := verify(t.Context(), x, Check{}); err != nil {
 			t.Fatalf("header of %d bytes: %v", n, err)
 		}
 	}
@@ -719,7 +723,7 @@ func FuzzSegment(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d := newMemDisk()
 		d.files[segmentName(1)] = &memFile{d: d, data: b}
-		rep, verr := verify(t.Context(), d.copy(), nil)
+		rep, verr := verify(t.Context(), d.copy(), Check{})
 		l, err := open(d, Options{Sync: true})
 		if err != nil {
 			if verr == nil {
@@ -733,7 +737,7 @@ func FuzzSegment(f *testing.F) {
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
-		if _, err := verify(t.Context(), d, nil); err != nil {
+		if _, err := verify(t.Context(), d, Check{}); err != nil {
 			t.Errorf("does not verify once opened: %v", err)
 		}
 	})

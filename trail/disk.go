@@ -31,6 +31,10 @@ type disk interface {
 	// Create must refuse a name that is taken.
 	Create(name string) (file, error)
 	Remove(name string) error
+	// WriteFile must put data, whole, under a name, which may be taken.
+	WriteFile(name string, data []byte) error
+	// ReadFile must return an error that is os.ErrNotExist where there is none.
+	ReadFile(name string) ([]byte, error)
 	// Sync must make the names durable.
 	Sync() error
 	Close() error
@@ -106,6 +110,12 @@ func (d *folder) Create(name string) (file, error) {
 }
 
 func (d *folder) Remove(name string) error { return d.root.Remove(name) }
+
+func (d *folder) WriteFile(name string, data []byte) error {
+	return durable.WriteFile(filepath.Join(d.root.Name(), name), data)
+}
+
+func (d *folder) ReadFile(name string) ([]byte, error) { return d.root.ReadFile(name) }
 
 func (d *folder) Sync() error { return durable.SyncDir(d.root.Name()) }
 

@@ -3,73 +3,95 @@ package trail
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
+	"io"
+	"slices"
 	"sync"
 )
 
-// index finds records in memory. It is rebuilt from the segments at every open
-// and holds nothing that they do not. A record costs some 150 bytes here.
+// index finds records. It can be made anew from the segments at any time and
+// holds nothing that they do not. That of the segment that is being written is
+// in memory; that of a segment that is full is a file beside it, of which some
+// bytes for every thousand records are in memory.
+//
+// It holds hashes: who reads a record must look again.
 type index struct {
-	seed maphash.Seed
-
 	mu       sync.RWMutex
-	segments []file              // guarded by mu; open until close
-	places   []place             // of every record; guarded by mu
-	times    []int64             // of every record, in nanoseconds; guarded by mu
-	regions  []uint16            // of every record, into regionNo; intentRegion for an Intent; guarded by mu
-	regionNo map[string]uint16   // guarded by mu
-	ids      thread              // by EventID; guarded by mu
-	requests thread              // by RequestID, Intents too; guarded by mu
-	lists    map[uint64][]uint32 // by attribute and value, ascending; guarded by mu
+	segments []*indexed // by first record; the last is written to; guarded by mu
 }
 
-// place is where a record is.
-type place struct {
-	at      int64
-	segment uint32
-	size    uint32 // of the payload
+// indexed is one segment. Exactly one of live and sealed is set.
+type indexed struct {
+	name   string
+	file   file
+	first  uint64 // sequence of its first record
+	live   *live
+	sealed *sealed
+}
+
+func (s *indexed) records() int {
+	if s.live != nil {
+		return len(s.live.offsets)
+	}
+	return s.sealed.Records
 }
 
 // meta is what the index keeps of a record.
 type meta struct {
-	place
-	time    int64
-	intent  bool
-	region  string
-	id      string
-	request string
-	keys    []string // attribute, NUL, value
+	at     int64 // in its segment
+	time   int64
+	phase  Phase
+	id     string // EventID
+	intent string // IntentID
+	region string
+	keys   []uint64 // hashes of what it is found by
 }
 
-func (m *meta) put(segment int, at int64, size int) {
-	m.place = place{at, uint32(segment), uint32(size)}
+// requestKey is what Find searches by; it is no Attribute of CloudTrail's.
+const requestKey = "requestID"
+
+// key hashes what a record is found by: FNV-1a. The region is part of it because
+// LookupEvents always asks for one.
+func key(attribute, value, region string) uint64 {
+	h := uint64(14695981039346656037)
+	add := func(s string) {
+		for i := range len(s) {
+			h = (h ^ uint64(s[i])) * 1099511628211
+		}
+		h = (h ^ 0xff) * 1099511628211 // no byte of UTF-8
+	}
+	add(attribute)
+	add(value)
+	add(region)
+	return h
 }
 
 func metaOf(r *Record) meta {
-	m := meta{time: r.Time.UnixNano(), intent: r.Phase == Intent, region: r.Region, id: r.EventID, request: r.RequestID}
-	if m.intent {
+	m := meta{time: r.Time.UnixNano(), phase: r.Phase, id: r.EventID, intent: r.IntentID, region: r.Region}
+	m.keys = make([]uint64, 0, 8+2*len(r.Resources))
+	if r.RequestID != "" {
+		m.keys = append(m.keys, key(requestKey, r.RequestID, ""))
+	}
+	if r.Phase == Intent {
 		return m
 	}
-	m.keys = make([]string, 0, 5+2*len(r.Resources))
 	add := func(a Attribute, v string) {
 		if v != "" {
-			m.keys = append(m.keys, string(a)+"\x00"+v)
+			m.keys = append(m.keys, key(string(a), v, r.Region))
 		}
 	}
+	m.keys = append(m.keys, key("", "", r.Region))
+	add(ByEventID, r.EventID)
 	add(ByEventName, r.Name)
 	add(ByReadOnly, readOnlyText(r.ReadOnly))
 	add(ByUsername, r.Username())
 	add(BySource, r.Source)
 	add(ByAccessKeyID, r.Identity.AccessKeyID)
-	for i, x := range r.Resources {
+	for _, x := range r.Resources {
 		add(ByResourceName, x.Name)
-		for _, y := range r.Resources[:i] { // a list names a record once
-			if x.Type == y.Type {
-				x.Type = ""
-			}
-		}
 		add(ByResourceType, x.Type)
 	}
+	slices.Sort(m.keys) // a list names a record once
+	m.keys = slices.Compact(m.keys)
 	return m
 }
 
@@ -80,35 +102,20 @@ func readOnlyText(b bool) string {
 	return "false"
 }
 
-// thread links the records that share a value, newest to oldest, in little
-// memory: for values that nearly always belong to one or two records.
-type thread struct {
-	newest map[uint64]uint32 // hash of the value to record number + 1
-	older  []uint32          // of every record: number + 1 of the one before it with its hash
-}
+func newIndex() *index { return new(index) }
 
-func (t *thread) add(hash uint64) {
-	t.older = append(t.older, t.newest[hash])
-	t.newest[hash] = uint32(len(t.older))
-}
-
-const intentRegion = 0
-
-func newIndex() *index {
-	return &index{
-		seed: maphash.MakeSeed(), regionNo: map[string]uint16{},
-		ids: thread{newest: map[uint64]uint32{}}, requests: thread{newest: map[uint64]uint32{}},
-		lists: map[uint64][]uint32{},
-	}
-}
-
-func (x *index) hash(s string) uint64 { return maphash.String(x.seed, s) }
-
-func (x *index) addSegment(f file) int {
+// addSegment begins the index of a new last segment.
+func (x *index) addSegment(name string, f file, first uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.segments = append(x.segments, f)
-	return len(x.segments) - 1
+	x.segments = append(x.segments, &indexed{name: name, file: f, first: first, live: newLive()})
+}
+
+// addSealed adds a segment that has its index in a file.
+func (x *index) addSealed(name string, f file, first uint64, s *sealed) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.segments = append(x.segments, &indexed{name: name, file: f, first: first, sealed: s})
 }
 
 // dropSegment forgets the last segment, which has no records.
@@ -118,92 +125,159 @@ func (x *index) dropSegment() {
 	x.segments = x.segments[:len(x.segments)-1]
 }
 
-// newest is the number of the last segment.
-func (x *index) newest() int {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return len(x.segments) - 1
+// dropFirst forgets the first segment and returns its files.
+func (x *index) dropFirst() *indexed {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := x.segments[0]
+	x.segments = slices.Clone(x.segments[1:])
+	return s
 }
 
-// MaxRecords is how many records the index can number.
-const MaxRecords = 1<<32 - 2
+// firstRecord is the sequence of the first record that is kept.
+func (x *index) firstRecord() uint64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.segments[0].first
+}
+
+func (x *index) empty() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.segments) == 0
+}
+
+// last is the segment that is being written.
+func (x *index) last() *indexed {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.segments[len(x.segments)-1]
+}
+
+// list is the segments as they are now. Their sealed and live parts change
+// under the index's lock only.
+func (x *index) list() []indexed {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	all := make([]indexed, len(x.segments))
+	for i, s := range x.segments {
+		all[i] = *s
+	}
+	return all
+}
+
+// seal replaces a segment's live index.
+func (x *index) seal(of *live, s *sealed) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, seg := range x.segments {
+		if seg.live == of {
+			seg.live, seg.sealed = nil, s
+			return
+		}
+	}
+	s.file.Close() // the segment was removed meanwhile
+}
+
+// MaxRecords is the highest sequence that a token can name.
+const MaxRecords = 1<<63 - 2
 
 func (x *index) addAll(group []*entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	l := x.segments[len(x.segments)-1].live
 	for _, e := range group {
-		x.addLocked(&e.meta)
+		l.add(&e.meta)
 	}
 }
 
-// add returns the number of the record.
-func (x *index) add(m *meta) int {
+// add adds a record of the last segment.
+func (x *index) add(m *meta) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.addLocked(m)
+	x.segments[len(x.segments)-1].live.add(m)
 }
 
-func (x *index) addLocked(m *meta) int {
-	no := len(x.places)
-	if no > MaxRecords {
-		panic("trail: more records than the index can number")
+// errGoneRecord says that a record was removed with its segment.
+var errGoneRecord = errors.New("trail: the record is no longer kept")
+
+// find returns the segment and the place in it of a record.
+func (x *index) find(seq uint64) (f file, at int64, err error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	i, found := slices.BinarySearchFunc(x.segments, seq, func(s *indexed, seq uint64) int {
+		switch {
+		case s.first < seq:
+			return -1
+		case s.first > seq:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		i--
 	}
-	x.places = append(x.places, m.place)
-	x.times = append(x.times, m.time)
-	region := uint16(intentRegion)
-	if !m.intent {
-		var ok bool
-		if region, ok = x.regionNo[m.region]; !ok {
-			region = uint16(len(x.regionNo) + 1)
-			x.regionNo[m.region] = region
+	if i < 0 {
+		return nil, 0, errGoneRecord
+	}
+	s := x.segments[i]
+	no := int(seq - s.first)
+	if no >= s.records() {
+		return nil, 0, fmt.Errorf("trail: there is no record %d", seq)
+	}
+	if s.live != nil {
+		return s.file, int64(s.live.offsets[no]), nil
+	}
+	at, err = s.sealed.offset(no)
+	return s.file, at, err
+}
+
+// readAhead is how much of a record is read at first. Most have less.
+const readAhead = 2 << 10
+
+// read gets a record from its segment.
+func (x *index) read(seq uint64) (*Record, error) {
+	f, at, err := x.find(seq)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readBody(f, at)
+	if err == nil {
+		var r *Record
+		if r, err = parseBody(body); err == nil {
+			return r, nil
 		}
 	}
-	x.regions = append(x.regions, region)
-	x.ids.add(x.hash(m.id))
-	x.requests.add(x.hash(m.request))
-	for _, k := range m.keys {
-		h := x.hash(k)
-		x.lists[h] = append(x.lists[h], uint32(no))
-	}
-	return no
+	return nil, fmt.Errorf("trail: read record %d at offset %d of its segment: %w", seq, at, err)
 }
 
-// read gets record no from its segment.
-func (x *index) read(no int) (*Record, error) {
-	x.mu.RLock()
-	p := x.places[no]
-	f := x.segments[p.segment]
-	x.mu.RUnlock()
-	b := make([]byte, frameSize+int(p.size))
-	if _, err := f.ReadAt(b, p.at); err != nil {
-		return nil, fmt.Errorf("trail: read record %d: %w", no+1, err)
+// readBody reads the stored form of the record at an offset.
+func readBody(f file, at int64) ([]byte, error) {
+	b := make([]byte, readAhead)
+	n, err := f.ReadAt(b, at)
+	if err != nil && err != io.EOF { //nolint:errorlint // ReaderAt returns it bare
+		return nil, err
 	}
-	payload, _, err := parseFrame(b)
-	if err == nil {
-		var body []byte
-		if _, _, body, err = parsePayload(payload); err == nil {
-			var r *Record
-			if r, err = parseBody(body); err == nil {
-				return r, nil
+	b = b[:n]
+	if n >= frameSize {
+		if want := frameSize + int(frameLength(b)); want > n && want <= frameSize+int(maxPayload) {
+			b = make([]byte, want)
+			if _, err := f.ReadAt(b, at); err != nil {
+				return nil, err
 			}
 		}
 	}
-	return nil, fmt.Errorf("trail: read record %d at offset %d of its segment: %w", no+1, p.at, err)
+	payload, _, err := parseFrame(b)
+	if err != nil {
+		return nil, err
+	}
+	_, _, body, err := parsePayload(payload)
+	return body, err
 }
 
-// search returns candidates for a query, newest first, all with
-// a number below limit and n of them at most. The lists hold hashes: who reads a record must look again.
-func (x *index) search(q *Query, limit, n int) (found []int) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	limit = min(limit, len(x.places))
-	region := uint16(0)
-	if q.Region != "" {
-		var ok bool
-		if region, ok = x.regionNo[q.Region]; !ok {
-			return nil
-		}
-	}
+// search returns candidates for a query, newest first, all with a sequence
+// below limit and n of them at most.
+func (x *index) search(q *Query, limit uint64, n int) (found []uint64, err error) {
 	from, to := int64(-1<<63), int64(1<<63-1)
 	if !q.Start.IsZero() {
 		from = q.Start.UnixNano()
@@ -211,53 +285,152 @@ func (x *index) search(q *Query, limit, n int) (found []int) {
 	if !q.End.IsZero() {
 		to = q.End.UnixNano()
 	}
-	fits := func(no int) bool {
-		r := x.regions[no]
-		return r != intentRegion && (region == 0 || r == region) && x.times[no] >= from && x.times[no] <= to
-	}
-	switch q.Attribute {
-	case "":
-		for no := limit - 1; no >= 0 && len(found) < n; no-- {
-			if fits(no) {
-				found = append(found, no)
-			}
+	for _, s := range slices.Backward(x.list()) {
+		if s.first >= limit {
+			continue
 		}
-	case ByEventID:
-		for at := x.ids.newest[x.hash(q.Value)]; at != 0 && len(found) < n; at = x.ids.older[at-1] {
-			if no := int(at - 1); no < limit && fits(no) {
-				found = append(found, no)
-			}
+		below := int(min(limit-s.first, 1<<31))
+		got, err := x.inSegment(s, q, below, n-len(found), from, to)
+		if err != nil {
+			return nil, err
 		}
-	default:
-		list := x.lists[x.hash(string(q.Attribute)+"\x00"+q.Value)]
-		for i := len(list) - 1; i >= 0 && len(found) < n; i-- {
-			if no := int(list[i]); no < limit && fits(no) {
-				found = append(found, no)
-			}
+		for _, no := range got {
+			found = append(found, s.first+uint64(no))
+		}
+		if len(found) >= n {
+			break
 		}
 	}
-	return found
+	return found, nil
+}
+
+func (x *index) inSegment(s indexed, q *Query, below, n int, from, to int64) (got []uint32, err error) {
+	if s.live != nil {
+		x.mu.RLock()
+		defer x.mu.RUnlock()
+	}
+	w := narrow{below: below, from: from, to: to, n: n}
+	regions := []string{q.Region}
+	if q.Region == "" {
+		regions = s.regions()
+	}
+	for _, region := range regions {
+		k := key(string(q.Attribute), q.Value, region)
+		var some []uint32
+		if s.live != nil {
+			some = s.live.search(k, w)
+		} else if some, err = s.sealed.search(k, w); err != nil {
+			return nil, fmt.Errorf("trail: index of %s: %w", s.name, err)
+		}
+		got = append(got, some...)
+	}
+	if len(regions) > 1 {
+		slices.SortFunc(got, func(a, b uint32) int { return int(b) - int(a) })
+		got = got[:min(n, len(got))]
+	}
+	return got, nil
+}
+
+func (s *indexed) regions() []string {
+	if s.live != nil {
+		return s.live.regions
+	}
+	return s.sealed.Regions
+}
+
+// narrow narrows a search in one segment.
+type narrow struct {
+	below    int   // record numbers
+	from, to int64 // times, inclusive
+	n        int   // at most
 }
 
 // request returns the candidates for a request id, oldest first.
-func (x *index) request(id string) (found []int) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	for at := x.requests.newest[x.hash(id)]; at != 0; at = x.requests.older[at-1] {
-		found = append(found, int(at-1))
+func (x *index) request(id string) (found []uint64, err error) {
+	k := key(requestKey, id, "")
+	w := narrow{below: 1 << 31, from: -1 << 63, to: 1<<63 - 1, n: 1 << 20}
+	for _, s := range x.list() {
+		var some []uint32
+		if s.live != nil {
+			x.mu.RLock()
+			some = s.live.search(k, w)
+			x.mu.RUnlock()
+		} else if some, err = s.sealed.search(k, w); err != nil {
+			return nil, fmt.Errorf("trail: index of %s: %w", s.name, err)
+		}
+		for _, no := range slices.Backward(some) {
+			found = append(found, s.first+uint64(no))
+		}
 	}
-	for i, j := 0, len(found)-1; i < j; i, j = i+1, j-1 {
-		found[i], found[j] = found[j], found[i]
-	}
-	return found
+	return found, nil
 }
 
 func (x *index) close() (err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, f := range x.segments {
-		err = errors.Join(err, f.Close())
+	for _, s := range x.segments {
+		err = errors.Join(err, s.close())
 	}
 	x.segments = nil
 	return err
+}
+
+func (s *indexed) close() error {
+	err := s.file.Close()
+	if s.sealed != nil {
+		err = errors.Join(err, s.sealed.file.Close())
+	}
+	return err
+}
+
+// live is the index of a segment that is being written. It is guarded by the
+// index's lock.
+type live struct {
+	offsets []uint32
+	times   []int64
+	regions []string
+	newest  map[uint64]uint32 // key to place in links + 1
+	links   []link
+
+	open    map[string]uint32 // Intents without Outcome in this segment, by EventID
+	foreign []string          // IntentIDs of Outcomes whose Intent is in another
+}
+
+// link is one record that a key finds, and the one before it.
+type link struct{ no, older uint32 }
+
+func newLive() *live { return &live{newest: map[uint64]uint32{}, open: map[string]uint32{}} }
+
+func (l *live) add(m *meta) {
+	no := uint32(len(l.offsets))
+	l.offsets = append(l.offsets, uint32(m.at))
+	l.times = append(l.times, m.time)
+	switch m.phase {
+	case Intent:
+		l.open[m.id] = no
+	case Outcome:
+		if _, ok := l.open[m.intent]; ok {
+			delete(l.open, m.intent)
+		} else {
+			l.foreign = append(l.foreign, m.intent)
+		}
+	}
+	if m.phase != Intent && !slices.Contains(l.regions, m.region) {
+		l.regions = append(l.regions, m.region)
+	}
+	for _, k := range m.keys {
+		l.links = append(l.links, link{no, l.newest[k]})
+		l.newest[k] = uint32(len(l.links))
+	}
+}
+
+func (l *live) search(k uint64, w narrow) (found []uint32) {
+	for at := l.newest[k]; at != 0 && len(found) < w.n; {
+		x := l.links[at-1]
+		if int(x.no) < w.below && l.times[x.no] >= w.from && l.times[x.no] <= w.to {
+			found = append(found, x.no)
+		}
+		at = x.older
+	}
+	return found
 }

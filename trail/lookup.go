@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
+	"os"
 	"time"
 
 	"tokaido/fault"
@@ -72,7 +74,7 @@ func (l *Log) Lookup(ctx context.Context, q Query) (Page, error) {
 	if !q.Start.IsZero() && !q.End.IsZero() && q.Start.After(q.End) {
 		return Page{}, fault.Newf("InvalidTimeRangeException", "Start time must be before or equal to end time.")
 	}
-	limit := 1<<63 - 1
+	limit := uint64(1<<63 - 1)
 	if q.Token != "" {
 		var ok bool
 		if limit, ok = q.place(q.Token); !ok {
@@ -88,17 +90,23 @@ func (l *Log) Lookup(ctx context.Context, q Query) (Page, error) {
 		// hashes of different values are dropped here, so that it may take more
 		// than one search.
 		want := q.Limit + 1 - len(p.Records)
-		found := l.index.search(&q, limit, want)
-		for _, no := range found {
+		found, err := l.index.search(&q, limit, want)
+		if err != nil {
+			return Page{}, err
+		}
+		for _, seq := range found {
 			if len(p.Records) == q.Limit {
 				p.Next = q.token(limit)
 				return p, nil
 			}
-			r, err := l.index.read(no)
+			limit = seq
+			r, err := l.index.read(seq)
+			if gone(err) {
+				continue
+			}
 			if err != nil {
 				return Page{}, err
 			}
-			limit = no
 			if q.matches(r) {
 				p.Records = append(p.Records, r)
 			}
@@ -108,6 +116,10 @@ func (l *Log) Lookup(ctx context.Context, q Query) (Page, error) {
 		}
 	}
 }
+
+// gone reports whether a record was removed, with its segment, while it was
+// looked for.
+func gone(err error) bool { return errors.Is(err, errGoneRecord) || errors.Is(err, os.ErrClosed) }
 
 func (q *Query) matches(r *Record) bool {
 	switch q.Attribute {
@@ -136,15 +148,15 @@ func (q *Query) matches(r *Record) bool {
 
 const tokenVersion = 1
 
-// token stands for the records before number limit. It carries a digest of what
+// token stands for the records before sequence limit. It carries a digest of what
 // was asked, so that it is refused with another question.
-func (q *Query) token(limit int) string {
+func (q *Query) token(limit uint64) string {
 	sum := q.digest()
 	b := append([]byte{tokenVersion}, sum[:8]...)
-	return base64.RawURLEncoding.EncodeToString(binary.AppendUvarint(b, uint64(limit)))
+	return base64.RawURLEncoding.EncodeToString(binary.AppendUvarint(b, limit))
 }
 
-func (q *Query) place(token string) (limit int, ok bool) {
+func (q *Query) place(token string) (limit uint64, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if sum := q.digest(); err != nil || len(b) < 10 || b[0] != tokenVersion || string(b[1:9]) != string(sum[:8]) {
 		return 0, false
@@ -153,7 +165,7 @@ func (q *Query) place(token string) (limit int, ok bool) {
 	if n != len(b)-9 || u > MaxRecords {
 		return 0, false
 	}
-	return int(u), true
+	return u, true
 }
 
 func (q *Query) digest() [sha256.Size]byte {
@@ -176,12 +188,19 @@ func (l *Log) Find(ctx context.Context, requestID string) ([]*Record, error) {
 	if requestID == "" {
 		return nil, nil
 	}
+	found, err := l.index.request(requestID)
+	if err != nil {
+		return nil, err
+	}
 	var all []*Record
-	for _, no := range l.index.request(requestID) {
+	for _, seq := range found {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		r, err := l.index.read(no)
+		r, err := l.index.read(seq)
+		if gone(err) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

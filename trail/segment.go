@@ -19,11 +19,11 @@ import (
 //	header  magic [16]  first sequence u64  hash before it [32]  zero [4]  CRC32C of all that u32
 //	frame   length u32, its top bit: all before this frame was durable when it was written
 //	        CRC32C of the length and the payload u32
-//	        payload {"seq":N,"prev":"HEX","r":{…}}
+//	        payload {"seq":N,"prev":"HEX","r":{…}}, or "checkpoint\n" and a signed note
 //	mark    a frame of length 0 with the top bit, only at the very end
 //
 // Numbers are little-endian. The hash of a record is SHA-256 of its payload,
-// and prev is that of the record before it.
+// and prev is that of the payload before it, whether record or checkpoint.
 const (
 	magic      = "tokaido trail 1\n"
 	headerSize = 64
@@ -35,6 +35,11 @@ const (
 )
 
 type hash = [sha256.Size]byte
+
+func sum(b []byte) hash { return sha256.Sum256(b) }
+
+// frameLength is the length that the frame at the start of b claims.
+func frameLength(b []byte) uint32 { return binary.LittleEndian.Uint32(b) &^ settled }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -75,13 +80,28 @@ func appendFrame(b []byte, seq uint64, prev hash, body []byte, first bool) ([]by
 	b = strconv.AppendUint(append(b, seqKey...), seq, 10)
 	b = hex.AppendEncode(append(b, prevKey...), prev[:])
 	b = append(append(append(b, bodyKey...), body...), '}')
+	return endFrame(b, from, first)
+}
+
+// endFrame completes the frame that begins at from and returns its payload's hash.
+func endFrame(b []byte, from int, first bool) ([]byte, hash) {
 	payload := b[from+frameSize:]
 	n := uint32(len(payload))
 	if first {
 		n |= settled
 	}
 	sealFrame(b[from:], n, payload)
-	return b, sha256.Sum256(payload)
+	return b, sum(payload)
+}
+
+// notePrefix begins the payload of a checkpoint. A record's begins with a brace.
+const notePrefix = "checkpoint\n"
+
+func appendNoteFrame(b, note []byte, first bool) ([]byte, hash) {
+	from := len(b)
+	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+	b = append(append(b, notePrefix...), note...)
+	return endFrame(b, from, first)
 }
 
 func sealFrame(frame []byte, n uint32, payload []byte) {
@@ -181,22 +201,54 @@ func (e *Corrupt) Error() string {
 
 // chain is how far a log has been read.
 type chain struct {
-	next uint64 // sequence of the next record
-	prev hash   // of the last record
+	next   uint64 // sequence of the next record
+	prev   hash   // of the last payload
+	tree   tree   // of the records
+	signed uint64 // records that the last checkpoint covers
+	note   []byte // the last checkpoint
+}
+
+// record moves the chain over a record with the hash sum.
+func (c *chain) record(sum hash) {
+	c.tree.add(leafHash(sum), nil)
+	c.next, c.prev = c.next+1, sum
+}
+
+// checkpoint moves the chain over a checkpoint's payload. keys may be nil: then
+// it is not known who signed it.
+func (c *chain) checkpoint(payload []byte, keys *Ring) (*Checkpoint, error) {
+	text := payload[len(notePrefix):]
+	var p *Checkpoint
+	var err error
+	if keys == nil {
+		p, err = peekCheckpoint(text)
+	} else {
+		p, err = ParseCheckpoint(text, keys)
+	}
+	if err == nil {
+		err = p.fits(c.prev, &c.tree)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.prev, c.signed, c.note = sum(payload), p.Records, p.Note
+	return p, nil
 }
 
 // scanned is what scan found out about one segment.
 type scanned struct {
-	end    int64 // after the last record
+	end    int64 // after the last frame
+	last   int64 // where the last frame begins; 0: there is none
 	marked bool  // the segment ends in a mark
 }
 
 const scanBuffer = 4 << 20
 
 // scan reads a segment from its start: every byte must be as it was written.
-// each gets every record with its place; an error of its own stops the scan. The
-// error for damage is a *Corrupt; c then stands before the bad record.
-func (c *chain) scan(name string, f file, last bool, each func(at int64, n int, hash hash, body []byte) error) (s scanned, err error) {
+// each gets every record with its place, when c stands before it; an error of
+// its own stops the scan. The error for damage is a *Corrupt; c then stands
+// before the bad frame. Signatures are not checked here.
+func (c *chain) scan(name string, f file, last bool, each func(at int64, body []byte) error) (s scanned, err error) {
 	size, err := f.Size()
 	if err != nil {
 		return s, err
@@ -247,6 +299,14 @@ func (c *chain) scan(name string, f file, last bool, each func(at int64, n int, 
 			s.marked = true
 			return s, nil
 		}
+		if bytes.HasPrefix(payload, []byte(notePrefix)) {
+			if _, err := c.checkpoint(payload, nil); err != nil {
+				return s, bad(s.end, err.Error())
+			}
+			s.last = s.end
+			s.end += frameSize + int64(len(payload))
+			continue
+		}
 		seq, prev, body, err := parsePayload(payload)
 		switch {
 		case err != nil:
@@ -256,11 +316,11 @@ func (c *chain) scan(name string, f file, last bool, each func(at int64, n int, 
 		case prev != c.prev:
 			return s, bad(s.end, fmt.Sprintf("record %d does not continue the chain", seq))
 		}
-		sum := sha256.Sum256(payload)
-		if err := each(s.end, len(payload), sum, body); err != nil {
+		if err := each(s.end, body); err != nil {
 			return s, err
 		}
-		c.next, c.prev = seq+1, sum
+		c.record(sum(payload))
+		s.last = s.end
 		s.end += frameSize + int64(len(payload))
 	}
 	return s, nil

@@ -8,10 +8,13 @@
 // Intent has its Outcome, and closes those that have none. Damage that a crash
 // cannot have done is never repaired: Open refuses, and says where it is.
 //
-// Prompts and answers never come here; digests may. What is missing on purpose:
-// signatures. The chain alone shows that something was changed in the middle of
-// the log; that its end was cut off, or all of it written anew, only a signed
-// Head kept elsewhere can show.
+// A log with a Signer signs Checkpoints of itself, which anybody who has the
+// public key can check. What lies between the last checkpoint and the end is
+// chained, and not signed yet. That the end was cut off back to an earlier
+// checkpoint, which was put in the latest one's place too, only a checkpoint
+// kept elsewhere can show.
+//
+// Prompts and answers never come here; digests may.
 package trail
 
 import (
@@ -19,15 +22,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
 )
 
 const (
 	// DefaultSegmentSize is the size of a segment after which a new one begins.
-	DefaultSegmentSize = 256 << 20
+	DefaultSegmentSize = 128 << 20
+	// MaxSegmentSize is the largest segment: places in it are kept in 32 bits.
+	MaxSegmentSize = 2 << 30
+	// DefaultCheckpointEvery is how long a record waits for a signature.
+	DefaultCheckpointEvery = 10 * time.Second
 	// FlushEvery is the longest time that a Relaxed record waits for the disk.
 	FlushEvery = 100 * time.Millisecond
 
@@ -44,6 +54,16 @@ type Options struct {
 	Sync        bool             // wait for the disk; without it a crash of the machine, not of the process, may lose records
 	Now         func() time.Time // nil: time.Now
 	Logger      *slog.Logger     // told of what Open repaired; nil: nobody
+
+	Signer          note.Signer   // signs checkpoints; nil: there are none
+	CheckpointEvery time.Duration // 0: DefaultCheckpointEvery
+
+	// What is kept: segments that are full are removed, oldest first, when all of
+	// their records are older than RetainFor, or while the log has more than
+	// RetainBytes. A signed checkpoint takes their place, so that the rest still
+	// verifies. 0 keeps everything; both need a Signer.
+	RetainFor   time.Duration
+	RetainBytes int64
 }
 
 // Log is an audit log in a directory. Its methods may be called from many
@@ -65,11 +85,16 @@ type Log struct {
 	wake chan struct{} // of run
 	done chan struct{} // closed when run has ended
 
+	latest  chan []byte    // checkpoints to be published, the last of them counts
+	helpers sync.WaitGroup // that publish and that seal
+
 	// owned by run (and by Open before it starts)
 	chain   chain
 	file    file     // the last segment
 	at      int64    // where the next frame goes
 	synced  bool     // everything before at is durable
+	last    int64    // where the last frame of the segment begins
+	opened  chain    // where the chain stood when the segment began
 	backlog []*entry // relaxed ones whose write failed
 	buf     []byte
 }
@@ -102,8 +127,11 @@ func open(d disk, opts Options) (*Log, error) {
 	if opts.SegmentSize == 0 {
 		opts.SegmentSize = DefaultSegmentSize
 	}
-	if opts.SegmentSize < headerSize {
-		return nil, errors.Join(fmt.Errorf("trail: SegmentSize is %d, must be at least %d", opts.SegmentSize, headerSize), d.Close())
+	if err := opts.check(); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	if opts.CheckpointEvery == 0 {
+		opts.CheckpointEvery = DefaultCheckpointEvery
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -113,11 +141,15 @@ func open(d disk, opts Options) (*Log, error) {
 	}
 	l := &Log{
 		opts: opts, disk: d, index: newIndex(), chain: chain{next: 1},
-		room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}), latest: make(chan []byte, 1),
 	}
 	orphans, err := l.recover()
 	if err != nil {
+		l.helpers.Wait()
 		return nil, errors.Join(fmt.Errorf("open trail: %w", err), l.index.close(), d.Close())
+	}
+	if opts.Signer != nil {
+		l.helpers.Go(l.publish)
 	}
 	l.head = Head{l.chain.next - 1, l.chain.prev}
 	go l.run()
@@ -129,34 +161,63 @@ func open(d disk, opts Options) (*Log, error) {
 	return l, nil
 }
 
-// recover reads every segment, cuts off what was never acknowledged, and
-// returns the Intents without an Outcome in the order of the log.
-func (l *Log) recover() (orphans []int, err error) {
+// check says what is wrong with the options.
+func (o *Options) check() error {
+	switch {
+	case o.SegmentSize < headerSize || o.SegmentSize > MaxSegmentSize:
+		return fmt.Errorf("trail: SegmentSize is %d, must be between %d and %d", o.SegmentSize, headerSize, MaxSegmentSize)
+	case o.RetainFor < 0 || o.RetainBytes < 0 || o.CheckpointEvery < 0:
+		return errors.New("trail: RetainFor, RetainBytes and CheckpointEvery must not be negative")
+	case o.Signer == nil && (o.RetainFor > 0 || o.RetainBytes > 0):
+		return errors.New("trail: records can be removed only from a log that is signed")
+	}
+	return nil
+}
+
+// recover finds out how the log stands, cuts off what was never acknowledged,
+// and returns the Intents without an Outcome in the order of the log. The last
+// segment is read whole; an earlier one too, unless its index is there and fits.
+func (l *Log) recover() (orphans []uint64, err error) {
 	names, err := l.disk.List()
 	if err != nil {
 		return nil, err
 	}
-	open := map[string]int{} // EventID of an Intent to its number in the index
-	var order []string
+	if names, err = l.rebase(names); err != nil {
+		return nil, err
+	}
+	open := map[string]uint64{} // EventID of an Intent to its sequence
 	for i, name := range names {
 		last := i == len(names)-1
 		f, err := l.disk.Open(name)
 		if err != nil {
 			return nil, err
 		}
-		seg := l.index.addSegment(f)
-		s, err := l.chain.scan(name, f, last, func(at int64, n int, _ hash, body []byte) error {
+		l.opened = l.chain
+		if !last {
+			if s := l.sealedOf(name, f); s != nil {
+				l.index.addSealed(name, f, s.First, s)
+				for i, id := range s.Open {
+					open[id] = s.First + uint64(s.OpenAt[i])
+				}
+				for _, id := range s.Foreign {
+					delete(open, id)
+				}
+				s.Open, s.OpenAt, s.Foreign = nil, nil, nil
+				continue
+			}
+		}
+		l.index.addSegment(name, f, l.chain.next)
+		s, err := l.chain.scan(name, f, last, func(at int64, body []byte) error {
 			r, err := parseBody(body)
 			if err != nil {
 				return &Corrupt{File: name, Offset: at, Reason: err.Error()}
 			}
 			m := metaOf(r)
-			m.put(seg, at, n)
-			no := l.index.add(&m)
+			m.at = at
+			l.index.add(&m)
 			switch r.Phase {
 			case Intent:
-				open[r.EventID] = no
-				order = append(order, r.EventID)
+				open[r.EventID] = l.chain.next
 			case Outcome:
 				delete(open, r.IntentID)
 			}
@@ -169,7 +230,11 @@ func (l *Log) recover() (orphans []int, err error) {
 				if err := errors.Join(f.Close(), l.disk.Remove(name), l.disk.Sync()); err != nil {
 					return nil, err
 				}
-				break // the segment before it, if any, was whole when this one was begun
+				if i == 0 {
+					break
+				}
+				// The segment before it was whole when this one was begun, and is the last again.
+				return l.reopen()
 			}
 			if err := errors.Join(f.Truncate(s.end), f.Sync()); err != nil {
 				return nil, err
@@ -177,9 +242,12 @@ func (l *Log) recover() (orphans []int, err error) {
 		} else if err != nil {
 			return nil, err
 		}
-		l.file, l.at = f, s.end
+		l.file, l.at, l.last = f, s.end, s.last
+		if !last {
+			l.seal(l.index.last(), l.at, l.last, l.opened)
+		}
 	}
-	if l.file == nil {
+	if l.file == nil || l.index.empty() {
 		if err := l.begin(); err != nil {
 			return nil, err
 		}
@@ -189,21 +257,81 @@ func (l *Log) recover() (orphans []int, err error) {
 		}
 		l.synced = true
 	}
-	for _, id := range order {
-		if no, ok := open[id]; ok {
-			orphans = append(orphans, no)
-			delete(open, id)
-		}
+	if err := l.checkLatest(); err != nil {
+		return nil, err
 	}
-	return orphans, nil
+	return slices.Sorted(maps.Values(open)), nil
 }
+
+// reopen recovers again, after the last segment was removed.
+func (l *Log) reopen() ([]uint64, error) {
+	l.helpers.Wait()
+	if err := l.index.close(); err != nil {
+		return nil, err
+	}
+	l.index, l.chain, l.file = newIndex(), chain{next: 1}, nil
+	return l.recover()
+}
+
+// sealedOf opens the index of a full segment; nil if it has to be made anew.
+func (l *Log) sealedOf(name string, f file) *sealed {
+	x, err := l.disk.Open(indexName(name))
+	if err != nil {
+		return nil
+	}
+	s, err := openSealed(x, f, &l.chain)
+	if err != nil {
+		l.opts.Logger.Warn("trail: an index does not fit its segment and is made anew", "file", indexName(name), "why", err)
+		x.Close()
+		return nil
+	}
+	return s
+}
+
+// seal gives the segment s, which just became full, its index, beside what goes
+// on. The chain stands at the segment's end.
+func (l *Log) seal(s *indexed, size, last int64, opened chain) {
+	of := s.live
+	h := sealedHeader{
+		First: s.first, Size: size, Before: opened.prev, After: l.chain.prev, Tree: slices.Clone(l.chain.tree.roots),
+		Signed: l.chain.signed, Note: l.chain.note, Last: last,
+	}
+	if h.Last == 0 {
+		return // it holds nothing, and is read at every open
+	}
+	name := indexName(s.name)
+	l.helpers.Go(func() {
+		// Nobody adds to a full segment's index, so it can be read without a lock.
+		err := l.disk.WriteFile(name, sealLive(of, h))
+		var x file
+		if err == nil {
+			x, err = l.disk.Open(name)
+		}
+		if err == nil {
+			var sealed *sealed
+			c := chain{next: h.First, prev: h.Before}
+			if sealed, err = openSealed(x, s.file, &c); err == nil {
+				sealed.Open, sealed.OpenAt, sealed.Foreign = nil, nil, nil
+				l.index.seal(of, sealed)
+				return
+			}
+			err = errors.Join(err, x.Close())
+		}
+		if !errors.Is(err, errNoAux) {
+			l.opts.Logger.Warn("trail: the index of a full segment stays in memory", "file", name, "err", err)
+		}
+	})
+}
+
+// errNoAux is what a disk says that keeps segments only.
+var errNoAux = errors.New("trail: nothing but segments is kept here")
 
 // OutcomeUnknown is the ErrorCode of the Outcome that Open gives to an Intent
 // without one.
 const OutcomeUnknown = "OutcomeUnknown"
 
-func (l *Log) closeIntent(no int) error {
-	r, err := l.index.read(no)
+func (l *Log) closeIntent(seq uint64) error {
+	r, err := l.index.read(seq)
 	if err != nil {
 		return err
 	}
@@ -230,8 +358,8 @@ func (l *Log) begin() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("begin segment %s: %w", name, err), f.Close(), l.disk.Remove(name))
 	}
-	l.index.addSegment(f)
-	l.file, l.at, l.synced = f, headerSize, l.opts.Sync
+	l.index.addSegment(name, f, l.chain.next)
+	l.file, l.at, l.last, l.synced, l.opened = f, headerSize, 0, l.opts.Sync, l.chain
 	return nil
 }
 
@@ -313,6 +441,8 @@ func (l *Log) Close() error {
 	}
 	l.mu.Unlock()
 	<-l.done
+	close(l.latest)
+	l.helpers.Wait()
 	return errors.Join(l.broken, l.index.close(), l.disk.Close())
 }
 
@@ -328,25 +458,31 @@ func (l *Log) Head() Head {
 func (l *Log) run() {
 	defer close(l.done)
 	var flush <-chan time.Time // set while something waits for the disk
+	var sign <-chan time.Time  // set while something waits for a signature
 	for open := true; open; {
-		due := false
+		due, signing := false, false
+		if sign == nil && l.unsigned() {
+			sign = time.After(l.opts.CheckpointEvery)
+		}
 		select {
 		case _, open = <-l.wake:
 		case <-flush:
 			flush, due = nil, true
+		case <-sign:
+			sign, signing = nil, true
 		}
 		for {
 			group, more := l.take()
 			if len(group) == 0 {
 				break
 			}
-			if err := l.commit(group, false, !more); err != nil {
+			if err := l.commit(group, how{idle: !more}); err != nil {
 				l.fail(err)
 				return
 			}
 		}
-		if due || !open {
-			if err := l.commit(nil, true, true); err != nil {
+		if due || !open || signing {
+			if err := l.commit(nil, how{sync: true, idle: true, sign: l.unsigned() && (signing || !open)}); err != nil {
 				l.fail(err)
 				return
 			}
@@ -382,18 +518,29 @@ func (l *Log) take() (group []*entry, more bool) {
 	return group, len(l.queue) > 0
 }
 
+// unsigned reports whether there are records that a checkpoint should cover.
+func (l *Log) unsigned() bool {
+	return l.opts.Signer != nil && l.chain.signed < l.chain.next-1
+}
+
+// how a group is written.
+type how struct {
+	sync bool // ask for the disk even if nobody waits
+	idle bool // nothing follows at once
+	sign bool // a checkpoint follows it
+}
+
 // commit writes a group and answers those who wait for it. An error means that
 // nobody can know any more what is on the disk: the log is broken. Before that,
 // a write that failed is undone, those who wait get its error, and the others
-// stay in the backlog: they have been promised their place. sync asks for the
-// disk even if nobody waits.
-func (l *Log) commit(group []*entry, sync, idle bool) error {
+// stay in the backlog: they have been promised their place.
+func (l *Log) commit(group []*entry, h how) error {
 	group = append(l.backlog, group...)
 	l.backlog = nil
 	for _, e := range group {
-		sync = sync || !e.relaxed
+		h.sync = h.sync || !e.relaxed
 	}
-	err, broken := l.write(group, sync)
+	err, broken := l.write(group, h)
 	l.mu.Lock()
 	l.failing = err != nil
 	if err == nil {
@@ -411,28 +558,43 @@ func (l *Log) commit(group []*entry, sync, idle bool) error {
 	if broken {
 		return err
 	}
-	if err == nil && idle && l.synced {
+	if err != nil && h.sign {
+		l.opts.Logger.Error("trail: no checkpoint could be written", "err", err)
+	}
+	if err == nil && h.idle && l.synced {
 		// Only a hint: without it Open must believe less. So its error is nobody's.
 		_, _ = l.file.WriteAt(mark[:], l.at)
 	}
 	return nil
 }
 
-// write puts a group into the file, all of it or nothing, and with sync set
+// write puts a group into the file, all of it or nothing, and with h.sync set
 // onto the disk. broken means that it could not find out which.
-func (l *Log) write(group []*entry, sync bool) (err error, broken bool) {
-	sync = sync && l.opts.Sync
+func (l *Log) write(group []*entry, h how) (err error, broken bool) {
+	sync := (h.sync || h.sign) && l.opts.Sync
 	if l.at >= l.opts.SegmentSize && len(group) > 0 {
 		if err, broken := l.rotate(); err != nil {
 			return err, broken
 		}
 	}
-	buf, c, segment := l.buf[:0], l.chain, l.index.newest()
+	buf, c, last := l.buf[:0], l.chain, l.last
+	c.tree = c.tree.clone()
 	for i, e := range group {
 		from := len(buf)
-		buf, c.prev = appendFrame(buf, c.next, c.prev, e.body, i == 0 && l.synced)
-		c.next++
-		e.meta.put(segment, l.at+int64(from), len(buf)-from-frameSize)
+		var sum hash
+		buf, sum = appendFrame(buf, c.next, c.prev, e.body, i == 0 && l.synced)
+		c.record(sum)
+		e.meta.at = l.at + int64(from)
+		last = e.meta.at
+	}
+	if h.sign {
+		p := Checkpoint{Records: c.next - 1, Root: c.tree.root(), Chain: c.prev, Time: l.opts.Now()}
+		if err := p.sign(l.opts.Signer); err != nil {
+			return fmt.Errorf("trail: sign: %w", err), false
+		}
+		last = l.at + int64(len(buf))
+		buf, c.prev = appendNoteFrame(buf, p.Note, len(group) == 0 && l.synced)
+		c.signed, c.note = p.Records, p.Note
 	}
 	if cap(buf) <= 2*maxGroup {
 		l.buf = buf
@@ -455,13 +617,25 @@ func (l *Log) write(group []*entry, sync bool) (err error, broken bool) {
 		}
 		l.synced = true
 	}
-	l.chain, l.at = c, l.at+int64(len(buf))
+	l.chain, l.at, l.last = c, l.at+int64(len(buf)), last
 	l.index.addAll(group)
+	if h.sign { // durable from here on
+		select {
+		case <-l.latest: // nobody has come for the one before
+		default:
+		}
+		l.latest <- c.note
+	}
 	return nil, false
 }
 
-// rotate begins the next segment once this one is whole and durable.
+// rotate begins the next segment once this one is whole, signed and durable.
 func (l *Log) rotate() (err error, broken bool) {
+	if l.unsigned() {
+		if err, broken := l.write(nil, how{sync: true, sign: true}); err != nil {
+			return err, broken
+		}
+	}
 	if err := l.file.Truncate(l.at); err != nil { // the mark
 		return fmt.Errorf("trail: end segment: %w", err), false
 	}
@@ -471,9 +645,13 @@ func (l *Log) rotate() (err error, broken bool) {
 		}
 		l.synced = true
 	}
+	// Begin may fail, and leaves the index of this segment as it is then.
+	seal, size, last, opened := l.index.last(), l.at, l.last, l.opened
 	if err := l.begin(); err != nil {
 		return fmt.Errorf("trail: %w", err), false
 	}
+	l.seal(seal, size, last, opened)
+	l.retain()
 	return nil, false
 }
 
@@ -481,6 +659,9 @@ func (l *Log) rotate() (err error, broken bool) {
 func (l *Log) finish() error {
 	if n := len(l.backlog); n > 0 {
 		return fmt.Errorf("trail: %d relaxed records could not be written", n)
+	}
+	if l.unsigned() {
+		return errors.New("trail: the end of the log could not be signed")
 	}
 	if l.synced {
 		if _, err := l.file.WriteAt(mark[:], l.at); err != nil {

@@ -96,7 +96,7 @@ func TestAppendAndReopen(t *testing.T) {
 			t.Errorf("round %d: got other records than appended", round)
 		}
 		mustClose(t, l)
-		rep, err := Verify(t.Context(), dir, nil)
+		rep, err := Verify(t.Context(), dir, Check{})
 		if err != nil || rep.Head.Records != uint64(len(want)) || !rep.Marked || rep.Segments < round+2 {
 			t.Errorf("verify: %+v, %v", rep, err)
 		}
@@ -337,7 +337,7 @@ func TestConcurrent(t *testing.T) {
 	}
 	wg.Wait()
 	mustClose(t, l)
-	rep, err := Verify(t.Context(), dir, nil)
+	rep, err := Verify(t.Context(), dir, Check{})
 	if err != nil || rep.Head.Records != producers*each {
 		t.Fatalf("verify: %+v, %v", rep, err)
 	}
@@ -358,7 +358,7 @@ func TestRelaxedReachesTheDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 100 { // until the mark says that it is durable
-		if rep, err := Verify(t.Context(), dir, nil); err == nil && rep.Head.Records == 1 && rep.Marked {
+		if rep, err := Verify(t.Context(), dir, Check{}); err == nil && rep.Head.Records == 1 && rep.Marked {
 			return
 		}
 		time.Sleep(FlushEvery / 4)

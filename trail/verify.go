@@ -1,103 +1,630 @@
 package trail
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
 	"time"
 
-	"tokaido/value"
+	"golang.org/x/mod/sumdb/tlog"
 )
+
+// Check says how a log is verified.
+type Check struct {
+	Keys *Ring // of checkpoints and receipts; nil: signatures are not checked
+	// Latest is a checkpoint that was taken elsewhere earlier. The log must go on
+	// from it.
+	Latest   []byte
+	Workers  int                     // 0: one for each processor
+	Progress func(done, total int64) // called now and then with the bytes checked; may be nil
+}
 
 // Report is what Verify found.
 type Report struct {
 	Segments int
 	Bytes    int64
+	Removed  uint64 // records before the first that is kept; a signed base stands for them
 	Head     Head
-	First    time.Time // of the first record
+	First    time.Time // of the first record that is kept
 	Last     time.Time // of the last record
 	Marked   bool      // the end says of itself that it was durable: the log was closed, or idle
+	Growing  bool      // somebody wrote meanwhile: what came last was not looked at
+
+	Checkpoints int
+	Signed      uint64      // records that the last checkpoint covers
+	Checkpoint  *Checkpoint // the last one; nil: there is none
+	Origin      string
+	Receipts    ReceiptReport
+}
+
+// ReceiptReport counts the receipts of a log.
+type ReceiptReport struct {
+	Good    int
+	Bad     []BadReceipt // the first maxBadReceipts of them
+	BadMore int          // and so many more
+	Missing int          // inferences that were answered and have none
+	Noted   int          // of the bad and the missing, those whose record says so itself
+}
+
+// BadReceipt is a receipt that does not prove what its record says.
+type BadReceipt struct {
+	File    string
+	Offset  int64
+	Record  uint64
+	Request string
+	Reason  string
+	Noted   bool // the record says so itself: the node knew when it wrote it
+}
+
+const maxBadReceipts = 100
+
+// BadReceipts is the error for a log that is whole, but in which receipts are
+// bad and their records do not say so.
+type BadReceipts struct{ All []BadReceipt }
+
+func (e *BadReceipts) Error() string {
+	b := e.All[0]
+	return fmt.Sprintf("%s at offset %d: record %d: %s (%d of this kind)", b.File, b.Offset, b.Record, b.Reason, len(e.All))
 }
 
 // Verify reads the whole log in dir and checks every byte: that each record is
-// as it was written, continues the chain, and can be understood. It changes
-// nothing and needs nobody's help, so that it can be run on a copy. The error
-// for damage is a *Corrupt, and the Report then tells of what is before it.
-// progress, if not nil, is called now and then with the bytes checked.
-func Verify(ctx context.Context, dir string, progress func(done, total int64)) (Report, error) {
+// as it was written, continues the chain, and can be understood; that each
+// checkpoint signs what stands before it; that receipts are good. It changes
+// nothing and needs nobody's help, so that it can be run on a copy, and on a log
+// that is being written. The error for damage is a *Corrupt that names the first
+// bad frame, and the Report then tells of what is before it; a *BadReceipts says
+// that the log is whole but does not prove what it says.
+func Verify(ctx context.Context, dir string, c Check) (Report, error) {
+	for try := 1; ; try++ {
+		rep, err := verifyDir(ctx, dir, c)
+		bad, ok := errors.AsType[*Corrupt](err)
+		switch {
+		case !ok || ctx.Err() != nil || !grows(ctx, filepath.Join(dir, bad.File)):
+			return rep.Report, err
+		case bad.Torn && try > 1: // more comes all the time: what is before the end counts
+			rep.Growing = true
+			return rep.Report, rep.end()
+		case try == offlineTries:
+			return rep.Report, err
+		}
+	}
+}
+
+func verifyDir(ctx context.Context, dir string, c Check) (*findings, error) {
 	d, err := readFolder(dir)
 	if err != nil {
-		return Report{}, err
+		return new(findings), err
 	}
-	rep, err := verify(ctx, d, progress)
+	rep, err := verify(ctx, d, c)
 	return rep, errors.Join(err, d.Close())
 }
 
-const progressEvery = 1 << 14 // records
+// grows reports whether somebody writes to a file.
+func grows(ctx context.Context, name string) bool {
+	before, err := os.Stat(name)
+	if err != nil {
+		return true // it was there
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(10 * offlineWait):
+	}
+	after, err := os.Stat(name)
+	return err != nil || before.Size() != after.Size() || !before.ModTime().Equal(after.ModTime())
+}
 
-func verify(ctx context.Context, d disk, progress func(done, total int64)) (rep Report, err error) {
+// findings are a Report in the making.
+type findings struct {
+	Report
+	c       chain
+	base    *Checkpoint
+	latest  *Checkpoint // as published
+	matched bool        // the log has it
+	keys    *Ring
+	elder   *Checkpoint // Check.Latest
+	elderOK bool
+}
+
+const (
+	progressEvery = 8 << 20 // bytes
+	pieceSize     = 1 << 20 // bytes that a worker gets at once
+)
+
+// verify reads in one goroutine, checks pieces in many, and puts what they found
+// together in order.
+func verify(ctx context.Context, d disk, opt Check) (rep *findings, err error) {
+	rep = &findings{c: chain{next: 1}, keys: opt.Keys}
+	// First what the writer publishes last: the log must go at least so far.
+	if err := rep.begin(d, opt); err != nil {
+		return rep, fmt.Errorf("verify trail: %w", err)
+	}
 	names, err := d.List()
 	if err != nil {
 		return rep, err
 	}
+	for len(names) > 0 && firstOf(names[0]) < rep.c.next && rep.base != nil {
+		names = names[1:] // removed but for the file
+	}
 	if len(names) == 0 {
 		return rep, errors.New("verify trail: there is no segment")
 	}
-	files := make([]file, 0, len(names))
-	defer func() {
-		for _, f := range files {
-			err = errors.Join(err, f.Close())
-		}
-	}()
-	var total int64
-	for _, name := range names {
+	v := &verifier{opt: opt, items: make(chan item, 4), work: make(chan *piece, 4), quit: make(chan struct{})}
+	for i, name := range names {
 		f, err := d.Open(name)
 		if err != nil {
-			return rep, err
+			return rep, errors.Join(err, v.close())
 		}
-		files = append(files, f)
 		size, err := f.Size()
 		if err != nil {
-			return rep, err
+			return rep, errors.Join(err, f.Close(), v.close())
 		}
-		total += size
+		v.files = append(v.files, segmentFile{name, f, size, i == len(names)-1})
+		v.total += size
 	}
-	c := chain{next: 1}
-	for i, name := range names {
-		s, err := c.scan(name, files[i], i == len(names)-1, func(at int64, n int, _ hash, body []byte) error {
-			v, err := value.Parse(body)
-			if err == nil && c.next%progressEvery == 0 {
-				if progress != nil {
-					progress(rep.Bytes+at, total)
-				}
-				err = context.Cause(ctx)
-				if err != nil {
-					return err
-				}
+	var wg sync.WaitGroup
+	wg.Go(v.read)
+	workers := opt.Workers
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	for range workers {
+		wg.Go(func() {
+			for p := range v.work {
+				p.check(opt.Keys)
+				close(p.done)
 			}
-			var r *Record
-			if err == nil {
-				r, err = decodeRecord(v)
-			}
-			if err != nil {
-				return &Corrupt{File: name, Offset: at, Reason: err.Error()}
-			}
-			if rep.First.IsZero() {
-				rep.First = r.Time
-			}
-			rep.Last = r.Time
-			return nil
 		})
-		rep.Segments++
-		rep.Bytes += s.end
-		rep.Head = Head{c.next - 1, c.prev}
-		if err != nil {
-			return rep, fmt.Errorf("verify trail: %w", err)
-		}
-		rep.Marked = s.marked
 	}
-	if progress != nil {
-		progress(total, total)
+	err = rep.assemble(ctx, v)
+	close(v.quit)
+	wg.Wait()
+	err = errors.Join(err, v.close())
+	if err == nil {
+		err = rep.end()
+	}
+	if err != nil {
+		return rep, fmt.Errorf("verify trail: %w", err)
+	}
+	if opt.Progress != nil {
+		opt.Progress(v.total, v.total)
 	}
 	return rep, nil
+}
+
+func (rep *findings) begin(d disk, opt Check) error {
+	b, err := d.ReadFile(latestName)
+	if err == nil {
+		if opt.Keys != nil {
+			rep.latest, err = ParseCheckpoint(b, opt.Keys)
+		} else {
+			rep.latest, err = peekCheckpoint(b)
+		}
+		if err != nil {
+			return &Corrupt{File: latestName, Reason: err.Error()}
+		}
+	} else if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, errNoAux) {
+		return err
+	}
+	b, err = d.ReadFile(baseName)
+	if err == nil {
+		if rep.c, rep.base, err = readBase(b, opt.Keys); err != nil {
+			return err
+		}
+		rep.Removed, rep.Origin = rep.base.Records, rep.base.Origin
+		rep.Signed = rep.base.Records
+		rep.Head = Head{rep.base.Records, rep.base.Chain}
+	} else if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, errNoAux) {
+		return err
+	}
+	if opt.Latest != nil {
+		if opt.Keys != nil {
+			rep.elder, err = ParseCheckpoint(opt.Latest, opt.Keys)
+		} else {
+			rep.elder, err = peekCheckpoint(opt.Latest)
+		}
+		if err != nil {
+			return fmt.Errorf("the checkpoint given: %w", err)
+		}
+		if rep.elder.Records < rep.Removed {
+			return fmt.Errorf("the checkpoint given is of %d records; the first %d were removed, so that it can no longer be compared", rep.elder.Records, rep.Removed)
+		}
+	}
+	return rep.compare()
+}
+
+// compare holds the tree to the checkpoint that was taken elsewhere, where it
+// has its size.
+func (rep *findings) compare() error {
+	if rep.elder == nil || rep.elderOK || rep.elder.Records != rep.c.tree.n {
+		return nil
+	}
+	if rep.elder.Root != rep.c.tree.root() {
+		return fmt.Errorf("the first %d records are not those that the checkpoint given signs", rep.elder.Records)
+	}
+	rep.elderOK = true
+	return nil
+}
+
+// end checks what can be said only of the whole.
+func (rep *findings) end() error {
+	if rep.elder != nil && !rep.elderOK {
+		return fmt.Errorf("the log ends with record %d; the checkpoint given is of %d records: its end was cut off", rep.Head.Records, rep.elder.Records)
+	}
+	last := rep.c.signed
+	switch {
+	case rep.latest == nil && (rep.Checkpoints > 0 || rep.base != nil):
+		return &Corrupt{File: latestName, Reason: "the log has checkpoints, but the latest is not published: the file is missing"}
+	case rep.latest == nil:
+	case rep.latest.Records > rep.Head.Records:
+		return &Corrupt{File: latestName, Reason: fmt.Sprintf("the log ends with record %d, but a checkpoint of %d records was signed: its end was cut off", rep.Head.Records, rep.latest.Records)}
+	case rep.latest.Records > last:
+		return &Corrupt{File: latestName, Reason: fmt.Sprintf("the log's last checkpoint is of %d records, the one published of %d", last, rep.latest.Records)}
+	case rep.base != nil && rep.latest.Records == rep.base.Records && rep.latest.Root == rep.base.Root:
+	case !rep.matched:
+		return &Corrupt{File: latestName, Reason: fmt.Sprintf("the log does not hold the checkpoint of %d records that is published", rep.latest.Records)}
+	}
+	var bad []BadReceipt
+	for _, b := range rep.Receipts.Bad {
+		if !b.Noted {
+			bad = append(bad, b)
+		}
+	}
+	if len(bad) > 0 {
+		return &BadReceipts{bad}
+	}
+	return nil
+}
+
+type segmentFile struct {
+	name string
+	f    file
+	size int64
+	last bool
+}
+
+// verifier is the machinery of one Verify.
+type verifier struct {
+	opt   Check
+	files []segmentFile
+	total int64
+	items chan item
+	work  chan *piece
+	quit  chan struct{} // closed when nobody listens any more
+}
+
+func (v *verifier) close() (err error) {
+	for _, f := range v.files {
+		err = errors.Join(err, f.f.Close())
+	}
+	return err
+}
+
+// item is what comes next in the log: the start of a segment, or a piece of it.
+type item struct {
+	begin  *segmentFile
+	header []byte
+	piece  *piece
+	err    error
+}
+
+// piece is some frames of a segment.
+type piece struct {
+	of   *segmentFile
+	at   int64
+	b    []byte
+	done chan struct{} // closed when what follows is set
+
+	frames   []checkedFrame
+	bad      *Corrupt // after frames
+	marked   bool
+	from, to time.Time
+	receipts ReceiptReport
+}
+
+type checkedFrame struct {
+	at   int64
+	note []byte // of a checkpoint
+	seq  uint64
+	prev hash
+	sum  hash
+	leaf tlog.Hash
+}
+
+// read cuts the segments into pieces.
+func (v *verifier) read() {
+	defer close(v.items)
+	defer close(v.work)
+	send := func(i item) bool {
+		select {
+		case v.items <- i:
+			return true
+		case <-v.quit:
+			return false
+		}
+	}
+	for i := range v.files {
+		s := &v.files[i]
+		head := make([]byte, min(headerSize, s.size))
+		if _, err := s.f.ReadAt(head, 0); err != nil && err != io.EOF { //nolint:errorlint // ReaderAt returns it bare
+			send(item{err: err})
+			return
+		}
+		if !send(item{begin: s, header: head}) {
+			return
+		}
+		for at := int64(headerSize); at < s.size; {
+			b, err := readPiece(s, at)
+			if err != nil {
+				send(item{err: err})
+				return
+			}
+			p := &piece{of: s, at: at, b: b, done: make(chan struct{})}
+			at += int64(len(b))
+			select {
+			case v.work <- p:
+			case <-v.quit:
+				return
+			}
+			if !send(item{piece: p}) {
+				return
+			}
+		}
+	}
+}
+
+// readPiece reads whole frames from an offset on, as their lengths say. Where
+// these make no sense it reads to the end of the buffer.
+func readPiece(s *segmentFile, at int64) ([]byte, error) {
+	for size := int64(pieceSize); ; {
+		b := make([]byte, min(size, s.size-at))
+		n, err := s.f.ReadAt(b, at)
+		if err != nil && err != io.EOF { //nolint:errorlint // as above
+			return nil, err
+		}
+		if b = b[:n]; int64(n) < size { // to the end
+			return b, nil
+		}
+		end := 0
+		for len(b)-end >= frameSize {
+			n := frameLength(b[end:])
+			if n > maxPayload {
+				return b, nil
+			}
+			if end+frameSize+int(n) > len(b) {
+				break
+			}
+			end += frameSize + int(n)
+		}
+		if end > 0 {
+			return b[:end], nil
+		}
+		size = frameSize + int64(frameLength(b)) + 1
+	}
+}
+
+var (
+	receiptKey = []byte(`"` + ReceiptMember + `":{`)
+	problemKey = []byte(`"` + ProblemMember + `":`)
+	tokensKey  = []byte(`"outputTokens":`)
+	errorKey   = []byte(`"errorCode":`)
+)
+
+// check looks at each frame by itself.
+func (p *piece) check(keys *Ring) {
+	p.frames = make([]checkedFrame, 0, len(p.b)/512)
+	var first, last []byte
+	for at := 0; at < len(p.b); {
+		where := p.at + int64(at)
+		payload, _, err := parseFrame(p.b[at:])
+		if err == nil && len(payload) == 0 {
+			if !p.of.last || where+frameSize != p.of.size {
+				p.bad = &Corrupt{File: p.of.name, Offset: where, Reason: "a mark that is not at the end of the log"}
+				break
+			}
+			p.marked = true
+			break
+		}
+		if err != nil {
+			p.bad = &Corrupt{File: p.of.name, Offset: where, Reason: err.Error(), Torn: p.of.last} // perhaps
+			break
+		}
+		f := checkedFrame{at: where, sum: sum(payload)}
+		if bytes.HasPrefix(payload, []byte(notePrefix)) {
+			f.note = payload
+		} else {
+			var body []byte
+			if f.seq, f.prev, body, err = parsePayload(payload); err == nil {
+				err = checkForm(body)
+			}
+			if err != nil {
+				p.bad = &Corrupt{File: p.of.name, Offset: where, Reason: err.Error()}
+				break
+			}
+			f.leaf = leafHash(f.sum)
+			if first == nil {
+				first = body
+			}
+			last = body
+			p.receipt(&f, body, keys)
+		}
+		p.frames = append(p.frames, f)
+		at += frameSize + len(payload)
+	}
+	if first != nil {
+		p.from, p.to = timeOf(first), timeOf(last)
+	}
+}
+
+func timeOf(body []byte) time.Time {
+	r, err := parseBody(body)
+	if err != nil {
+		return time.Time{}
+	}
+	return r.Time
+}
+
+// receipt checks the receipt of a record, if it has one.
+func (p *piece) receipt(f *checkedFrame, body []byte, keys *Ring) {
+	has, noted := bytes.Contains(body, receiptKey), bytes.Contains(body, problemKey)
+	switch {
+	case has && keys.Len() > 0:
+		r, err := parseBody(body)
+		if err == nil {
+			has, err = r.checkReceipt(keys)
+		}
+		switch {
+		case !has && err == nil: // it was part of something else
+		case err == nil:
+			p.receipts.Good++
+		default:
+			if noted {
+				p.receipts.Noted++
+			}
+			id := ""
+			if r != nil {
+				id = r.RequestID
+			}
+			p.receipts.Bad = append(p.receipts.Bad, BadReceipt{p.of.name, f.at, f.seq, id, err.Error(), noted})
+		}
+	case has:
+	case bytes.Contains(body, tokensKey) && !bytes.Contains(body, errorKey):
+		p.receipts.Missing++
+		if noted {
+			p.receipts.Noted++
+		}
+	}
+}
+
+// assemble puts the pieces together.
+func (rep *findings) assemble(ctx context.Context, v *verifier) error {
+	var done, told int64
+	var now *segmentFile
+	finish := func() {
+		if now != nil {
+			rep.Bytes += now.size
+		}
+	}
+	for it := range v.items {
+		switch {
+		case it.err != nil:
+			return it.err
+		case it.begin != nil:
+			finish()
+			now = it.begin
+			rep.Segments++
+			rep.Marked = false
+			if err := rep.header(now, it.header); err != nil {
+				return err
+			}
+			done += headerSize
+			continue
+		}
+		p := it.piece
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err := rep.add(p); err != nil {
+			if bad, ok := errors.AsType[*Corrupt](err); ok && bad.Torn {
+				w := &window{f: now.f, size: now.size}
+				torn, terr := w.torn(bad.Offset)
+				if terr != nil {
+					return terr
+				}
+				bad.Torn = torn
+			}
+			rep.Bytes += p.at
+			return err
+		}
+		if done += int64(len(p.b)); v.opt.Progress != nil && done-told >= progressEvery {
+			told = done
+			v.opt.Progress(done, v.total)
+		}
+	}
+	finish()
+	return nil
+}
+
+func (rep *findings) header(s *segmentFile, head []byte) error {
+	bad := func(why string, torn bool) error { return &Corrupt{File: s.name, Reason: why, Torn: torn} }
+	first, prev, err := parseHeader(head)
+	switch {
+	case err != nil:
+		return bad(err.Error(), s.last && s.size <= headerSize)
+	case first != rep.c.next || s.name != segmentName(first):
+		return bad(fmt.Sprintf("the segment begins with record %d, expected %d in %s", first, rep.c.next, segmentName(rep.c.next)), false)
+	case prev != rep.c.prev:
+		return bad("the segment does not continue the chain of the one before it", false)
+	}
+	return nil
+}
+
+// add takes the frames of a piece over, in order, as far as they are good.
+func (rep *findings) add(p *piece) error {
+	bad := func(f *checkedFrame, format string, args ...any) error {
+		return &Corrupt{File: p.of.name, Offset: f.at, Reason: fmt.Sprintf(format, args...)}
+	}
+	for i := range p.frames {
+		f := &p.frames[i]
+		if f.note != nil {
+			c, err := rep.c.checkpoint(f.note, rep.keys)
+			if err != nil {
+				return bad(f, "%v", err)
+			}
+			if rep.Origin != "" && c.Origin != rep.Origin {
+				return bad(f, "a checkpoint of another log, %s", c.Origin)
+			}
+			rep.Checkpoints++
+			rep.Origin, rep.Signed, rep.Checkpoint = c.Origin, c.Records, c
+			if rep.latest != nil && rep.latest.Records == c.Records {
+				rep.matched = bytes.Equal(rep.latest.Note, c.Note)
+			}
+			rep.Head.Hash = rep.c.prev
+			continue
+		}
+		switch {
+		case f.seq != rep.c.next:
+			return bad(f, "record %d where %d belongs", f.seq, rep.c.next)
+		case f.prev != rep.c.prev:
+			return bad(f, "record %d does not continue the chain", f.seq)
+		}
+		rep.c.tree.add(f.leaf, nil)
+		rep.c.next, rep.c.prev = f.seq+1, f.sum
+		rep.Head = Head{f.seq, f.sum}
+		if err := rep.compare(); err != nil {
+			return bad(f, "%v", err)
+		}
+	}
+	if rep.First.IsZero() {
+		rep.First = p.from
+	}
+	if !p.to.IsZero() {
+		rep.Last = p.to
+	}
+	rep.Receipts.add(&p.receipts)
+	if p.bad != nil {
+		return p.bad
+	}
+	rep.Marked = p.marked
+	return nil
+}
+
+func (r *ReceiptReport) add(p *ReceiptReport) {
+	r.Good += p.Good
+	r.Missing += p.Missing
+	r.Noted += p.Noted
+	for _, b := range p.Bad {
+		if len(r.Bad) < maxBadReceipts {
+			r.Bad = append(r.Bad, b)
+		} else {
+			r.BadMore++
+		}
+	}
 }

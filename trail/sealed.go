@@ -1,0 +1,328 @@
+package trail
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"maps"
+	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// sealed is the index of a full segment, in a file. Open takes it for the
+// segment if its header fits; whoever doubts it removes the file.
+//
+//	magic [16]  length of the header u32  CRC32C of the header u32
+//	header    JSON: sealedHeader
+//	offsets   u32 for every record: where its frame is
+//	times     i64 for every record, in nanoseconds
+//	spans     i64, i64 for every span of records: the earliest and the latest time
+//	keys      u64 key, u32 first, u32 count: sorted by key
+//	postings  u32: record numbers of each key, ascending
+type sealed struct {
+	sealedHeader
+	file  file
+	spans [][2]int64 // read at open
+	at    int64      // of the first section
+}
+
+type sealedHeader struct {
+	First   uint64      `json:"first"`
+	Records int         `json:"records"`
+	Size    int64       `json:"size"`   // of the segment
+	Before  hash        `json:"before"` // where the chain stood
+	After   hash        `json:"after"`
+	Tree    []tlog.Hash `json:"tree"`   // subtrees after it
+	Signed  uint64      `json:"signed"` // records that the last checkpoint covers
+	Note    []byte      `json:"note"`   // that checkpoint
+	Last    int64       `json:"last"`   // offset of the last frame
+	From    int64       `json:"from"`
+	To      int64       `json:"to"`
+	Regions []string    `json:"regions"`
+	Open    []string    `json:"open"`    // Intents without Outcome
+	OpenAt  []uint32    `json:"openAt"`  // their numbers
+	Foreign []string    `json:"foreign"` // Intents of earlier segments that have their Outcome here
+	Keys    int         `json:"keys"`
+	Posts   int         `json:"postings"`
+}
+
+const (
+	sealedMagic  = "tokaido index 1\n"
+	sealedSuffix = ".index"
+	spanSize     = 1 << 10
+	maxHeader    = 64 << 20
+)
+
+func indexName(segment string) string { return segment[:len(segment)-len(suffix)] + sealedSuffix }
+
+// sealLive makes the file of a live index. h has what the index does not know.
+func sealLive(l *live, h sealedHeader) []byte {
+	h.Records = len(l.offsets)
+	h.Regions, h.Foreign = l.regions, l.foreign
+	h.Open = slices.SortedFunc(maps.Keys(l.open), func(a, b string) int { return int(l.open[a]) - int(l.open[b]) })
+	for _, id := range h.Open {
+		h.OpenAt = append(h.OpenAt, l.open[id])
+	}
+	keys := slices.Sorted(maps.Keys(l.newest))
+	h.Keys, h.Posts = len(keys), len(l.links)
+	spans := spansOf(l.times)
+	for i, s := range spans {
+		if i == 0 || s[0] < h.From {
+			h.From = s[0]
+		}
+		if i == 0 || s[1] > h.To {
+			h.To = s[1]
+		}
+	}
+	head, err := json.Marshal(h)
+	if err != nil {
+		panic(err) // it has only numbers, strings and bytes
+	}
+	b := make([]byte, 0, 24+len(head)+12*h.Records+16*len(spans)+16*h.Keys+4*h.Posts)
+	b = append(b, sealedMagic...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(head)))
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(head, castagnoli))
+	b = append(b, head...)
+	for _, x := range l.offsets {
+		b = binary.LittleEndian.AppendUint32(b, x)
+	}
+	for _, x := range l.times {
+		b = binary.LittleEndian.AppendUint64(b, uint64(x))
+	}
+	for _, s := range spans {
+		b = binary.LittleEndian.AppendUint64(b, uint64(s[0]))
+		b = binary.LittleEndian.AppendUint64(b, uint64(s[1]))
+	}
+	posts := make([]uint32, 0, h.Posts)
+	for _, k := range keys {
+		from := len(posts)
+		for at := l.newest[k]; at != 0; at = l.links[at-1].older {
+			posts = append(posts, l.links[at-1].no)
+		}
+		slices.Reverse(posts[from:])
+		b = binary.LittleEndian.AppendUint64(b, k)
+		b = binary.LittleEndian.AppendUint32(b, uint32(from))
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(posts)-from))
+	}
+	for _, p := range posts {
+		b = binary.LittleEndian.AppendUint32(b, p)
+	}
+	return b
+}
+
+func spansOf(times []int64) (spans [][2]int64) {
+	for part := range slices.Chunk(times, spanSize) {
+		spans = append(spans, [2]int64{slices.Min(part), slices.Max(part)})
+	}
+	return spans
+}
+
+var errNoIndex = errors.New("not the index of the segment")
+
+// openSealed opens the index f of the segment seg, which must stand where c
+// does. It checks that it belongs to it, and the last frame of the segment; what
+// is between is for Verify.
+func openSealed(f, seg file, c *chain) (*sealed, error) {
+	s := &sealed{file: f}
+	var fixed [24]byte
+	if _, err := f.ReadAt(fixed[:], 0); err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint32(fixed[16:])
+	if string(fixed[:16]) != sealedMagic || n > maxHeader {
+		return nil, errNoIndex
+	}
+	head := make([]byte, n)
+	if _, err := f.ReadAt(head, 24); err != nil {
+		return nil, err
+	}
+	if crc32.Checksum(head, castagnoli) != binary.LittleEndian.Uint32(fixed[20:]) {
+		return nil, errNoIndex
+	}
+	if err := json.Unmarshal(head, &s.sealedHeader); err != nil {
+		return nil, err
+	}
+	s.at = 24 + int64(n)
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	segSize, err := seg.Size()
+	if err != nil {
+		return nil, err
+	}
+	spans := (s.Records + spanSize - 1) / spanSize
+	switch {
+	case s.Records < 0 || s.Keys < 0 || s.Posts < 0 || len(s.Open) != len(s.OpenAt),
+		size != s.postsAt()+4*int64(s.Posts),
+		s.First != c.next || s.Before != c.prev, segSize != s.Size, s.Last < headerSize || s.Last >= s.Size:
+		return nil, errNoIndex
+	}
+	var header [headerSize]byte
+	if _, err := seg.ReadAt(header[:], 0); err != nil {
+		return nil, err
+	}
+	if first, prev, err := parseHeader(header[:]); err != nil || first != c.next || prev != c.prev {
+		return nil, errNoIndex
+	}
+	last := make([]byte, s.Size-s.Last)
+	if _, err := seg.ReadAt(last, s.Last); err != nil {
+		return nil, err
+	}
+	if payload, _, err := parseFrame(last); err != nil || len(payload) != len(last)-frameSize || sum(payload) != s.After {
+		return nil, errNoIndex
+	}
+	t, err := treeOf(s.First-1+uint64(s.Records), s.Tree)
+	if err != nil {
+		return nil, errNoIndex
+	}
+	b := make([]byte, 16*spans)
+	if _, err := f.ReadAt(b, s.spansAt()); err != nil && (err != io.EOF || len(b) > 0) { //nolint:errorlint // as above
+		return nil, err
+	}
+	for i := range spans {
+		s.spans = append(s.spans, [2]int64{int64(binary.LittleEndian.Uint64(b[16*i:])), int64(binary.LittleEndian.Uint64(b[16*i+8:]))})
+	}
+	c.next, c.prev, c.tree, c.signed, c.note = s.First+uint64(s.Records), s.After, t.clone(), s.Signed, s.Note
+	s.Note = nil
+	return s, nil
+}
+
+func (s *sealed) timesAt() int64 { return s.at + 4*int64(s.Records) }
+func (s *sealed) spansAt() int64 { return s.timesAt() + 8*int64(s.Records) }
+func (s *sealed) keysAt() int64 {
+	return s.spansAt() + 16*int64((s.Records+spanSize-1)/spanSize)
+}
+func (s *sealed) postsAt() int64 { return s.keysAt() + 16*int64(s.Keys) }
+
+func (s *sealed) offset(no int) (int64, error) {
+	var b [4]byte
+	_, err := s.file.ReadAt(b[:], s.at+4*int64(no))
+	return int64(binary.LittleEndian.Uint32(b[:])), err
+}
+
+// lookup finds the postings of a key.
+func (s *sealed) lookup(k uint64) (first, count int, err error) {
+	lo, hi := 0, s.Keys
+	var b [16]byte
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if _, err := s.file.ReadAt(b[:], s.keysAt()+16*int64(mid)); err != nil {
+			return 0, 0, err
+		}
+		switch at := binary.LittleEndian.Uint64(b[:]); {
+		case at == k:
+			first, count = int(binary.LittleEndian.Uint32(b[8:])), int(binary.LittleEndian.Uint32(b[12:]))
+			if first+count > s.Posts {
+				return 0, 0, fmt.Errorf("a key of %d records from %d on, of %d", count, first, s.Posts)
+			}
+			return first, count, nil
+		case at < k:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return 0, 0, nil
+}
+
+// search walks the postings of a key from the newest. Spans of records that the
+// times exclude are passed over whole.
+func (s *sealed) search(k uint64, w narrow) (found []uint32, err error) {
+	if s.Records == 0 || s.From > w.to || s.To < w.from {
+		return nil, nil
+	}
+	first, count, err := s.lookup(k)
+	if err != nil || count == 0 {
+		return nil, err
+	}
+	p := postings{s: s, first: first}
+	end := count
+	if w.below < s.Records {
+		if end, err = p.before(count, w.below); err != nil {
+			return nil, err
+		}
+	}
+	var times []byte
+	timesOf := -1
+	for end > 0 && len(found) < w.n {
+		no, err := p.get(end - 1)
+		if err != nil {
+			return nil, err
+		}
+		if int(no) >= s.Records {
+			return nil, fmt.Errorf("record %d of %d", no, s.Records)
+		}
+		span := int(no) / spanSize
+		if s.spans[span][0] > w.to || s.spans[span][1] < w.from {
+			for span > 0 && (s.spans[span-1][0] > w.to || s.spans[span-1][1] < w.from) {
+				span--
+			}
+			if end, err = p.before(end, span*spanSize); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if s.spans[span][0] < w.from || s.spans[span][1] > w.to { // only a part of it fits
+			if timesOf != span {
+				n := min(spanSize, s.Records-span*spanSize)
+				times = slices.Grow(times[:0], 8*n)[:8*n]
+				if _, err := s.file.ReadAt(times, s.timesAt()+8*int64(span*spanSize)); err != nil {
+					return nil, err
+				}
+				timesOf = span
+			}
+			if t := int64(binary.LittleEndian.Uint64(times[8*(int(no)%spanSize):])); t < w.from || t > w.to {
+				end--
+				continue
+			}
+		}
+		found = append(found, no)
+		end--
+	}
+	return found, nil
+}
+
+// postings reads one key's list through a buffer that moves towards its start.
+type postings struct {
+	s     *sealed
+	first int
+	buf   []byte
+	from  int
+}
+
+const postingsBuffer = 256
+
+func (p *postings) get(i int) (uint32, error) {
+	if i < p.from || i >= p.from+len(p.buf)/4 || p.buf == nil {
+		p.from = max(0, i+1-postingsBuffer)
+		p.buf = slices.Grow(p.buf[:0], 4*postingsBuffer)[:4*(i+1-p.from)]
+		if _, err := p.s.file.ReadAt(p.buf, p.s.postsAt()+4*int64(p.first+p.from)); err != nil {
+			p.buf = nil
+			return 0, err
+		}
+	}
+	return binary.LittleEndian.Uint32(p.buf[4*(i-p.from):]), nil
+}
+
+// before returns how many of the first n postings are below a record number.
+func (p *postings) before(n, below int) (int, error) {
+	lo, hi := 0, n
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		var b [4]byte
+		if _, err := p.s.file.ReadAt(b[:], p.s.postsAt()+4*int64(p.first+mid)); err != nil {
+			return 0, err
+		}
+		if int(binary.LittleEndian.Uint32(b[:])) < below {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, nil
+}
