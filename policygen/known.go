@@ -3,6 +3,7 @@ package policygen
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"tokaido/asl"
 	"tokaido/value"
@@ -302,17 +303,25 @@ type token struct {
 	text string
 }
 
-// maxNesting bounds expressions within expressions.
-const maxNesting = 16
+// Bounds of the expressions that are followed.
+const (
+	maxNesting    = 16
+	maxExpression = 4096 // bytes
+)
 
 // jsonata reads an expression as far as it is made of constant texts, joined
 // or chosen from. It knows no more of the language than that: whatever else
 // is in an expression makes it unknown.
-func (r *reader) jsonata(s string) known { return r.nested(s, 0) }
+func (r *reader) jsonata(s string) known {
+	if len(s) > maxExpression || !utf8.ValidString(s) {
+		return known{}
+	}
+	return r.nested(s, 0)
+}
 
 func (r *reader) nested(s string, depth int) known {
 	tokens, ok := scan(s)
-	if !ok || depth > maxNesting {
+	if !ok {
 		return known{}
 	}
 	return r.choice(tokens, depth)
@@ -320,6 +329,9 @@ func (r *reader) nested(s string, depth int) known {
 
 // choice reads COND ? A : B, which binds weaker than all else that is followed.
 func (r *reader) choice(ts []token, depth int) known {
+	if depth > maxNesting {
+		return known{}
+	}
 	at := slices.IndexFunc(ts, func(t token) bool { return t.kind == '?' })
 	if at < 0 {
 		return r.joined(ts, depth)
