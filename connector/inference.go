@@ -2,11 +2,15 @@ package connector
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
 
 	"tokaido/bedrock"
 	"tokaido/gate"
 	"tokaido/iam"
 	"tokaido/principal"
+	"tokaido/trail"
 	"tokaido/value"
 )
 
@@ -18,6 +22,18 @@ const bedrockSource = "bedrock.amazonaws.com"
 type Inference struct {
 	Gate    *gate.Gate
 	Runtime *bedrock.Runtime
+
+	Receipts *trail.Receipts // nil: none are made
+	// Remote returns the receipt that another node sent with an answer, or "", and
+	// whether it was another node that answered; nil: this one always does.
+	Remote func(*bedrock.Result) (receipt string, remote bool)
+}
+
+// exchange is what a receipt covers besides the Result: the body as the model
+// got it, and the answer, of a stream all its payloads one after the other.
+type exchange struct {
+	request  []byte
+	response *trail.Digest
 }
 
 // From is who calls, and from where.
@@ -28,14 +44,27 @@ type From struct {
 	Context  iam.Context
 	Meta     gate.Meta
 	Workflow gate.Workflow
+
+	// Bearer is the kind of API key that the call came with, SHORT_TERM or
+	// LONG_TERM, which has to be allowed too; "": it was signed.
+	Bearer string
+
+	// Here wants the answer from Region, whatever the catalog says of a model's
+	// bare id: another node routed the call.
+	Here bool
 }
 
 // Invoke is InvokeModel.
 func (in *Inference) Invoke(ctx context.Context, from From, modelID string, r bedrock.Request) (*bedrock.Result, error) {
 	return in.act(ctx, from, "InvokeModel", bedrock.ActionInvoke, modelID,
 		func(*bedrock.Plan) error { return r.Check() },
-		func(ctx context.Context, p *bedrock.Plan, _ *gate.Act) (*bedrock.Result, error) {
-			return in.Runtime.Invoke(ctx, p, r)
+		func(ctx context.Context, p *bedrock.Plan, _ *gate.Act, x *exchange) (*bedrock.Result, error) {
+			res, err := in.Runtime.Invoke(ctx, p, r)
+			if err == nil {
+				x.request = r.Body
+				x.response.Add(res.Body)
+			}
+			return res, err
 		})
 }
 
@@ -44,8 +73,12 @@ func (in *Inference) Invoke(ctx context.Context, from From, modelID string, r be
 func (in *Inference) InvokeStream(ctx context.Context, from From, modelID string, r bedrock.Request, begun func(bedrock.Begun), chunk func([]byte) error) (*bedrock.Result, error) {
 	return in.act(ctx, from, "InvokeModelWithResponseStream", bedrock.ActionStream, modelID,
 		func(*bedrock.Plan) error { return r.Check() },
-		func(ctx context.Context, p *bedrock.Plan, _ *gate.Act) (*bedrock.Result, error) {
-			return in.Runtime.InvokeStream(ctx, p, r, begun, chunk)
+		func(ctx context.Context, p *bedrock.Plan, _ *gate.Act, x *exchange) (*bedrock.Result, error) {
+			x.request = r.Body
+			return in.Runtime.InvokeStream(ctx, p, r, begun, func(b []byte) error {
+				x.response.Add(b)
+				return chunk(b)
+			})
 		})
 }
 
@@ -54,9 +87,12 @@ func (in *Inference) Converse(ctx context.Context, from From, modelID string, re
 	var c *bedrock.Prepared
 	res, err = in.act(ctx, from, "Converse", bedrock.ActionInvoke, modelID,
 		func(p *bedrock.Plan) (err error) { c, err = in.Runtime.Prepare(p, request); return err },
-		func(ctx context.Context, p *bedrock.Plan, a *gate.Act) (res *bedrock.Result, err error) {
+		func(ctx context.Context, p *bedrock.Plan, a *gate.Act, x *exchange) (res *bedrock.Result, err error) {
 			noteMetadata(a, c)
-			out, res, err = in.Runtime.Converse(ctx, c)
+			if out, res, err = in.Runtime.Converse(ctx, c); err == nil {
+				x.request = c.Body
+				x.response.Add(out.AppendJSON(nil))
+			}
 			return res, err
 		})
 	return out, res, err
@@ -67,9 +103,13 @@ func (in *Inference) ConverseStream(ctx context.Context, from From, modelID stri
 	var c *bedrock.Prepared
 	return in.act(ctx, from, "ConverseStream", bedrock.ActionStream, modelID,
 		func(p *bedrock.Plan) (err error) { c, err = in.Runtime.Prepare(p, request); return err },
-		func(ctx context.Context, p *bedrock.Plan, a *gate.Act) (*bedrock.Result, error) {
+		func(ctx context.Context, p *bedrock.Plan, a *gate.Act, x *exchange) (*bedrock.Result, error) {
 			noteMetadata(a, c)
-			return in.Runtime.ConverseStream(ctx, c, begun, emit)
+			x.request = c.Body
+			return in.Runtime.ConverseStream(ctx, c, begun, func(name string, payload value.Value) error {
+				x.response.Add(payload.AppendJSON(nil))
+				return emit(name, payload)
+			})
 		})
 }
 
@@ -79,7 +119,7 @@ func (in *Inference) CountTokens(ctx context.Context, from From, modelID string,
 	n := 0
 	_, err := in.act(ctx, from, "CountTokens", bedrock.ActionCount, modelID,
 		func(p *bedrock.Plan) (err error) { b, err = body(p); return err },
-		func(ctx context.Context, p *bedrock.Plan, a *gate.Act) (*bedrock.Result, error) {
+		func(ctx context.Context, p *bedrock.Plan, a *gate.Act, _ *exchange) (*bedrock.Result, error) {
 			var region string
 			var err error
 			if n, region, err = in.Runtime.CountTokens(ctx, p, b); region != "" {
@@ -100,35 +140,75 @@ func noteMetadata(a *gate.Act, c *bedrock.Prepared) {
 // allowed and is recorded, but is no inference: nothing leaves. Somebody who is
 // not allowed learns that first, and only then what is wrong with the request.
 func (in *Inference) act(ctx context.Context, from From, name, action, modelID string,
-	prepare func(*bedrock.Plan) error, run func(context.Context, *bedrock.Plan, *gate.Act) (*bedrock.Result, error)) (*bedrock.Result, error) {
+	prepare func(*bedrock.Plan) error, run func(context.Context, *bedrock.Plan, *gate.Act, *exchange) (*bedrock.Result, error)) (*bedrock.Result, error) {
 	call := gate.Call{
 		By: from.By, Source: bedrockSource, Name: name, Region: from.Region, Context: from.Context, ReadOnly: true,
 		Request: value.Object(value.Member{Key: "modelId", Value: value.String(modelID)}), Meta: from.Meta, Workflow: from.Workflow,
 	}
-	plan, wrong := in.Runtime.Plan(from.Region, from.Account, modelID)
+	resolve := in.Runtime.Plan
+	if from.Here {
+		resolve = in.Runtime.PlanHere
+	}
+	plan, wrong := resolve(from.Region, from.Account, modelID)
 	if wrong == nil {
 		call.Needs, call.Model = plan.Needs(action), plan.Shape()
 		wrong = prepare(plan)
 		call.Inference = wrong == nil
 	}
+	if from.Bearer != "" {
+		call.Needs = append([]iam.Authorization{principal.WithBearer(from.Bearer)}, call.Needs...)
+	}
 	return gate.Do(ctx, in.Gate, call, func(ctx context.Context, a *gate.Act) (*bedrock.Result, error) {
 		if wrong != nil {
 			return nil, wrong
 		}
-		res, err := run(ctx, plan, a)
+		x := &exchange{response: trail.NewDigest()}
+		res, err := run(ctx, plan, a, x)
 		if res != nil {
 			note(a, plan, res)
 		}
+		if err == nil && res != nil {
+			err = in.receipt(ctx, a, from, plan, res, x)
+		}
 		return res, err
 	})
+}
+
+// receipt puts the receipt of the Region that answered into the record, or what
+// is wrong with it. Where receipts are required a bad one refuses the answer.
+func (in *Inference) receipt(ctx context.Context, a *gate.Act, from From, p *bedrock.Plan, res *bedrock.Result, x *exchange) error {
+	if in.Receipts == nil {
+		return nil
+	}
+	claim := trail.Claim{
+		RequestID: from.Meta.RequestID, Region: res.Region, Model: p.ModelID,
+		Request: sha256.Sum256(x.request), Response: x.response.Sum(), Time: time.Now(),
+	}
+	header, remote := "", false
+	if in.Remote != nil {
+		header, remote = in.Remote(res)
+	}
+	members, err := in.Receipts.For(ctx, claim, !remote, header)
+	a.Note(members...)
+	if errors.Is(err, trail.ErrReceipt) {
+		return bedrock.Fault("ServiceUnavailableException", "The answer was refused: %v", trail.ErrReceipt)
+	}
+	return err
 }
 
 // note records which Region answered, always, and what was tried before.
 func note(a *gate.Act, p *bedrock.Plan, res *bedrock.Result) {
 	m := make([]value.Member, 0, 6)
 	add := func(key string, v value.Value) { m = append(m, value.Member{Key: key, Value: v}) }
-	if res.Region != "" {
+	switch {
+	case res.Region != "":
 		add("inferenceRegion", value.String(res.Region))
+	case len(res.Within) > 0: // somebody else routed it, and does not say where to
+		regions := make([]value.Value, len(res.Within))
+		for i, r := range res.Within {
+			regions[i] = value.String(r)
+		}
+		add("inferenceRegions", value.Array(regions...))
 	}
 	if u := res.Usage; u != (bedrock.Usage{}) {
 		add("inputTokens", value.Int(int64(u.Input)))

@@ -13,14 +13,15 @@ import (
 
 // checkForm checks that a record's stored form is one that decodeRecord takes,
 // with its members in the order in which appendRecord writes them, and makes
-// nothing of it. It is what Verify does with every record.
-func checkForm(body []byte) error {
+// nothing of it. It is what Verify does with every record. It returns what
+// stands as additionalEventData.
+func checkForm(body []byte) (additional []byte, err error) {
 	c := cursor{b: body}
 	c.object(recordForm, true)
 	if c.err == nil && c.i != len(body) {
 		c.fail("something follows the record")
 	}
-	return c.err
+	return body[c.from:c.to], c.err
 }
 
 // form says what a member is.
@@ -33,6 +34,7 @@ const (
 	isPhase
 	isFormat
 	isAny
+	isAdditional
 	isIdentity
 	isIssuer
 	isResources
@@ -48,7 +50,7 @@ var (
 	recordForm = []known{
 		{"v", isFormat}, {"id", isText}, {"time", isTime}, {"phase", isPhase}, {"intent", isText}, {"source", isText}, {"name", isText},
 		{"region", isText}, {"account", isText}, {"identity", isIdentity}, {"sourceIP", isText}, {"userAgent", isText}, {"host", isText},
-		{"tls", isFlag}, {"request", isText}, {"readOnly", isFlag}, {"parameters", isAny}, {"response", isAny}, {"additional", isAny},
+		{"tls", isFlag}, {"request", isText}, {"readOnly", isFlag}, {"parameters", isAny}, {"response", isAny}, {"additional", isAdditional},
 		{"resources", isResources}, {"errorCode", isText}, {"errorMessage", isText}, {"decisions", isAny}, {"execution", isText}, {"state", isText},
 	}
 	identityForm = []known{
@@ -61,9 +63,10 @@ var (
 
 // cursor reads JSON as appendRecord writes it.
 type cursor struct {
-	b   []byte
-	i   int
-	err error
+	b        []byte
+	i        int
+	from, to int // of the additional
+	err      error
 }
 
 func (c *cursor) fail(format string, args ...any) {
@@ -143,6 +146,10 @@ func (c *cursor) member(f form) {
 		c.word("1") // format
 	case isAny:
 		c.any(0)
+	case isAdditional:
+		c.from = c.i
+		c.any(0)
+		c.to = c.i
 	case isIdentity:
 		c.object(identityForm, false)
 	case isIssuer:

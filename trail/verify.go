@@ -438,9 +438,9 @@ func (p *piece) check(keys *Ring) {
 		if bytes.HasPrefix(payload, []byte(notePrefix)) {
 			f.note = payload
 		} else {
-			var body []byte
+			var body, additional []byte
 			if f.seq, f.prev, body, err = parsePayload(payload); err == nil {
-				err = checkForm(body)
+				additional, err = checkForm(body)
 			}
 			if err != nil {
 				p.bad = &Corrupt{File: p.of.name, Offset: where, Reason: err.Error()}
@@ -451,7 +451,7 @@ func (p *piece) check(keys *Ring) {
 				first = body
 			}
 			last = body
-			p.receipt(&f, body, keys)
+			p.receipt(&f, body, additional, keys)
 		}
 		p.frames = append(p.frames, f)
 		at += frameSize + len(payload)
@@ -470,8 +470,8 @@ func timeOf(body []byte) time.Time {
 }
 
 // receipt checks the receipt of a record, if it has one.
-func (p *piece) receipt(f *checkedFrame, body []byte, keys *Ring) {
-	has, noted := bytes.Contains(body, receiptKey), bytes.Contains(body, problemKey)
+func (p *piece) receipt(f *checkedFrame, body, additional []byte, keys *Ring) {
+	has, noted := bytes.Contains(additional, receiptKey), bytes.Contains(additional, problemKey)
 	switch {
 	case has && keys.Len() > 0:
 		r, err := parseBody(body)
@@ -493,7 +493,7 @@ func (p *piece) receipt(f *checkedFrame, body []byte, keys *Ring) {
 			p.receipts.Bad = append(p.receipts.Bad, BadReceipt{p.of.name, f.at, f.seq, id, err.Error(), noted})
 		}
 	case has:
-	case bytes.Contains(body, tokensKey) && !bytes.Contains(body, errorKey):
+	case bytes.Contains(additional, tokensKey) && !bytes.Contains(body, errorKey):
 		p.receipts.Missing++
 		if noted {
 			p.receipts.Noted++
