@@ -51,7 +51,7 @@ type lambda struct {
 }
 
 func (c *compiler) lambda(n *node, outer *scope) code {
-	l := &lambda{scope: &scope{parent: outer}}
+	l := &lambda{scope: &scope{parent: outer, names: make([]string, 0, len(n.list)+1)}, slots: make([]int, 0, len(n.list))}
 	for _, a := range n.list {
 		l.scope.add(a.text)
 	}
@@ -219,16 +219,16 @@ func (c *compiler) procedure(n *node, sc *scope) procedure {
 
 // call compiles a call. With first, the call has that argument before its own.
 func (c *compiler) call(n *node, sc *scope, first code) code {
-	plain, tail := c.calls(n, sc, first)
+	plain, tail := c.calls(n, sc, first, !n.tail, n.tail)
 	if n.tail {
 		return tail
 	}
 	return plain
 }
 
-// calls compiles a call to code that makes it, and to code that leaves it to
-// be made when the function has returned.
-func (c *compiler) calls(n *node, sc *scope, first code) (plain, tail code) {
+// calls compiles a call to code that makes it (now), and to code that leaves it
+// to be made when the function has returned (late).
+func (c *compiler) calls(n *node, sc *scope, first code, now, late bool) (plain, tail code) {
 	p := c.procedure(n.lhs, sc)
 	args := c.nodes(n.list, sc)
 	if first != nil {
@@ -239,20 +239,25 @@ func (c *compiler) calls(n *node, sc *scope, first code) (plain, tail code) {
 	if n.lhs.kind == nVar {
 		after.name = n.lhs.text
 	}
-	tail = func(m *machine, f *frame, in val) val {
-		m.enter()
-		k := m.mark()
-		top := len(m.calls) - 1
-		was := m.calls[top].weak
-		m.calls[top].weak = true
-		vals, fn := m.prepare(&p, args, at, f, in)
-		m.calls[top].weak = was
-		m.tailArgs = append(m.tailArgs[:0], vals...)
-		m.tailFn = fn
-		m.tailSite = after
-		m.release(k)
-		m.depth--
-		return tailMark
+	if late {
+		tail = func(m *machine, f *frame, in val) val {
+			m.enter()
+			k := m.mark()
+			top := len(m.calls) - 1
+			was := m.calls[top].weak
+			m.calls[top].weak = true
+			vals, fn := m.prepare(&p, args, at, f, in)
+			m.calls[top].weak = was
+			m.tailArgs = append(m.tailArgs[:0], vals...)
+			m.tailFn = fn
+			m.tailSite = after
+			m.release(k)
+			m.depth--
+			return tailMark
+		}
+	}
+	if !now {
+		return nil, tail
 	}
 	keep := n.keepArray
 	raw := len(n.predicate) > 0 || n.group != nil // collapses after these

@@ -240,21 +240,19 @@ func (c *compiler) variable(name string, sc *scope) code {
 			return collapse(in)
 		}
 	}
-	places := sc.resolve(name)
-	if len(places) > 0 && places[0].certain {
-		switch p := places[0]; p.up {
-		case 0:
-			return func(m *machine, f *frame, in val) val {
-				m.leaf()
-				return collapse(f.slots[p.slot])
-			}
-		case 1:
-			return func(m *machine, f *frame, in val) val {
-				m.leaf()
-				return collapse(f.parent.slots[p.slot])
-			}
+	switch up, slot := sc.nearest(name); up {
+	case 0:
+		return func(m *machine, f *frame, in val) val {
+			m.leaf()
+			return collapse(f.slots[slot])
+		}
+	case 1:
+		return func(m *machine, f *frame, in val) val {
+			m.leaf()
+			return collapse(f.parent.slots[slot])
 		}
 	}
+	places := sc.resolve(name)
 	at := c.global(name)
 	if len(places) == 0 {
 		return func(m *machine, f *frame, in val) val {
@@ -442,7 +440,7 @@ func (c *compiler) condition(n *node, sc *scope) code {
 	if n.twice != condPlain {
 		elvis := n.twice == condElvis
 		if n.rhs.tail {
-			test, yes := c.calls(n.rhs, sc, nil)
+			test, yes := c.calls(n.rhs, sc, nil, true, true)
 			return func(m *machine, f *frame, in val) val {
 				m.enter()
 				r := test(m, f, in)

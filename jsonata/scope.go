@@ -42,7 +42,24 @@ func (s *scope) find(name string) int {
 // place is where a variable may be found: so many frames up, in that slot.
 type place struct {
 	up, slot int
-	certain  bool // bound as soon as the frame is there
+}
+
+// nearest is the first place of a variable, if it is bound as soon as the
+// frame is there; else up is -1.
+func (s *scope) nearest(name string) (up, slot int) {
+	for ; s != nil; s = s.parent {
+		if len(s.names) == 0 {
+			continue
+		}
+		if i := s.find(name); i >= 0 {
+			if i < s.params {
+				return up, i
+			}
+			return -1, 0
+		}
+		up++
+	}
+	return -1, 0
 }
 
 // resolve lists the places of a variable, the innermost first.
@@ -54,7 +71,7 @@ func (s *scope) resolve(name string) []place {
 			continue
 		}
 		if i := s.find(name); i >= 0 {
-			out = append(out, place{up, i, i < s.params})
+			out = append(out, place{up, i})
 			if i < s.params {
 				break
 			}
