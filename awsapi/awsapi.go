@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"tokaido/fault"
 	"tokaido/gate"
 	"tokaido/iam"
 	"tokaido/principal"
@@ -51,6 +52,14 @@ type Op struct {
 	Needs func(context.Context, *Request) ([]iam.Authorization, error)
 	Open  string // why nobody needs permission, or why Handle enters the gate by itself
 
+	// KeyHeader is a header that an API key may stand in, besides Authorization;
+	// "": none.
+	KeyHeader string
+
+	// Fail writes a fault's document, for clients that are not AWS's; nil: that of
+	// the Protocol. The status is what the Protocol has for it.
+	Fail func(f *fault.Error, status int, requestID string) []byte
+
 	// Params returns the requestParameters of the record, without prompts and
 	// secrets; nil stands for the whole Input, with Path and Query where the
 	// protocol has them.
@@ -69,8 +78,9 @@ type Op struct {
 type Request struct {
 	Op      *Op
 	By      *principal.Principal
-	Region  string // of the signature's scope
+	Region  string // of the signature's scope; of an API key, see Directory
 	Account string // the caller's
+	Bearer  string // the kind of API key it came with, SHORT_TERM or LONG_TERM; "": it is signed
 	Meta    gate.Meta
 	Context iam.Context // condition keys of the request: aws:SourceIp, aws:SecureTransport, …
 
@@ -101,6 +111,16 @@ type Response struct {
 	// an ordinary error answer, one after it an exception event. It must end soon
 	// after its context does: the client is gone then.
 	Stream func(context.Context, EventWriter) error
+
+	// Text, if set, writes a body in pieces, with Header's Content-Type. It must
+	// say by itself, in its own form, what goes wrong after the first piece; before
+	// it an error is an ordinary error answer.
+	Text func(context.Context, TextWriter) error
+}
+
+// TextWriter sends a body in pieces. Each is flushed at once.
+type TextWriter interface {
+	WriteText(b []byte) error
 }
 
 // EventWriter sends the events of a stream. Each is flushed at once.

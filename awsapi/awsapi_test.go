@@ -714,11 +714,11 @@ func TestOtherTransports(t *testing.T) {
 
 type bearers struct{ directory }
 
-func (bearers) Bearer(_ context.Context, token string, _ time.Time) (*principal.Principal, error) {
+func (bearers) Bearer(_ context.Context, token string, _ time.Time) (principal.Bearer, error) {
 	if token != "good" {
-		return nil, &fault.Error{Kind: fault.Client, Code: "AccessDeniedException", Auth: true, Message: "Bearer Token has expired"}
+		return principal.Bearer{}, &fault.Error{Kind: fault.Client, Code: "AccessDeniedException", Auth: true, Message: "Bearer Token has expired"}
 	}
-	return &principal.Principal{Type: principal.Root, Account: account, ARN: "arn:aws:iam::" + account + ":root", ID: account}, nil
+	return principal.Bearer{Kind: "LONG_TERM", Principal: &principal.Principal{Type: principal.Root, Account: account, ARN: "arn:aws:iam::" + account + ":root", ID: account}}, nil
 }
 
 func TestBearer(t *testing.T) {

@@ -45,9 +45,11 @@ const DefaultMaxHeld = 1 << 30
 
 // Directory knows who an access key belongs to. If it has a method
 //
-//	Bearer(ctx context.Context, token string, now time.Time) (*principal.Principal, error)
+//	Bearer(ctx context.Context, token string, now time.Time) (principal.Bearer, error)
 //
-// API keys of Bedrock are taken too; they are refused otherwise.
+// API keys of Bedrock are taken too; they are refused otherwise. A key that names
+// no Region is for the one that the host begins with, as those of AWS's endpoints
+// do (bedrock-runtime.ap-northeast-1.…), else for Config's DefaultRegion.
 type Directory interface {
 	// Credential must compare the session token in constant time. Its faults are
 	// UnrecognizedClientException and ExpiredTokenException.
@@ -55,7 +57,7 @@ type Directory interface {
 }
 
 type bearer interface {
-	Bearer(ctx context.Context, token string, now time.Time) (*principal.Principal, error)
+	Bearer(ctx context.Context, token string, now time.Time) (principal.Bearer, error)
 }
 
 // Config of a Server.
@@ -238,12 +240,12 @@ func (c *call) serve(ctx context.Context) error {
 			return err
 		}
 	}
-	by, region, err := c.signIn(ctx, body)
+	by, region, bearer, err := c.signIn(ctx, body)
 	if err != nil {
 		return err
 	}
 	req := &Request{
-		Op: c.op, By: by, Region: region, Account: by.Account, Meta: c.meta(),
+		Op: c.op, By: by, Region: region, Bearer: bearer, Account: by.Account, Meta: c.meta(),
 		Path: labels, Header: c.r.Header, Raw: body, Input: form.Input, Time: c.now,
 	}
 	req.Context = c.context(req)
@@ -445,8 +447,11 @@ func (c *call) perform(ctx context.Context) error {
 		if resp == nil {
 			return fmt.Errorf("%s answers nothing", op.Name)
 		}
-		if resp.Stream != nil {
+		switch {
+		case resp.Stream != nil:
 			return c.stream(ctx, resp)
+		case resp.Text != nil:
+			return c.text(ctx, resp)
 		}
 		return nil
 	}
@@ -459,7 +464,7 @@ func (c *call) perform(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case resp.Stream != nil:
+	case resp.Stream != nil, resp.Text != nil:
 		return nil
 	}
 	if err := writeResponse(c.w, op, resp, c.id); err != nil {
@@ -478,6 +483,8 @@ func (c *call) gated(ctx context.Context, handle func(context.Context) error, re
 	}
 	if refused != nil {
 		needs = nil
+	} else if req.Bearer != "" {
+		needs = append([]iam.Authorization{principal.WithBearer(req.Bearer)}, needs...)
 	}
 	params := op.Params
 	if params == nil {
@@ -549,6 +556,10 @@ func (c *call) fail(err error) {
 		}
 	}
 	if c.w.begun || gone && !ok {
+		return
+	}
+	if c.op != nil && c.op.Fail != nil {
+		c.failAs(f)
 		return
 	}
 	writeFault(c.w, c.protocol, c.namespace, f, c.id)

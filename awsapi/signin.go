@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,20 +16,20 @@ import (
 )
 
 // signIn learns who is calling, and for which Region.
-func (c *call) signIn(ctx context.Context, body []byte) (*principal.Principal, string, error) {
+func (c *call) signIn(ctx context.Context, body []byte) (by *principal.Principal, region, bearer string, err error) {
 	r := sigv4.Request{Method: c.r.Method, Target: c.target, Headers: c.headers(), Body: body}
 	claim := sigv4.Claimed(r)
 	if c.s.fails.full(claim.AccessKeyID, c.meta().SourceIP, c.now) {
 		c.s.stats.rejected.Add(1)
 		c.s.stats.untold.Add(1)
-		return nil, "", c.tooOften()
+		return nil, "", "", c.tooOften()
 	}
-	if scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") && c.op.Service == "bedrock" {
-		by, err := c.bearer(ctx, token)
+	if token, ok := c.apiKey(); ok {
+		key, err := c.bearer(ctx, token)
 		if f, ok := errors.AsType[*fault.Error](err); ok {
-			return nil, "", c.rejected(ctx, f, "", "")
+			return nil, "", "", c.rejected(ctx, f, "", "")
 		}
-		return by, c.s.cfg.DefaultRegion, err
+		return key.Principal, cmp.Or(key.Region, c.hostRegion(), c.s.cfg.DefaultRegion), key.Kind, err
 	}
 	var cred principal.Credential
 	id, err := sigv4.Verify(r, sigv4.Options{
@@ -50,16 +49,16 @@ func (c *call) signIn(ctx context.Context, body []byte) (*principal.Principal, s
 		return cred.Secret, err
 	})
 	if err == nil {
-		return cred.Principal, cmp.Or(c.op.Region, id.Scope.Region), nil
+		return cred.Principal, cmp.Or(c.op.Region, id.Scope.Region), "", nil
 	}
 	if bad, ok := errors.AsType[*sigv4.Failure](err); ok {
 		code, status := bad.On(signProtocol(c.protocol))
-		return nil, "", c.rejected(ctx, &fault.Error{Kind: fault.Client, Code: code, Status: status, Message: bad.Message}, claim.AccessKeyID, claim.Scope.Region)
+		return nil, "", "", c.rejected(ctx, &fault.Error{Kind: fault.Client, Code: code, Status: status, Message: bad.Message}, claim.AccessKeyID, claim.Scope.Region)
 	}
 	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return nil, "", c.rejected(ctx, f, claim.AccessKeyID, claim.Scope.Region)
+		return nil, "", "", c.rejected(ctx, f, claim.AccessKeyID, claim.Scope.Region)
 	}
-	return nil, "", fmt.Errorf("credential of %s: %w", claim.AccessKeyID, err)
+	return nil, "", "", fmt.Errorf("credential of %s: %w", claim.AccessKeyID, err)
 }
 
 // mustSign are headers that change what a request means.
@@ -84,16 +83,6 @@ func (c *call) tooOften() *fault.Error {
 		f.Code = "Throttling"
 	}
 	return f
-}
-
-func (c *call) bearer(ctx context.Context, token string) (*principal.Principal, error) {
-	if dir, ok := c.s.cfg.Directory.(bearer); ok {
-		return dir.Bearer(ctx, token, c.now)
-	}
-	return nil, &fault.Error{
-		Kind: fault.Client, Code: "AccessDeniedException", Status: http.StatusForbidden, Auth: true,
-		Message: "Authentication failed: this server takes no API keys; sign the request with an access key.",
-	}
 }
 
 func signProtocol(p Protocol) sigv4.Protocol {

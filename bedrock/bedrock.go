@@ -96,10 +96,6 @@ type Request struct {
 	Accept      string // "": application/json
 	Hops        int    // nodes of ours that passed the request on
 
-	// Here wants the answer from the Region of the call, whatever the catalog says
-	// of the model's bare id: a node that routed the call asks another one to run it.
-	Here bool
-
 	// Unsupported is what the front door found in the request that nothing acts
 	// on; Check refuses with it, so that the refusal is recorded as any other.
 	Unsupported error

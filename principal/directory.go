@@ -42,8 +42,9 @@ type state struct {
 	policies map[string]*policy // customers', by ARN
 	keys     map[string]*AccessKey
 	dev      map[string]*AccessKey // AddKey's: never stored
+	apiKeys  map[string]*APIKey    // by alias
 
-	principals sync.Map // ID of a long-term access key to *Principal, made when asked for
+	principals sync.Map // ID of a long-term access key or API key to *Principal, made when asked for
 }
 
 // account is what is stored of the account itself.
@@ -78,7 +79,7 @@ func Open(ctx context.Context, store Store, opts Options) (*Directory, error) {
 		}
 		d.aws[p.ARN] = c
 	}
-	s := &state{byID: map[string]*entity{}, policies: map[string]*policy{}, keys: map[string]*AccessKey{}, dev: map[string]*AccessKey{}}
+	s := &state{byID: map[string]*entity{}, policies: map[string]*policy{}, keys: map[string]*AccessKey{}, dev: map[string]*AccessKey{}, apiKeys: map[string]*APIKey{}}
 	for k := range s.entities {
 		s.entities[k] = map[string]*entity{}
 	}
@@ -145,6 +146,14 @@ func (s *state) load(e Entry) error {
 				err = fmt.Errorf("it holds key %s", k.ID)
 			}
 		}
+	case apiKeyKey:
+		var k APIKey
+		if err = json.Unmarshal(e.Data, &k); err == nil {
+			s.apiKeys[k.Alias] = &k
+			if e.Key != apiKeyKey+k.Alias {
+				err = fmt.Errorf("it holds API key %s", k.Alias)
+			}
+		}
 	default:
 		var x Entity
 		if err = json.Unmarshal(e.Data, &x); err != nil {
@@ -179,7 +188,7 @@ type change struct {
 	d      *Directory
 	now    time.Time
 	saves  []Change
-	copied [numKinds + 2]bool // the entity maps, policies, keys
+	copied [numKinds + 3]bool // the entity maps, policies, keys, API keys
 }
 
 // update makes a change: f's error leaves everything as it was. Nobody sees the
@@ -189,7 +198,7 @@ func (d *Directory) update(ctx context.Context, f func(*change) error) error {
 	defer d.mu.Unlock()
 	old := d.state.Load()
 	c := &change{d: d, now: d.stamp(), state: &state{
-		account: old.account, entities: old.entities, byID: old.byID, policies: old.policies, keys: old.keys, dev: old.dev,
+		account: old.account, entities: old.entities, byID: old.byID, policies: old.policies, keys: old.keys, dev: old.dev, apiKeys: old.apiKeys,
 	}}
 	if err := f(c); err != nil {
 		return err
@@ -416,6 +425,6 @@ func (d *Directory) AddKey(ctx context.Context, accessKeyID, secret string) erro
 	}
 	dev := maps.Clone(old.dev)
 	dev[accessKeyID] = &AccessKey{ID: accessKeyID, Secret: Secret(secret), Owner: old.account.ID, Created: d.stamp()}
-	d.state.Store(&state{account: old.account, entities: old.entities, byID: old.byID, policies: old.policies, keys: old.keys, dev: dev})
+	d.state.Store(&state{account: old.account, entities: old.entities, byID: old.byID, policies: old.policies, keys: old.keys, dev: dev, apiKeys: old.apiKeys})
 	return nil
 }

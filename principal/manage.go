@@ -327,6 +327,8 @@ func (d *Directory) Delete(ctx context.Context, k Kind, name string) error {
 			return deleteConflict("Cannot delete entity, must remove user from groups first.")
 		case k == KindUser && len(c.keysOf(e.ID)) > 0:
 			return deleteConflict("Cannot delete entity, must delete access keys first.")
+		case k == KindUser && len(c.apiKeysOf(e.ID)) > 0:
+			return deleteConflict("Cannot delete entity, must delete service specific credentials first.")
 		case k == KindGroup && len(c.members(name)) > 0:
 			return deleteConflict("Cannot delete entity, must remove users from group first.")
 		}

@@ -101,3 +101,19 @@ func (p *Principal) Context() iam.Context {
 	}
 	return c
 }
+
+// Bearer is who an API key of Bedrock's stands for.
+type Bearer struct {
+	Principal *Principal
+	Region    string // the only one that the key is good for; "": any
+	Kind      string // SHORT_TERM or LONG_TERM, as in bedrock:bearerTokenType
+}
+
+// WithBearer is what a call that comes with an API key of a kind needs, besides
+// what it needs anyway.
+func WithBearer(kind string) iam.Authorization {
+	return iam.Authorization{
+		Action: "bedrock:CallWithBearerToken", Resource: "*",
+		Context: iam.Context{{Key: "bedrock:bearerTokenType", Values: []string{kind}}},
+	}
+}

@@ -27,8 +27,13 @@ const (
 	source  = "bedrock.amazonaws.com"
 	open    = "what it needs follows from the plan of its modelId: connector.Inference enters the gate"
 
-	// RegionHeader says which Region answered.
+	// RegionHeader says which Region answered. In a request it says that the Region
+	// of the signature must, for another node has routed it: one whose backends
+	// lead here (bedrock/backend/amazon).
 	RegionHeader = "X-Tokaido-Inference-Region"
+
+	// HopsHeader counts the nodes that passed a request on.
+	HopsHeader = "X-Tokaido-Hops"
 
 	prefix = "X-Amzn-Bedrock-"
 )
@@ -54,7 +59,8 @@ func Ops(in *connector.Inference) []awsapi.Op {
 type handlers struct{ in *connector.Inference }
 
 func from(r *awsapi.Request) connector.From {
-	return connector.From{By: r.By, Region: r.Region, Account: r.Account, Context: r.Context, Meta: r.Meta}
+	return connector.From{By: r.By, Region: r.Region, Account: r.Account, Context: r.Context, Meta: r.Meta, Bearer: r.Bearer,
+		Here: r.Header.Get(RegionHeader) == r.Region}
 }
 
 // settings are the headers of InvokeModel that change nothing with the one value
@@ -72,6 +78,16 @@ var settings = map[string]struct {
 func request(r *awsapi.Request, accept string) (bedrock.Request, http.Header) {
 	q := bedrock.Request{Body: r.Raw, ContentType: r.Header.Get("Content-Type"), Accept: r.Header.Get(accept)}
 	out := http.Header{}
+	if where := r.Header.Get(RegionHeader); where != "" && where != r.Region {
+		q.Unsupported = bedrock.Fault("ValidationException", "%s: %.64s is not the Region of the signature, %s.", RegionHeader, where, r.Region)
+	}
+	if hops := r.Header.Get(HopsHeader); hops != "" {
+		n, err := strconv.ParseUint(hops, 10, 16)
+		if err != nil {
+			q.Unsupported = bedrock.Fault("ValidationException", "%s: %.64s is not a number of nodes.", HopsHeader, hops)
+		}
+		q.Hops = int(n)
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		if !strings.HasPrefix(name, prefix) || name == accept {
 			continue
@@ -96,7 +112,7 @@ func (h handlers) invoke(ctx context.Context, r *awsapi.Request) (*awsapi.Respon
 		return nil, err
 	}
 	header.Set("Content-Type", res.ContentType)
-	header.Set(RegionHeader, res.Region)
+	header.Set(RegionHeader, answered(res.Region, res.Within))
 	header.Set(prefix+"Invocation-Latency", strconv.FormatInt(res.Latency.Milliseconds(), 10))
 	header.Set(prefix+"Input-Token-Count", strconv.Itoa(res.Usage.Input))
 	header.Set(prefix+"Output-Token-Count", strconv.Itoa(res.Usage.Output))
@@ -124,7 +140,15 @@ func (h handlers) invokeStream(_ context.Context, r *awsapi.Request) (*awsapi.Re
 // announce puts the Region that answers into headers, which are written with
 // the first event.
 func announce(header http.Header) func(bedrock.Begun) {
-	return func(b bedrock.Begun) { header.Set(RegionHeader, b.Region) }
+	return func(b bedrock.Begun) { header.Set(RegionHeader, answered(b.Region, b.Within)) }
+}
+
+// answered is the Region that answered, or those of which one did.
+func answered(region string, within []string) string {
+	if region == "" {
+		return strings.Join(within, " or ")
+	}
+	return region
 }
 
 func (h handlers) converse(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
@@ -132,7 +156,7 @@ func (h handlers) converse(ctx context.Context, r *awsapi.Request) (*awsapi.Resp
 	if err != nil {
 		return nil, err
 	}
-	return &awsapi.Response{Header: http.Header{RegionHeader: {res.Region}}, Body: out}, nil
+	return &awsapi.Response{Header: http.Header{RegionHeader: {answered(res.Region, res.Within)}}, Body: out}, nil
 }
 
 func (h handlers) converseStream(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
