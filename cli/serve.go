@@ -70,6 +70,7 @@ func serve(ctx context.Context, cfg server.Config, endpointFile string, stderr i
 		return err
 	}
 	defer listener.Close()
+	cfg.Version = version
 	s, err := server.New(ctx, cfg, logger)
 	if err != nil {
 		return err
@@ -86,6 +87,16 @@ func serve(ctx context.Context, cfg server.Config, endpointFile string, stderr i
 		fmt.Fprintln(stderr, "Development: the key test/test is the account's root user.")
 	}
 	fmt.Fprintf(stderr, "Models are simulated: answers say so.\n")
+	switch path, err := s.ConsolePath(cfg.Dev); {
+	case err != nil:
+		return err
+	case path == "":
+		fmt.Fprintln(stderr, "Console: not in this binary; `make build` adds it where Node 20.19 or newer is.")
+	case cfg.Dev:
+		fmt.Fprintf(stderr, "Console: %s%s\n", endpoint, path)
+	default:
+		fmt.Fprintf(stderr, "Console (the link signs in as root, once, within 15 minutes): %s%s\n", endpoint, path)
+	}
 	fmt.Fprintf(stderr, "  export AWS_ENDPOINT_URL=%s AWS_REGION=ap-northeast-1 AWS_DEFAULT_REGION=ap-northeast-1\n", endpoint)
 
 	web := &http.Server{

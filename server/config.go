@@ -40,6 +40,8 @@ type Config struct {
 	Endpoints Endpoints `yaml:"endpoints"`
 	Mocks     string    `yaml:"mocks"` // a mock configuration file of Step Functions Local; SFN_MOCK_CONFIG
 
+	Version string `yaml:"-"` // of the program; the console shows it
+
 	observe     func(*flow.Execution, []engine.Event) // of [Run]; nil otherwise
 	credentials sigv4.Credentials                     // AWS_ACCESS_KEY_ID and its kin: of calls to Endpoints
 }

@@ -27,6 +27,7 @@ import (
 	"tokaido/bedrock/backend/simulated"
 	"tokaido/bedrock/catalog"
 	"tokaido/connector"
+	"tokaido/console"
 	"tokaido/engine"
 	"tokaido/flow"
 	"tokaido/flow/journal"
@@ -78,6 +79,7 @@ type Server struct {
 	audit    *trail.Log
 	machines *flow.Service
 	api      *awsapi.Server
+	console  *console.Console
 	driver   *journal.Driver
 	draining atomic.Bool
 	closers  []func() error // in order of building
@@ -186,7 +188,30 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 			iamctl.Ops(people), sts.Ops(people, guard), cloudtrail.Ops(audit),
 		),
 	})
+	if err != nil {
+		return s, err
+	}
+	page := console.Config{Directory: people, Gate: guard, Logger: logger, Version: cfg.Version}
+	if cfg.Dev {
+		page.Dev = s.root() // whom test/test stands for
+	}
+	s.console, err = console.New(page)
 	return s, err
+}
+
+func (s *Server) root() string { return "arn:aws:iam::" + s.Account + ":root" }
+
+// ConsolePath is what a browser opens to use the console as the root user: at a
+// development server just the console, else a path that signs in once, within
+// the next minutes. It is "" where the console was not built.
+func (s *Server) ConsolePath(dev bool) (string, error) {
+	switch {
+	case !s.console.Built():
+		return "", nil
+	case dev:
+		return console.Prefix, nil
+	}
+	return s.console.Link(s.root())
 }
 
 // executionLogs opens what the events of executions are logged to.
@@ -267,7 +292,8 @@ func (c *Config) limits(region string, _ *catalog.Model) bedrock.Limits {
 	return bedrock.Limits{Concurrent: l.Concurrency, RequestsPerMinute: l.RequestsPerMinute, TokensPerMinute: l.TokensPerMinute}
 }
 
-// ServeHTTP answers the AWS APIs, /healthz and /readyz.
+// ServeHTTP answers the AWS APIs, the console, /healthz and /readyz. There is no
+// ServeMux: the signatures of the APIs are over targets as they came.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/healthz":
@@ -279,6 +305,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.health(w, err)
 	default:
+		if console.Mine(r.URL.Path) {
+			s.console.ServeHTTP(w, r)
+			return
+		}
 		s.api.ServeHTTP(w, r)
 	}
 }
