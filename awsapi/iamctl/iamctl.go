@@ -67,7 +67,7 @@ type operation struct {
 }
 
 // operations is in the order of AWS's documentation: by subject.
-var operations = slices.Concat(roles, users, groups, policies)
+var operations = slices.Concat(roles, users, groups, policies, apiKeys)
 
 func (t *table) op(o operation) awsapi.Op {
 	op := awsapi.Op{
@@ -101,11 +101,14 @@ func (t *table) op(o operation) awsapi.Op {
 	return op
 }
 
-// withoutSecrets records an answer but for the one secret that IAM hands out.
+// withoutSecrets records an answer but for the secrets that IAM hands out.
 func withoutSecrets(r *awsapi.Request, resp *awsapi.Response) value.Value {
 	body := resp.Body
 	if k := body.Get("AccessKey"); !k.IsUndefined() {
 		body = body.With("AccessKey", k.Without("SecretAccessKey"))
+	}
+	if k := body.Get("ServiceSpecificCredential"); !k.IsUndefined() {
+		body = body.With("ServiceSpecificCredential", k.Without("ServiceCredentialSecret"))
 	}
 	if body.Len() == 0 {
 		return value.Value{}
