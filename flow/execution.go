@@ -128,6 +128,11 @@ func parseInput(text *string) (value.Value, error) {
 	return v, nil
 }
 
+func noRoom(err error) error {
+	return &fault.Error{Kind: fault.Server, Code: "ServiceUnavailable", Status: 503, Err: err,
+		Message: "No execution can be started: the server's disk is full. Executions that run go on."}
+}
+
 // Started is what starting an execution answers.
 type Started struct {
 	ARN     string
@@ -143,8 +148,7 @@ func (s *Service) StartExecution(ctx context.Context, in StartExecution) (Starte
 	}
 	got, exists, err := s.cfg.Driver.Start(ctx, x, input)
 	if errors.Is(err, ErrFull) {
-		return Started{}, &fault.Error{Kind: fault.Server, Code: "ServiceUnavailable", Status: 503, Err: err,
-			Message: "No execution can be started: the server's disk is full. Executions that run go on."}
+		return Started{}, noRoom(err)
 	}
 	if err != nil {
 		return Started{}, err
@@ -194,12 +198,14 @@ func (s *Service) StartSyncExecution(ctx context.Context, in StartExecution) (Sy
 // ExecutionDescription is an execution as DescribeExecution has it.
 type ExecutionDescription struct {
 	Outcome
-	Input value.Value
+	Input    value.Value
+	Events   int64 // in its history, if it has ended
+	Deleting bool  // its machine is, or is gone
 }
 
 // find is an execution by its ARN.
 func (s *Service) find(ctx context.Context, arn string) (Execution, error) {
-	if _, err := ParseExecutionARN(arn); err != nil {
+	if _, err := ParseExecutionARN(arn); err != nil && !isChildARN(arn) {
 		return Execution{}, err
 	}
 	x, err := s.cfg.Driver.Describe(ctx, arn)
@@ -226,6 +232,9 @@ func (s *Service) DescribeExecution(ctx context.Context, arn string) (ExecutionD
 		if err != nil {
 			return d, err
 		}
+		d.Events = e.ID
+		m := s.machine(x.MachineARN)
+		d.Deleting = m == nil || m.Deleting
 		if x.Status == engine.Succeeded {
 			d.Output = e.Data
 		} else if e.More != nil && x.Status != engine.TimedOut {
@@ -234,15 +243,6 @@ func (s *Service) DescribeExecution(ctx context.Context, arn string) (ExecutionD
 		break
 	}
 	return d, nil
-}
-
-// RedriveStatus is AWS's redriveStatus and redriveStatusReason.
-func (x *Execution) RedriveStatus() (status, reason string) {
-	switch x.Status {
-	case engine.Running, engine.Succeeded, engine.PendingRedrive:
-		return "NOT_REDRIVABLE", "Execution is " + x.Status.String() + " and cannot be redriven"
-	}
-	return "REDRIVABLE", ""
 }
 
 // StateMachineForExecution describes what an execution runs.
@@ -255,7 +255,14 @@ func (s *Service) StateMachineForExecution(ctx context.Context, arn string) (Des
 	if err != nil {
 		return Described{}, err
 	}
-	return Described{ARN: r.MachineARN, Name: r.MachineName, Express: r.Express, Revision: *r, Definition: r.definition, References: r.program.References}, nil
+	d := Described{ARN: r.MachineARN, Name: r.MachineName, Express: r.Express, Revision: *r, Definition: r.definition, References: r.program.References}
+	if c := x.Child; c.MapRun != "" {
+		d.ARN, d.Name, d.Label, d.MapRun, d.Express = x.MachineARN, r.MachineName+"/"+c.Label, c.Label, c.MapRun, x.Express
+		if d.Definition, err = processor(r.definition, c.State); err != nil {
+			return Described{}, err
+		}
+	}
+	return d, nil
 }
 
 // StopExecution aborts an execution and returns when it ended; one that has
@@ -276,17 +283,24 @@ func (s *Service) StopExecution(ctx context.Context, arn string, errName, cause 
 
 // ListExecutions is which executions to list.
 type ListExecutions struct {
-	ARN    string // of a machine, a version or an alias
-	Status *engine.Status
+	ARN      string // of a machine, a version or an alias; of a Map Run
+	Status   *engine.Status
+	Redriven *bool // nil: any; only of a Map Run's children
 	Page
 }
 
 // ListExecutions lists executions, the newest first.
 func (s *Service) ListExecutions(ctx context.Context, in ListExecutions) (Listing[Execution], error) {
 	var l Listing[Execution]
+	if CheckMapRunARN(in.ARN) == nil {
+		return s.listChildren(ctx, in)
+	}
 	ref, err := ParseMachineARN(in.ARN)
 	if err != nil {
 		return l, err
+	}
+	if in.Redriven != nil {
+		return l, invalid("The redriveFilter is only supported with a Map Run ARN")
 	}
 	status := ""
 	if in.Status != nil {
@@ -296,18 +310,9 @@ func (s *Service) ListExecutions(ctx context.Context, in ListExecutions) (Listin
 		}
 	}
 	call := []string{"ListExecutions", in.ARN, status}
-	at, err := in.place(call...)
-	if err != nil {
-		return l, err
-	}
 	q := Query{Under: in.ARN, Status: in.Status}
-	if at != "" {
-		var started int64
-		var id uint64
-		if n, err := fmt.Sscanf(at, "%d.%d", &started, &id); n != 2 || err != nil {
-			return l, fault.Newf("InvalidToken", "Invalid Token: 'Invalid token'")
-		}
-		q.After = &Mark{time.UnixMilli(started), id}
+	if q.After, err = in.mark(call...); err != nil {
+		return l, err
 	}
 	m := s.machine(ref.Unqualified)
 	if m == nil {
@@ -327,7 +332,7 @@ func (s *Service) ListExecutions(ctx context.Context, in ListExecutions) (Listin
 			return l, err
 		}
 		if len(l.Items) == in.size() {
-			l.Next = token(fmt.Sprintf("%d.%d", last.Started.UnixMilli(), last.ID), call...)
+			l.Next = last.token(call...)
 			break
 		}
 		l.Items = append(l.Items, x.Execution)

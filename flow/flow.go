@@ -94,6 +94,8 @@ type Execution struct {
 
 	RedriveCount int64
 	Redriven     time.Time
+
+	Child Child // zero for all but children of a Map Run
 }
 
 // Outcome is how an execution ended.
@@ -105,7 +107,7 @@ type Outcome struct {
 
 // Query selects executions for [Driver.List].
 type Query struct {
-	Under  string         // the ARN of a machine, a version, an alias or a map run
+	Under  string         // the ARN of a machine, a version, an alias or a Map Run
 	Status *engine.Status // nil: any
 	After  *Mark          // nil: from the newest
 }
@@ -138,6 +140,11 @@ type Driver interface {
 	Poll(ctx context.Context, activity, worker string) (t ActivityTask, ok bool, err error)
 	// Await waits until an execution has ended, or ctx is done.
 	Await(ctx context.Context, arn string) (Outcome, error)
+	// Redrive lets an execution go on that ended without success; token is to stand
+	// in its history. It is durable when Redrive returns nil. ErrNotFound: there is
+	// no such execution; NotRedrivable: it cannot be redriven.
+	Redrive(ctx context.Context, arn, token string) (Execution, error)
+	MapRuns
 	// Describe returns what is known about an execution, or ErrNotFound.
 	Describe(ctx context.Context, arn string) (Execution, error)
 	// List returns executions, the newest first, each with its place.

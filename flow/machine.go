@@ -459,6 +459,7 @@ type Described struct {
 	Created     time.Time
 	Description string // of the version
 	Definition  string
+	MapRun      string // of a child: the ARN of its run
 	Revision
 	References []asl.StateReferences
 }

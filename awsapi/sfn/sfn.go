@@ -100,16 +100,17 @@ var operations = []operation{
 		{"mapRunArn", false, longARN}, {"redriveFilter", false, redriveFilter},
 	}, (*handlers).needsListExecutions, (*handlers).listExecutions},
 	{"StopExecution", false, []member{{"executionArn", true, arnShape}, {"error", false, errorShape}, {"cause", false, causeShape}}, execution("executionArn"), (*handlers).stopExecution},
+	{"RedriveExecution", false, []member{{"executionArn", true, arnShape}, {"clientToken", false, clientToken}}, execution("executionArn"), (*handlers).redriveExecution},
 	{"GetExecutionHistory", true, []member{
 		{"executionArn", true, arnShape}, {"maxResults", false, pageSize}, {"reverseOrder", false, flag}, {"nextToken", false, pageToken}, {"includeExecutionData", false, flag},
 	}, execution("executionArn"), (*handlers).getExecutionHistory},
 
 	{"ListMapRuns", true, []member{{"executionArn", true, arnShape}, {"maxResults", false, pageSize}, {"nextToken", false, pageToken}}, execution("executionArn"), (*handlers).listMapRuns},
-	{"DescribeMapRun", true, []member{{"mapRunArn", true, longARN}}, resource("mapRunArn"), (*handlers).noMapRun},
+	{"DescribeMapRun", true, []member{{"mapRunArn", true, longARN}}, resource("mapRunArn"), (*handlers).describeMapRun},
 	{"UpdateMapRun", false, []member{
 		{"mapRunArn", true, longARN}, {"maxConcurrency", false, shape{kind: integer}}, {"toleratedFailurePercentage", false, shape{kind: number, max: 100, bounded: true}},
 		{"toleratedFailureCount", false, shape{kind: integer}},
-	}, resource("mapRunArn"), (*handlers).noMapRun},
+	}, resource("mapRunArn"), (*handlers).updateMapRun},
 
 	{"TagResource", false, []member{{"resourceArn", true, arnShape}, {"tags", true, tags}}, (*handlers).needsTags, (*handlers).tagResource},
 	{"UntagResource", false, []member{{"resourceArn", true, arnShape}, {"tagKeys", true, tagKeys}}, (*handlers).needsTags, (*handlers).untagResource},
@@ -508,6 +509,7 @@ func (h *handlers) describeForExecution(ctx context.Context, r *awsapi.Request) 
 	}
 	return awsapi.OK(append([]value.Member{
 		s("stateMachineArn", d.ARN), s("name", d.Name), s("definition", d.Definition), s("roleArn", d.RoleARN), date("updateDate", d.Updated),
+		s("mapRunArn", d.MapRun), s("label", d.Label),
 	}, configuration(&d)...)...), nil
 }
 
@@ -664,7 +666,7 @@ func (h *handlers) describeExecution(ctx context.Context, r *awsapi.Request) (*a
 		s("executionArn", d.ARN), s("stateMachineArn", d.MachineARN), s("name", d.Name), s("status", d.Status.String()),
 		date("startDate", d.Started), date("stopDate", d.Stopped),
 		s("stateMachineVersionArn", d.VersionARN), s("stateMachineAliasArn", d.AliasARN), s("traceHeader", d.Trace),
-		m("redriveCount", value.Int(d.RedriveCount)), date("redriveDate", d.Redriven),
+		m("redriveCount", value.Int(d.RedriveCount)), redriveDate(&d.Execution), s("mapRunArn", d.Child.MapRun),
 	}
 	status, reason := d.RedriveStatus()
 	members = append(members, s("redriveStatus", status), s("redriveStatusReason", reason))
@@ -678,13 +680,17 @@ func (h *handlers) describeExecution(ctx context.Context, r *awsapi.Request) (*a
 }
 
 func (h *handlers) listExecutions(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
-	if run := str(r, "mapRunArn"); run != "" {
-		return nil, fault.Newf("ResourceNotFound", "Resource not found: '%s'", run)
+	in := flow.ListExecutions{ARN: str(r, "stateMachineArn"), Page: page(r)}
+	run := str(r, "mapRunArn")
+	if run != "" {
+		if err := flow.CheckMapRunARN(run); err != nil {
+			return nil, err
+		}
+		in.ARN = run
 	}
 	if f := str(r, "redriveFilter"); f != "" {
-		return nil, fault.Newf("ValidationException", "The redriveFilter is only supported with a Map Run ARN")
+		in.Redriven = new(f == "REDRIVEN")
 	}
-	in := flow.ListExecutions{ARN: str(r, "stateMachineArn"), Page: page(r)}
 	if f := str(r, "statusFilter"); f != "" {
 		for st := engine.Running; st <= engine.PendingRedrive; st++ {
 			if st.String() == f {
@@ -697,10 +703,14 @@ func (h *handlers) listExecutions(ctx context.Context, r *awsapi.Request) (*awsa
 		return nil, err
 	}
 	return awsapi.OK(m("executions", items(l.Items, func(x flow.Execution) value.Value {
+		of := value.Member{Key: "itemCount"}
+		if run != "" {
+			of = m("itemCount", value.Int(x.Child.Items))
+		}
 		return value.Object(
-			s("executionArn", x.ARN), s("stateMachineArn", x.MachineARN), s("name", x.Name), s("status", x.Status.String()),
+			s("mapRunArn", x.Child.MapRun), of, s("executionArn", x.ARN), s("stateMachineArn", x.MachineARN), s("name", x.Name), s("status", x.Status.String()),
 			date("startDate", x.Started), date("stopDate", x.Stopped), s("stateMachineVersionArn", x.VersionARN), s("stateMachineAliasArn", x.AliasARN),
-			m("redriveCount", value.Int(x.RedriveCount)), date("redriveDate", x.Redriven),
+			m("redriveCount", value.Int(x.RedriveCount)), redriveDate(&x),
 		)
 	})), s("nextToken", l.Next)), nil
 }
@@ -816,23 +826,4 @@ func (h *handlers) sendFailure(ctx context.Context, r *awsapi.Request) (*awsapi.
 
 func (h *handlers) sendHeartbeat(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
 	return done(h.svc.SendTaskHeartbeat(ctx, str(r, "taskToken")))
-}
-
-// No execution of this server has Map Runs yet: distributed Maps do not run.
-
-func (h *handlers) listMapRuns(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
-	if _, err := h.svc.DescribeExecution(ctx, str(r, "executionArn")); err != nil {
-		return nil, err
-	}
-	if str(r, "nextToken") != "" {
-		return nil, fault.Newf("InvalidToken", "Invalid Token: 'Invalid token'")
-	}
-	return awsapi.OK(m("mapRuns", value.Array())), nil
-}
-
-func (h *handlers) noMapRun(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
-	if err := flow.CheckMapRunARN(str(r, "mapRunArn")); err != nil {
-		return nil, err
-	}
-	return nil, fault.Newf("ResourceNotFound", "Resource not found: '%s'", str(r, "mapRunArn"))
 }

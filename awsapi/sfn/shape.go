@@ -63,6 +63,7 @@ var (
 	redriveFilter = shape{enum: []string{"REDRIVEN", "NOT_REDRIVEN"}}
 	aliasName     = shape{min: 1, max: 80, pattern: `^(?=.*[a-zA-Z_\-\.])[a-zA-Z0-9_\-\.]+$`}
 	anyText       = shape{}
+	clientToken   = shape{min: 1, max: 64, pattern: `[!-~]+`}
 
 	tag = shape{kind: structure, name: "Tag", members: []member{
 		{"key", false, shape{min: 1, max: 128}},
@@ -94,8 +95,9 @@ var (
 // patterns are the regular expressions of shapes in Go's syntax, which has no
 // lookahead; a match must be of the whole text.
 var patterns = map[string][]*regexp.Regexp{
-	aliasName.pattern: {regexp.MustCompile(`^[a-zA-Z0-9_\-.]+$`), regexp.MustCompile(`[a-zA-Z_\-.]`)},
-	trace.pattern:     {regexp.MustCompile(`^[\x00-\x7f]*$`)},
+	aliasName.pattern:   {regexp.MustCompile(`^[a-zA-Z0-9_\-.]+$`), regexp.MustCompile(`[a-zA-Z_\-.]`)},
+	clientToken.pattern: {regexp.MustCompile(`^[!-~]+$`)},
+	trace.pattern:       {regexp.MustCompile(`^[\x00-\x7f]*$`)},
 }
 
 // problems are what is wrong with a request, in AWS's words.

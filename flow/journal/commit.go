@@ -12,6 +12,7 @@ import (
 type flight struct {
 	run     *run // nil: a barrier
 	row     Row
+	more    []Row // of Map Runs, in the same write
 	effects []engine.Effect
 	events  []engine.Event // for Observe
 	acks    []chan<- error // told when it is durable, or that it is not
@@ -78,7 +79,7 @@ func (c *committer) loop() {
 			rows = rows[:0]
 			for n < len(rest) && len(rows) < maxCommitRows && size < maxCommitBytes {
 				if f := rest[n]; f.row.ID != 0 {
-					rows = append(rows, f.row)
+					rows = append(append(rows, f.row), f.more...)
 					size += len(f.row.Events.Data)
 				}
 				n++

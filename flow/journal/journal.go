@@ -38,6 +38,10 @@ type Config struct {
 	Invoker  flow.Invoker
 	Logger   *slog.Logger // nil: slog.Default
 
+	// Permit, if set, is asked before a Map Run starts its first child, again in
+	// each process: a *flow.TaskError fails the run.
+	Permit func(ctx context.Context, r flow.RunStart) error
+
 	// Observe, if set, is told of every execution's events once they are durable,
 	// in their order. It is called by the goroutine that moves the execution: it
 	// must be quick, and must not call the driver.
@@ -211,6 +215,9 @@ func (d *Driver) recover(ctx context.Context) error {
 			failed = err
 			break
 		}
+		if isRun(e.ARN) {
+			continue // its execution goes on with it
+		}
 		queues[e.ID%uint64(len(d.shards))] <- e
 		n++
 		if now := time.Now(); now.Sub(told) > 2*time.Second {
@@ -315,7 +322,7 @@ func (d *Driver) settle() {
 
 // Start implements [flow.Driver].
 func (d *Driver) Start(ctx context.Context, x flow.Execution, input value.Value) (flow.Execution, bool, error) {
-	if x.Express {
+	if x.InMemory() {
 		got, err := d.begin(ctx, x, input, nil)
 		return got, false, err
 	}

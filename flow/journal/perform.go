@@ -65,13 +65,13 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 		Account:       r.info.Account,
 		TestCase:      r.info.TestCase,
 	}
-	if t.TestCase != "" && r.info.Express {
+	if t.TestCase != "" && r.info.InMemory() {
 		t.Nth = r.count(ef.State)
 	}
 	if t.RoleARN == "" {
 		t.RoleARN = r.role
 	}
-	c := call{shard: s, id: r.id, task: t, pattern: pattern, express: r.info.Express}
+	c := call{shard: s, id: r.id, task: t, pattern: pattern, express: r.info.InMemory()}
 	go func() {
 		job, submitted := ef.Job, ef.Submitted
 		if !submitted {
@@ -94,7 +94,7 @@ type call struct {
 	id      uint64
 	task    flow.Task
 	pattern asl.Pattern
-	express bool
+	express bool // and in memory only
 }
 
 // done sends what came of the task, or of its submission.

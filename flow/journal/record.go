@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"time"
 
 	"tokaido/engine"
@@ -24,6 +25,9 @@ func entryOf(id uint64, x *flow.Execution) *Entry {
 		Status:  x.Status,
 		Started: x.Started.UnixMilli(),
 		Data:    appendRecord(make([]byte, 0, 256), x),
+	}
+	if x.Child.MapRun != "" {
+		e.Under = append(e.Under, x.Child.MapRun)
 	}
 	if x.VersionARN != "" {
 		e.Under = append(e.Under, x.VersionARN)
@@ -55,11 +59,24 @@ func texts(x *flow.Execution) [10]*string {
 	return [...]*string{&x.Name, &x.Revision, &x.MachineARN, &x.VersionARN, &x.AliasARN, &x.Region, &x.Account, &x.Trace, &x.TestCase, &x.Origin}
 }
 
+// childVersion is the form of the record of a Map Run's child: what others have,
+// and then what Child says.
+const childVersion = 3
+
+// childTexts and childNumbers are the parts of it.
+func childTexts(c *flow.Child) [4]*string {
+	return [...]*string{&c.MapRun, &c.Parent, &c.State, &c.Label}
+}
+
 // texts1 is how many of them version 1 had.
 const texts1 = 8
 
 func appendRecord(b []byte, x *flow.Execution) []byte {
-	b = append(b, recordVersion)
+	if x.Child.MapRun == "" {
+		b = append(b, recordVersion)
+	} else {
+		b = append(b, childVersion)
+	}
 	b = binary.BigEndian.AppendUint64(b, x.Seed)
 	b = binary.AppendUvarint(b, uint64(x.RedriveCount))
 	var redriven int64
@@ -68,10 +85,21 @@ func appendRecord(b []byte, x *flow.Execution) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(redriven))
 	for _, t := range texts(x) {
-		b = binary.AppendUvarint(b, uint64(len(*t)))
-		b = append(b, *t...)
+		b = appendText(b, *t)
+	}
+	if c := x.Child; c.MapRun != "" {
+		for _, t := range childTexts(&c) {
+			b = appendText(b, *t)
+		}
+		for _, n := range []uint64{uint64(c.Items), c.Of, uint64(c.Run), uint64(c.Index)} {
+			b = binary.AppendUvarint(b, n)
+		}
 	}
 	return b
+}
+
+func appendText(b []byte, t string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(t))), t...)
 }
 
 var errShort = errors.New("cut short")
@@ -83,12 +111,13 @@ func decodeRecord(b []byte) (x flow.Execution, err error) {
 	known := texts(&x)
 	have := known[:]
 	switch b[0] {
-	case recordVersion:
+	case recordVersion, childVersion:
 	case 1:
 		have = known[:texts1]
 	default:
 		return x, fmt.Errorf("version %d, which this program does not know", b[0])
 	}
+	child := b[0] == childVersion
 	x.Seed = binary.BigEndian.Uint64(b[1:])
 	b = b[9:]
 	next := func() uint64 {
@@ -104,12 +133,29 @@ func decodeRecord(b []byte) (x flow.Execution, err error) {
 	if at := int64(next()); at != 0 {
 		x.Redriven = time.UnixMilli(at).UTC()
 	}
-	for _, t := range have {
+	text := func(t *string) {
 		n := next()
 		if err != nil || n > uint64(len(b)) {
-			return x, errShort
+			err = errShort
+			return
 		}
 		*t, b = string(b[:n]), b[n:]
+	}
+	for _, t := range have {
+		text(t)
+	}
+	if c := &x.Child; child {
+		for _, t := range childTexts(c) {
+			text(t)
+		}
+		c.Items, c.Of, c.Run = int64(next()), next(), int64(next())
+		n := next()
+		if c.Index = int32(n); n > math.MaxInt32 || c.MapRun == "" || c.Items < 0 || c.Run < 0 {
+			err = errShort
+		}
+	}
+	if err != nil {
+		return flow.Execution{}, err
 	}
 	if len(b) != 0 {
 		return x, errors.New("something after its end")

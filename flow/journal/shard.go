@@ -20,13 +20,17 @@ import (
 type kind uint8
 
 const (
-	start   kind = iota // run: begin it with in
-	feed                // id: in
-	outcome             // id: in, what came of a task
-	await               // id: tell ended when it has
-	forget              // id: ended no longer waits
-	barrier             // ack when all before is durable
-	hand                // id, task: in, if no worker has it yet
+	start      kind = iota // run: begin it with in
+	feed                   // id: in
+	outcome                // id: in, what came of a task
+	await                  // id: tell ended when it has
+	forget                 // id: ended no longer waits
+	barrier                // ack when all before is durable
+	hand                   // id, task: in, if no worker has it yet
+	permitted              // id: a Map Run (in) may start executions, or must not
+	childEnded             // id: in, how a child of its Map Run ended
+	wanted                 // id: stop its child (of) unless it waits for its end (in)
+	revive                 // id, arn: redrive it
 )
 
 type message struct {
@@ -40,6 +44,11 @@ type message struct {
 	ack     chan error // buffered: told when it is durable; nil: nobody waits
 	settled func()     // start
 	ended   chan flow.Outcome
+	refused bool   // permitted
+	of      uint64 // wanted
+	token   string // revive: the client's
+	child   bool   // revive: for its Map Run
+	attempt int32  // revive, of a child: which it is to be
 }
 
 // fail tells whoever waits for m that nothing came of it.
@@ -70,6 +79,9 @@ type run struct {
 	timers  map[int64]int64       // when each rings
 	waiters []chan<- flow.Outcome // Express: those of Run
 	held    []message             // answers that were waiting for a task's submission
+	after   []message             // for when its end is durable
+	broods  map[int64]*brood      // children under way, by Map Run
+	runs    map[int64]*Entry      // of the Map Runs under way
 	ended   bool
 }
 
@@ -246,6 +258,14 @@ func (s *shard) take(m *message) {
 		if s.waiting[m.id] = w; len(w) == 0 {
 			delete(s.waiting, m.id)
 		}
+	case permitted:
+		s.permitted(m)
+	case childEnded:
+		s.childEnded(m)
+	case wanted:
+		s.wanted(m)
+	case revive:
+		s.revive(m)
 	case barrier:
 		s.flights = append(s.flights, &flight{acks: []chan<- error{m.ack}})
 	}
@@ -353,6 +373,9 @@ func (d *Driver) config(id uint64, x *flow.Execution, rev flow.Revision, prog *a
 		Limits:       limits,
 		Refuse:       d.refuse,
 	}
+	if c := &x.Child; c.MapRun != "" {
+		cfg.MachineName = rev.MachineName + "/" + c.Label
+	}
 	if x.TestCase != "" {
 		// What keeps a call from being made does not matter to a mocked one, and the
 		// others say it when they are made.
@@ -406,7 +429,7 @@ func (s *shard) replay(e Entry) (*run, error) {
 		return nil, err
 	}
 	ctx := context.Background()
-	rev, prog, err := s.d.cfg.Programs.Program(ctx, x.Revision)
+	rev, prog, err := s.d.program(ctx, &x)
 	if err != nil {
 		return nil, err
 	}
@@ -417,7 +440,8 @@ func (s *shard) replay(e Entry) (*run, error) {
 	if ex.Status() != e.Status {
 		return nil, fmt.Errorf("its events say %v, the index %v", ex.Status(), e.Status)
 	}
-	return &run{id: e.ID, info: x, begun: x.Started, x: ex, role: rev.RoleARN, watch: s.d.watches(rev), status: e.Status}, nil
+	r := &run{id: e.ID, info: x, begun: x.Started, x: ex, role: rev.RoleARN, watch: s.d.watches(rev), status: e.Status}
+	return r, s.findRuns(r)
 }
 
 // breakOff gives up on an execution that cannot go on. It stays as it is in the
@@ -451,9 +475,14 @@ func (s *shard) recover(e Entry) {
 		switch ef := ef.(type) {
 		case engine.Invoke:
 			s.invoke(r, ef)
+		case engine.StartChild:
+			s.startChild(r, ef)
 		case engine.Again:
 			s.owe(r)
 		}
+	}
+	if c := &r.info.Child; c.MapRun != "" {
+		s.d.shard(c.Of).send(message{kind: wanted, id: c.Of, of: r.id, in: engine.ChildDone{Run: c.Run, Child: c.Index, Attempt: int32(r.info.RedriveCount)}})
 	}
 	s.rest(r)
 }
@@ -476,6 +505,7 @@ func (r *run) sleep(ef engine.Sleep) int64 {
 // kept until now.
 func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 	held, r.held = r.held, nil
+	moved := false // the index changes, even if the status does not
 	b := &s.batch
 	if err := r.x.StepInto(b, time.Now(), in); err != nil {
 		s.breakOff(r.id, r.info.ARN, err)
@@ -504,11 +534,16 @@ func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 		f.events = slices.Clone(b.Events)
 	}
 	now := r.x.Status()
+	if _, again := in.(engine.Redrive); again && len(b.Events) > 0 {
+		r.info.Stopped, r.info.RedriveCount = time.Time{}, r.info.RedriveCount+1
+		_, r.info.Redriven = r.x.Redriven()
+		moved = true
+	}
 	if now != engine.Running {
 		r.info.Stopped = r.x.Last()
 	}
 	r.info.Status = now
-	if r.info.Express {
+	if r.info.InMemory() {
 		r.flying++
 		f.finish(nil)
 		s.perform(f)
@@ -525,9 +560,15 @@ func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 			New:    b.Events[0].Seq == 1,
 			Was:    r.status,
 		}
-		if f.row.New || now != r.status {
+		if f.row.New || now != r.status || moved {
 			f.row.Entry = entryOf(r.id, &r.info)
 			r.status = now
+		}
+		var err error
+		if f.more, err = s.runRows(r, b.Events); err != nil {
+			s.breakOff(r.id, r.info.ARN, err)
+			f.finish(s.broken[r.id])
+			return held
 		}
 	} else if len(f.effects) == 0 && len(f.acks) == 0 && f.settled == nil {
 		return held // nothing came of it, and nobody asks
@@ -558,6 +599,10 @@ func (s *shard) perform(f *flight) {
 			s.timers.add(alarm{r.sleep(ef), r.id})
 		case engine.Cancel:
 			s.cancel(r, ef)
+		case engine.StartChild:
+			s.startChild(r, ef)
+		case engine.StopRun:
+			s.stopChildren(r.broods[ef.Run])
 		case engine.Again:
 			s.owe(r)
 		case engine.Finish:
@@ -621,7 +666,18 @@ func (s *shard) finished(r *run, f engine.Finish) {
 		}
 	}
 	delete(s.waiting, r.id)
+	for _, b := range r.broods {
+		s.stopChildren(b)
+	}
+	if r.info.Child.MapRun != "" {
+		s.tell(&r.info, int32(r.info.RedriveCount), f.Output)
+	}
+	after := r.after
+	r.after = nil
 	s.end(r, flow.ErrCancelled)
+	for i := range after {
+		s.take(&after[i])
+	}
 }
 
 // end takes an execution out of memory; its tasks end because of why.
@@ -633,16 +689,19 @@ func (s *shard) end(r *run, why error) {
 	for i := range r.held {
 		r.held[i].fail(flow.ErrTaskClosed)
 	}
+	for i := range r.after {
+		r.after[i].fail(why)
+	}
 	for _, due := range r.timers {
 		s.timers.drop(alarm{due, r.id})
 	}
-	r.tasks, r.timers, r.held = nil, nil, nil
+	r.tasks, r.timers, r.held, r.after, r.broods = nil, nil, nil, nil, nil
 	delete(s.live, r.id)
 }
 
 // rest takes an execution out of memory that only waits.
 func (s *shard) rest(r *run) {
-	if r.flying == 0 && !r.again && len(r.tasks) == 0 && !r.info.Express && !r.ended {
+	if r.flying == 0 && !r.again && len(r.tasks) == 0 && !r.info.InMemory() && !r.ended && !r.holds() {
 		delete(s.live, r.id)
 		r.ended = true // whoever still has it must not use it
 	}
