@@ -11,6 +11,8 @@ import (
 	"io"
 	"strconv"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"tokaido/value"
 )
 
@@ -206,11 +208,13 @@ type chain struct {
 	tree   tree   // of the records
 	signed uint64 // records that the last checkpoint covers
 	note   []byte // the last checkpoint
+
+	node func(level int, n int64, h tlog.Hash) // told of the tree's nodes, if not nil
 }
 
 // record moves the chain over a record with the hash sum.
 func (c *chain) record(sum hash) {
-	c.tree.add(leafHash(sum), nil)
+	c.tree.add(leafHash(sum), c.node)
 	c.next, c.prev = c.next+1, sum
 }
 
