@@ -2,6 +2,7 @@ package jsonata
 
 import (
 	"math"
+	"slices"
 
 	"tokaido/value"
 )
@@ -367,10 +368,8 @@ func closing(n *node) bool {
 	if closes(n.lhs) || closes(n.rhs) || closes(n.els) || closes(n.group) {
 		return true
 	}
-	for _, x := range n.list {
-		if closes(x) {
-			return true
-		}
+	if slices.ContainsFunc(n.list, closes) {
+		return true
 	}
 	for _, p := range n.pairs {
 		if closes(p[0]) || closes(p[1]) {

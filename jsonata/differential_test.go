@@ -216,11 +216,11 @@ func TestDifferentialFunctions(t *testing.T) {
 	}
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	some := func(n int, list ...string) string {
-		s := ""
+		var s strings.Builder
 		for range 1 + r.IntN(n) {
-			s += pick(list...)
+			s.WriteString(pick(list...))
 		}
-		return s
+		return s.String()
 	}
 	number := func() string {
 		switch r.IntN(6) {
@@ -246,11 +246,11 @@ func TestDifferentialFunctions(t *testing.T) {
 			pick("", "", "1", "01", "0001", "n", "N", "Nn", "1o", "I", "i", "w", "Ww", "a", "001", "#1") + pick("", "", "", "", ",2-2", ",3-3", ",*-4", ",2") + "]"
 	}
 	picture := func() string {
-		s := ""
+		var s strings.Builder
 		for range 1 + r.IntN(5) {
-			s += marker() + pick("", "-", "/", " ", ":", "T", ", ", "of")
+			s.WriteString(marker() + pick("", "-", "/", " ", ":", "T", ", ", "of"))
 		}
-		return "'" + s + "'"
+		return "'" + s.String() + "'"
 	}
 	const batch = 6000
 	var list []question
@@ -401,19 +401,20 @@ func (g *generator) key(d int) string {
 }
 
 func (g *generator) path(d int) string {
-	s := g.step(d)
+	var s strings.Builder
+	s.WriteString(g.step(d))
 	for range g.r.IntN(3) {
-		s += "." + g.step(d)
+		s.WriteString("." + g.step(d))
 	}
 	switch g.r.IntN(12) {
 	case 0:
-		s += "^(" + g.pick("", "<", ">") + g.expr(d-1) + ")"
+		s.WriteString("^(" + g.pick("", "<", ">") + g.expr(d-1) + ")")
 	case 1:
-		s += "^(" + g.pick("", "<", ">") + g.name() + ")"
+		s.WriteString("^(" + g.pick("", "<", ">") + g.name() + ")")
 	case 2:
-		s += "{" + g.key(d-1) + ":" + g.expr(d-1) + "}"
+		s.WriteString("{" + g.key(d-1) + ":" + g.expr(d-1) + "}")
 	}
-	return s
+	return s.String()
 }
 
 func (g *generator) lambda(d int, params ...string) string {

@@ -1,6 +1,7 @@
 package jsonata
 
 import (
+	"strings"
 	"sync"
 
 	"tokaido/value"
@@ -492,7 +493,8 @@ func (p *parser) call(n, left *node) *node {
 	n.kind, n.lhs = nLambda, nil
 	if p.is("<") {
 		at, depth := p.tok.pos, 1
-		text := "<"
+		var text strings.Builder
+		text.WriteString("<")
 		for depth > 0 && !p.is("{") && p.tok.kind != tokEnd {
 			p.advance("", false)
 			if p.is(">") {
@@ -500,10 +502,10 @@ func (p *parser) call(n, left *node) *node {
 			} else if p.is("<") {
 				depth++
 			}
-			text += p.tok.text
+			text.WriteString(p.tok.text)
 		}
 		p.advance(">", false)
-		sig, err := parseSignature(text)
+		sig, err := parseSignature(text.String())
 		if err != nil {
 			err.Position += at
 			panic(err)
