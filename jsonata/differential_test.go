@@ -284,7 +284,7 @@ func TestDifferentialFunctions(t *testing.T) {
 			e = pick("$uppercase", "$lowercase", "$length", "$trim", "$base64encode", "$encodeUrlComponent", "$encodeUrl", "$string") + "(" + text() + ")"
 		case 12:
 			e = pick("$round("+number()+","+strconv.Itoa(r.IntN(8)-3)+")", "$string("+number()+"*"+number()+")", "$power("+strconv.Itoa(r.IntN(20))+","+strconv.Itoa(r.IntN(10))+")",
-				"$formatBase("+number()+","+strconv.Itoa(r.IntN(35)+2)+")", "$number('"+number()+"')", "$sqrt($abs("+number()+"))", number()+" % "+number(), "$power($abs("+number()+"),0.5)")
+				"$formatBase("+strconv.Itoa(r.IntN(1_000_000_000)-1000)+","+strconv.Itoa(r.IntN(35)+2)+")", "$number('"+number()+"')", "$sqrt($abs("+number()+"))", number()+" % "+number(), "$power($abs("+number()+"),0.5)")
 		case 13:
 			e = pick("$split("+text()+",'')", "$pad("+text()+","+strconv.Itoa(r.IntN(20)-10)+","+text()+")", "$match("+text()+",/[^a]/)", "$replace("+text()+",/(.)/,'<$1>')", "$split("+text()+",/[a ]/)",
 				text()+" < "+text(), "$sort(["+text()+","+text()+","+text()+"])", "$join(["+text()+","+text()+"],'-')", "$contains("+text()+",/^\\w+$/i)", "$match("+text()+",/é|É/i)")

@@ -35,7 +35,8 @@ type Env struct {
 	Input value.Value
 	// Var returns the variable called name (without the $) when the expression
 	// reads one that it has not bound itself; ok is false if there is none.
-	// It may be called once for each use. A variable hides a function.
+	// It is asked when a name is first used, functions' names too: a variable
+	// hides a function.
 	Var func(name string) (v value.Value, ok bool)
 	// Now is what $now and $millis tell, the same throughout.
 	Now time.Time
