@@ -126,7 +126,7 @@ func build(t testing.TB, o options) *platform {
 	lib := flow.NewLibrary(o.store.Flow())
 	ctx := context.Background()
 	var err error
-	if p.driver, err = journal.Open(ctx, journal.Config{Log: o.store.Journal(), Programs: lib, Invoker: mocks.Over(table), Logger: logger, Tasks: o.tasks}); err != nil {
+	if p.driver, err = journal.Open(ctx, journal.Config{Log: o.store.Journal(), Programs: lib, Invoker: mocks.Over(table), Permit: nested.Permit, Logger: logger, Tasks: o.tasks}); err != nil {
 		t.Fatal(err)
 	}
 	if p.Service, err = flow.Open(ctx, flow.Config{Store: o.store.Flow(), Library: lib, Driver: p.driver, Logger: logger, TestCase: mocks.TestCase}); err != nil {

@@ -146,7 +146,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	logs := flow.NewLogs(library, lines, logger)
 	s.closers = append(s.closers, logs.Close)
 	s.driver, err = journal.Open(ctx, journal.Config{
-		Log: kept.Journal(), Programs: library, Invoker: mocks.Over(tasks), Logger: logger,
+		Log: kept.Journal(), Programs: library, Invoker: mocks.Over(tasks), Permit: nested.Permit, Logger: logger,
 		Observe: func(x *flow.Execution, events []engine.Event) {
 			if cfg.observe != nil {
 				cfg.observe(x, events)
