@@ -71,7 +71,7 @@ func metaOf(r *Record) meta {
 	if r.RequestID != "" {
 		m.keys = append(m.keys, key(requestKey, r.RequestID, ""))
 	}
-	if r.Phase == Intent {
+	if r.Phase == Intent || r.Data() {
 		return m
 	}
 	add := func(a Attribute, v string) {
@@ -415,7 +415,7 @@ func (l *live) add(m *meta) {
 			l.foreign = append(l.foreign, m.intent)
 		}
 	}
-	if m.phase != Intent && !slices.Contains(l.regions, m.region) {
+	if len(m.keys) > 1 && !slices.Contains(l.regions, m.region) {
 		l.regions = append(l.regions, m.region)
 	}
 	for _, k := range m.keys {

@@ -120,13 +120,23 @@ func (r *Record) CloudTrail() value.Value {
 		add("resources", value.Array(all...))
 	}
 	add("eventType", value.String("AwsApiCall"))
-	add("managementEvent", value.Bool(true))
+	category := "Management"
+	if r.Data() {
+		category = "Data"
+	}
+	add("managementEvent", value.Bool(!r.Data()))
 	add("recipientAccountId", text(r.Account))
-	add("eventCategory", value.String("Management"))
+	add("eventCategory", value.String(category))
 	if r.Host != "" && r.TLS {
 		add("tlsDetails", value.Object(value.Member{Key: "clientProvidedHostHeader", Value: value.String(r.Host)}))
 	}
 	return value.Object(m...)
+}
+
+// Data reports whether it is what CloudTrail calls a data event: what is done to
+// objects in a bucket. LookupEvents does not show those.
+func (r *Record) Data() bool {
+	return r.Source == "s3.amazonaws.com" && r.Name != "GetBucketLocation"
 }
 
 // additional is additionalEventData with the workflow's context.
