@@ -80,15 +80,3 @@ func BenchmarkPass(b *testing.B) {
 		}
 	}
 }
-
-func TestFloat(t *testing.T) {
-	for _, s := range []string{"0", "-0", "1", "-12.25", "0.1", "123456789.12345", "9999999999999.9", "0.000000000000001", "1e5", "-1.5E-3", "12345678901234567890", "-999999999999999"} {
-		v := value.MustParse(s)
-		if f := float(v); f != v.Float() {
-			t.Errorf("%s is %v, want %v", s, f, v.Float())
-		}
-	}
-	if f := float(value.Float(2.5)); f != 2.5 {
-		t.Errorf("a computed number is %v", f)
-	}
-}

@@ -222,29 +222,51 @@ func (v Value) Float() float64 {
 		return math.Float64frombits(v.n)
 	}
 	s := v.bytes()
-	if len(s) <= 15 { // whole numbers of that many digits are exact
-		i, neg := 0, false
-		if s[0] == '-' {
-			neg, i = true, 1
-		}
-		f, ok := 0.0, i < len(s)
-		for ; i < len(s); i++ {
-			if s[i] < '0' || s[i] > '9' {
-				ok = false
-				break
-			}
-			f = f*10 + float64(s[i]-'0')
-		}
-		if ok && !neg {
-			return f
-		}
-		if ok && f != 0 {
-			return -f
-		}
+	if f, ok := shortFloat(s); ok {
+		return f
 	}
 	f, _ := strconv.ParseFloat(s, 64)
 	return f
 }
+
+// shortFloat reads a number of at most 15 digits and no exponent: it is a
+// quotient of two numbers that are exact, and so exact itself.
+func shortFloat(s string) (f float64, ok bool) {
+	if len(s) > 16 {
+		return 0, false
+	}
+	whole, digits, scale, i := int64(0), 0, -1, 0
+	if s[0] == '-' {
+		i++
+	}
+	for ; i < len(s); i++ {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			whole = whole*10 + int64(c-'0')
+			digits++
+			if scale >= 0 {
+				scale++
+			}
+		case c == '.':
+			scale = 0
+		default:
+			return 0, false
+		}
+	}
+	if digits > 15 {
+		return 0, false
+	}
+	f = float64(whole)
+	if scale > 0 {
+		f /= tens[scale]
+	}
+	if s[0] == '-' {
+		f = -f
+	}
+	return f, true
+}
+
+var tens = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 // Int returns the whole number that v holds; ok is false if v is not a number,
 // has a fraction, or is beyond an int64. 1.0 and 1e3 are whole.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -156,6 +157,21 @@ func TestNumbers(t *testing.T) {
 	}
 	if f := parse(t, "-0").Float(); !math.Signbit(f) {
 		t.Error("-0 lost its sign")
+	}
+}
+
+func TestFloatIsExact(t *testing.T) {
+	for _, s := range []string{
+		"0", "-0", "1", "-12.25", "0.1", "123456789.12345", "9999999999999.9", "0.000000000000001", "1e5", "-1.5E-3",
+		"12345678901234567890", "-999999999999999", "9007199254740993", "0.1234567890123456", "-0.0", "123456789012345.6",
+	} {
+		want, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := parse(t, s).Float(); math.Float64bits(got) != math.Float64bits(want) {
+			t.Errorf("%s is %v, want %v", s, got, want)
+		}
 	}
 }
 
