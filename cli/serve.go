@@ -86,7 +86,9 @@ func serve(ctx context.Context, cfg server.Config, endpointFile string, stderr i
 	if cfg.Dev {
 		fmt.Fprintln(stderr, "Development: the key test/test is the account's root user.")
 	}
-	fmt.Fprintf(stderr, "Models are simulated: answers say so.\n")
+	go func() { // those that models run on may be slow to say that they are there
+		fmt.Fprintln(stderr, strings.Join(s.Answering(ctx), "\n"))
+	}()
 	switch path, err := s.ConsolePath(cfg.Dev); {
 	case err != nil:
 		return err

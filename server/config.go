@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"tokaido/awsapi/sigv4"
+	"tokaido/bedrock/catalog"
 	"tokaido/engine"
 	"tokaido/flow"
 )
@@ -35,6 +36,7 @@ type Config struct {
 	// Empty: executions.jsonl in the data directory.
 	ExecutionLogs string `yaml:"executionLogs"`
 
+	Region  string        `yaml:"region"` // of calls with an API key that names none; TOKAIDO_REGION
 	Bedrock BedrockConfig `yaml:"bedrock"`
 
 	Endpoints Endpoints `yaml:"endpoints"`
@@ -44,6 +46,10 @@ type Config struct {
 
 	observe     func(*flow.Execution, []engine.Event) // of [Run]; nil otherwise
 	credentials sigv4.Credentials                     // AWS_ACCESS_KEY_ID and its kin: of calls to Endpoints
+
+	// bedrockEndpoint is AWS_ENDPOINT_URL_BEDROCK_RUNTIME or AWS_ENDPOINT_URL: of
+	// backends of type amazon that have no url.
+	bedrockEndpoint string
 }
 
 // Endpoints are where Tasks find the services that are not ours, as URLs.
@@ -53,8 +59,14 @@ type Endpoints struct {
 	Lambda string `yaml:"lambda"`
 }
 
-// BedrockConfig says what models run on.
+// BedrockConfig says what models there are and what they run on. Where no Region
+// is configured every model is simulated.
 type BedrockConfig struct {
+	Backends map[string]BackendConfig `yaml:"backends,omitempty"` // by a name of the operator's
+	Regions  map[string][]RouteConfig `yaml:"regions,omitempty"`  // by Region, or "*" for all others; the first route that fits counts
+	Profiles []ProfileConfig          `yaml:"profiles,omitempty"`
+	Models   []ModelConfig            `yaml:"models,omitempty"`
+
 	Simulated SimulatedConfig         `yaml:"simulated"`
 	Limits    map[string]RegionLimits `yaml:"limits"` // by Region
 }
@@ -113,11 +125,17 @@ func (c *Config) Environ(lookup func(string) (string, bool)) error {
 		{"TOKAIDO_DATA_DIR", &c.DataDir},
 		{"TOKAIDO_STORE", &c.Store},
 		{"TOKAIDO_ACCOUNT", &c.Account},
+		{"TOKAIDO_REGION", &c.Region},
 		{"AWS_ENDPOINT_URL_LAMBDA", &c.Endpoints.Lambda},
 		{"SFN_MOCK_CONFIG", &c.Mocks},
 	} {
 		if s, ok := lookup(v.name); ok {
 			*v.text = s
+		}
+	}
+	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"} { // the second counts more
+		if s, _ := lookup(name); s != "" {
+			c.bedrockEndpoint = s
 		}
 	}
 	c.credentials = sigv4.Credentials{AccessKeyID: devKey, Secret: devSecret} // any will do for most emulators
@@ -161,6 +179,10 @@ func (c *Config) Check() error {
 			bad("endpoints.lambda: %q is not the URL of a server, like http://127.0.0.1:3001", e)
 		}
 	}
+	if _, ok := catalog.Load().Region(c.Region); !ok && c.Region != "" {
+		bad("region: there is no Region %q", c.Region)
+	}
+	c.Bedrock.check(bad)
 	for region, l := range c.Bedrock.Limits {
 		if l.Concurrency < 0 || l.RequestsPerMinute < 0 || l.TokensPerMinute < 0 {
 			bad("bedrock.limits.%s: a limit is negative", region)

@@ -77,6 +77,8 @@ type Server struct {
 
 	people   *principal.Directory
 	audit    *trail.Log
+	backends *backends
+	runtime  *bedrock.Runtime
 	machines *flow.Service
 	api      *awsapi.Server
 	console  *console.Console
@@ -119,12 +121,19 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	s.closers = append(s.closers, audit.Close)
 	guard := gate.New(audit, logger)
 
-	models := catalog.Load()
-	runtime := bedrock.New(bedrock.Config{
-		Catalog: models,
-		Backend: simulated.New(cfg.simulated()).For,
-		Limits:  cfg.limits,
-	})
+	models, err := cfg.Bedrock.catalog()
+	if err != nil {
+		return s, err
+	}
+	if s.backends, err = newBackends(ctx, &cfg, models); err != nil {
+		return s, err
+	}
+	applications, err := bedrock.OpenProfiles(ctx, profiles{kept.Flow()}, models)
+	if err != nil {
+		return s, err
+	}
+	runtime := bedrock.New(bedrock.Config{Catalog: models, Backend: s.backends.For, Limits: cfg.limits, Applications: applications})
+	s.runtime = runtime
 	inference := &connector.Inference{Gate: guard, Runtime: runtime}
 	tasks := connector.Table{}
 	(&connector.Bedrock{Inference: inference, Roles: people}).AddTo(tasks)
@@ -178,11 +187,12 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	nested.Bind(machines)
 
 	s.api, err = awsapi.New(awsapi.Config{
-		Directory:   people,
-		Gate:        guard,
-		Logger:      logger,
-		ValidRegion: func(region string) bool { _, ok := models.Region(region); return ok },
-		OnRejected:  func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
+		Directory:     people,
+		Gate:          guard,
+		Logger:        logger,
+		DefaultRegion: cfg.Region,
+		ValidRegion:   func(region string) bool { _, ok := models.Region(region); return ok },
+		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
 		Ops: slices.Concat(
 			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Ops(runtime),
 			iamctl.Ops(people), sts.Ops(people, guard), cloudtrail.Ops(audit),

@@ -1,0 +1,152 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"tokaido/bedrock"
+	"tokaido/fault"
+)
+
+func TestPatterns(t *testing.T) {
+	for _, c := range []struct {
+		pattern, id string
+		want        bool
+	}{
+		{"*", "a.b", true}, {"a.*", "a.b", true}, {"a.*", "b.a", false}, {"*.b", "a.b", true}, {"a*b*c", "axbyc", true}, {"a*b*c", "acb", false},
+		{"a.b", "a.b", true}, {"a.b", "a.bc", false}, {"*b*b", "ab", false}, {"a*a", "a", false}, {"", "", true}, {"", "a", false},
+	} {
+		if got := matches(c.pattern, c.id); got != c.want {
+			t.Errorf("%q fits %q: %v", c.pattern, c.id, got)
+		}
+	}
+	m := map[string]string{"*": "any", "anthropic.*": "some", "anthropic.claude-3-*": "more", "anthropic.claude-3-x": "one"}
+	for id, want := range map[string]string{"x": "any", "anthropic.y": "some", "anthropic.claude-3-y": "more", "anthropic.claude-3-x": "one"} {
+		for range 20 { // whatever the map's order
+			if got, ok := pick(m, id); got != want || !ok {
+				t.Fatalf("%s is %q", id, got)
+			}
+		}
+	}
+}
+
+func parse(t *testing.T, text string) *Config {
+	t.Helper()
+	c, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := yaml.NewDecoder(strings.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&c); err != nil {
+		t.Fatal(err)
+	}
+	return &c
+}
+
+func TestBackendsAreChecked(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"type":     {`{bedrock: {backends: {x: {type: opnai}}}}`, `bedrock.backends.x.type: "opnai"`},
+		"url":      {`{bedrock: {backends: {x: {type: openai}}}}`, `bedrock.backends.x.url: is missing`},
+		"foreign":  {`{bedrock: {backends: {x: {type: anthropic, completionTokens: true}}}}`, `bedrock.backends.x.completionTokens`},
+		"secret":   {`{bedrock: {backends: {x: {type: amazon, accessKeyId: AKIA}}}}`, `bedrock.backends.x.accessKeyId: "AKIA"`},
+		"two-keys": {`{bedrock: {backends: {x: {type: anthropic, apiKeyEnv: A, apiKeyFile: b}}}}`, `bedrock.backends.x.apiKeyEnv: "A"`},
+		"region":   {`{bedrock: {regions: {mars-1: []}}}`, `there is no Region "mars-1"`},
+		"nobody":   {`{bedrock: {regions: {us-east-1: [{models: "*", backend: y}]}}}`, `there is no backend "y"`},
+		"pattern":  {`{bedrock: {backends: {x: {type: simulated}}, regions: {us-east-1: [{models: "antropic.*", backend: x}]}}}`, `"antropic.*" fits no model`},
+		"mapping":  {`{bedrock: {backends: {x: {type: amazon, models: {"*": "nothing"}}}}}`, `"nothing" is neither a model nor`},
+		"profile":  {`{bedrock: {profiles: [{id: own.x, model: none, routes: {us-east-1: [us-east-1]}}]}}`, `there is no model "none"`},
+		"routes":   {`{bedrock: {profiles: [{id: own.x, model: anthropic.claude-3-haiku-20240307-v1:0}]}}`, `bedrock.profiles[0]: needs id, model and routes`},
+		"default":  {`{region: mars-1}`, `region: there is no Region "mars-1"`},
+	} {
+		if err := parse(t, c.text).Check(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+}
+
+// A boundary of the operator's own, with models on something real, all in one
+// configuration.
+func TestOperatorsProfile(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer sesame" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if r.URL.Path == "/v1/models" {
+			io.WriteString(w, `{"data":[{"id":"tiny"}]}`)
+			return
+		}
+		io.WriteString(w, `{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"good day"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}`)
+	}))
+	defer upstream.Close()
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte("sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := parse(t, fmt.Sprintf(`
+store: memory
+bedrock:
+  backends:
+    mine: {type: openai, url: %s/v1, apiKeyFile: %s, models: {"own.*": tiny}}
+  regions:
+    ap-northeast-1: [{models: "own.*", backend: mine}]
+  models: [{id: own.poet-v1, name: Poet}]
+  profiles: [{id: centre.own.poet-v1, model: own.poet-v1, routes: {ap-northeast-1: [ap-northeast-1, ap-northeast-3]}}]
+`, upstream.URL, key))
+	c.DataDir = t.TempDir()
+	if err := c.Check(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(t.Context(), *c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	rt := s.runtime
+	p, err := rt.Plan("ap-northeast-1", s.Account, "centre.own.poet-v1")
+	if err != nil || !slices.Equal(p.Regions, []string{"ap-northeast-1", "ap-northeast-3"}) {
+		t.Fatalf("%+v %v", p, err)
+	}
+	res, err := rt.Invoke(t.Context(), p, bedrock.Request{Body: []byte(`{"messages":[{"role":"user","content":"hello"}]}`)})
+	if err != nil || res.Region != "ap-northeast-1" || !strings.Contains(string(res.Body), "good day") {
+		t.Errorf("%+v %v", res, err)
+	}
+	// Somebody who has real models gets no simulated ones unasked.
+	if p, err = rt.Plan("ap-northeast-1", s.Account, "anthropic.claude-3-haiku-20240307-v1:0"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = rt.Invoke(t.Context(), p, bedrock.Request{Body: []byte(`{}`)})
+	if f, ok := errors.AsType[*fault.Error](err); !ok || f.Code != "ServiceUnavailableException" {
+		t.Errorf("%v", err)
+	}
+	lines := strings.Join(s.Answering(t.Context()), "\n")
+	if !strings.Contains(lines, "Models of ap-northeast-1 run on mine (openai at ") || !strings.Contains(lines, "which answers") {
+		t.Error(lines)
+	}
+}
+
+func TestKnock(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"data":[{"id":"qwen3:4b"}]}`) }))
+	lines := knock(t.Context(), s.URL)
+	s.Close()
+	text := strings.ReplaceAll(strings.Join(lines[1:], "\n"), "\n  ", "\n")
+	c := parse(t, strings.TrimPrefix(text, "  "))
+	if err := c.Check(); err != nil || c.Bedrock.Backends["ollama"].Models["anthropic.*"] != "qwen3:4b" {
+		t.Errorf("what is said to be put into the file is refused: %v\n%s", err, text)
+	}
+	if got := knock(t.Context(), s.URL); got != nil {
+		t.Errorf("nobody is there: %q", got)
+	}
+}
