@@ -18,7 +18,7 @@ import (
 )
 
 func policyCommand() *cobra.Command {
-	return group("policy", "Policies: why a request was refused, and the least fix", explainCommand())
+	return group("policy", "Policies: the least one, what is wrong with one, why a request was refused", generateCommand(), explainCommand())
 }
 
 func explainCommand() *cobra.Command {
