@@ -142,6 +142,13 @@ func (s *shard) beginChild(r *run, b *brood, ef engine.StartChild) {
 		return
 	}
 	if ef.Attempt > 0 || ef.Input.IsUndefined() {
+		if id, ok := s.d.born(x.ARN); ok { // and the log does not know it yet
+			b.under[ef.Child] = childRef{id, ef.Attempt}
+			if ef.Attempt > 0 {
+				s.d.shard(id).send(message{kind: revive, id: id, arn: x.ARN, attempt: ef.Attempt, child: true})
+			}
+			return
+		}
 		e, err := s.d.cfg.Log.Find(context.Background(), x.ARN)
 		switch {
 		case err == nil:
@@ -165,7 +172,28 @@ func (s *shard) beginChild(r *run, b *brood, ef engine.StartChild) {
 	}
 	k := s.d.newRun(s.d.lastID.Add(1), x, rev, prog)
 	b.under[ef.Child] = childRef{k.id, ef.Attempt}
-	s.d.shard(k.id).send(message{kind: start, run: k, in: engine.Start{Input: ef.Input}})
+	s.d.shard(k.id).send(message{kind: start, run: k, in: engine.Start{Input: ef.Input}, settled: s.d.bear(x.ARN, k.id)})
+}
+
+// bear notes a child whose start is not durable yet; what it returns is called
+// when that is, or never will be.
+func (d *Driver) bear(arn string, id uint64) (settled func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.births[arn] = id
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.births, arn)
+	}
+}
+
+// born is the number of a child whose start is not durable yet.
+func (d *Driver) born(arn string) (id uint64, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id, ok = d.births[arn]
+	return id, ok
 }
 
 // childOf is the execution that ef asks for.

@@ -98,6 +98,7 @@ type Driver struct {
 
 	mu       sync.Mutex
 	starting map[string]chan struct{} // guarded by mu: ARNs whose start is not durable yet
+	births   map[string]uint64        // guarded by mu: children whose start is not durable yet, by ARN
 	tasks    int                      // guarded by mu: being performed, or waiting for a slot
 	idle     chan struct{}            // guarded by mu: set by Close; closed when tasks is 0
 	awaiting int                      // guarded by mu: tasks that await what they have started
@@ -157,6 +158,7 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 		done:     make(chan struct{}),
 		quit:     make(chan struct{}),
 		starting: map[string]chan struct{}{},
+		births:   map[string]uint64{},
 	}
 	d.ctx, d.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if p, ok := cfg.Programs.(flow.Secrets); ok {

@@ -244,6 +244,9 @@ func (s *shard) take(m *message) {
 			s.rest(r)
 			return
 		}
+		if _, stop := m.in.(engine.Stop); stop { // whatever was to come after its end
+			r.after = slices.DeleteFunc(r.after, func(a message) bool { return a.child })
+		}
 		s.answered(r, m)
 		held := s.step(r, m.in, m)
 		for i := range held {
