@@ -39,6 +39,8 @@ func wireError(p Protocol, f *fault.Error, requestID string) (wire.Error, int) {
 		}
 	}
 	switch {
+	case p == S3:
+		return s3Error(e, f)
 	case f.Auth && p == Query:
 		if e.Code == "AccessDeniedException" {
 			e.Code = "AccessDenied"
@@ -93,6 +95,9 @@ func writeFault(w http.ResponseWriter, p Protocol, namespace string, f *fault.Er
 	case Query:
 		h.Set("Content-Type", "text/xml")
 		doc = e.XML(namespace)
+	case S3:
+		h.Set("Content-Type", "application/xml")
+		doc = s3Document(e)
 	case RESTJSON:
 		h.Set("Content-Type", "application/json")
 		h.Set("X-Amzn-Errortype", e.Code)

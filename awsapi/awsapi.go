@@ -29,6 +29,7 @@ const (
 	JSON11
 	RESTJSON
 	Query // Action=… in a form, XML answers
+	S3    // a bucket, an object and a query in the target, XML answers; found by the service in the signature
 )
 
 // Op is one operation of one service.
@@ -38,7 +39,7 @@ type Op struct {
 	Name     string // "StartExecution"
 	Protocol Protocol
 	Target   string // JSON10, JSON11: "AWSStepFunctions.StartExecution"
-	Route    string // RESTJSON: a ServeMux pattern, "POST /model/{modelId}/converse"
+	Route    string // RESTJSON: a ServeMux pattern, "POST /model/{modelId}/converse"; S3: "GET /{Bucket}", "GET /{Bucket}/{Key}", either with "?parameter"
 	Version  string // Query: "2010-05-08"; the XML namespace follows from Service and Version
 	ReadOnly bool
 	Region   string // where the service lives if it is in one Region only: "us-east-1" for IAM; "": where the signature says
@@ -84,7 +85,7 @@ type Request struct {
 	Meta    gate.Meta
 	Context iam.Context // condition keys of the request: aws:SourceIp, aws:SecureTransport, …
 
-	Path   map[string]string // RESTJSON: decoded segments, by the names in Route
+	Path   map[string]string // RESTJSON, S3: decoded segments, by the names in Route
 	Query  url.Values
 	Header http.Header
 	Raw    []byte      // the body as it came

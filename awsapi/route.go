@@ -16,6 +16,7 @@ type table struct {
 	targets map[string]*Op         // by the last two parts of X-Amz-Target
 	actions map[action]*Op         // by Version and Action
 	routes  map[string][]*restPath // by method, the more literal first
+	objects map[string]*Op         // S3: by Route
 }
 
 type action struct{ version, name string }
@@ -43,7 +44,7 @@ func short(target string) string {
 }
 
 func newTable(ops []Op) (*table, error) {
-	t := &table{targets: map[string]*Op{}, actions: map[action]*Op{}, routes: map[string][]*restPath{}}
+	t := &table{targets: map[string]*Op{}, actions: map[action]*Op{}, routes: map[string][]*restPath{}, objects: map[string]*Op{}}
 	shapes := map[string]*Op{}
 	for i := range ops {
 		op := &ops[i]
@@ -58,6 +59,8 @@ func newTable(ops []Op) (*table, error) {
 		case Query:
 			key := action{op.Version, op.Name}
 			other, t.actions[key] = t.actions[key], op
+		case S3:
+			other, t.objects[op.Route] = t.objects[op.Route], op
 		case RESTJSON:
 			method, p, err := parseRoute(op)
 			if err != nil {
@@ -104,6 +107,13 @@ func check(op *Op) error {
 	case Query:
 		if op.Version == "" {
 			return fmt.Errorf("it has no Version")
+		}
+	case S3:
+		if op.Service != s3Service || op.Params == nil {
+			return fmt.Errorf("an operation of S3 belongs to the service %s and has Params", s3Service)
+		}
+		if !s3Route.MatchString(op.Route) {
+			return fmt.Errorf("its Route %q is none of S3's", op.Route)
 		}
 	default:
 		return fmt.Errorf("its Protocol is %d", op.Protocol)

@@ -231,7 +231,7 @@ func (c *call) serve(ctx context.Context) error {
 			Message: fmt.Sprintf("Content-Encoding %.64q is not supported.", coding),
 		}
 	}
-	labels, form, body, err := c.find(path, fields)
+	labels, form, body, err := c.findFor(path, fields)
 	if err != nil {
 		return err
 	}
@@ -257,7 +257,10 @@ func (c *call) serve(ctx context.Context) error {
 			}
 		}
 		req.Input = value.Object()
-		if !c.op.Blob {
+		if c.protocol == S3 && len(body) > 0 {
+			return fault.Newf("InvalidRequest", "%s takes no body.", c.op.Name)
+		}
+		if !c.op.Blob && c.protocol != S3 {
 			if req.Input, err = wire.DecodeJSON(body); err != nil {
 				return err
 			}
@@ -265,6 +268,16 @@ func (c *call) serve(ctx context.Context) error {
 	}
 	c.req = req
 	return c.perform(ctx)
+}
+
+// findFor finds the operation: of S3 if the request was signed for it, whose
+// paths could mean anything else.
+func (c *call) findFor(path string, fields [][2]string) (labels map[string]string, form wire.Form, body []byte, err error) {
+	if sigv4.Claimed(sigv4.Request{Target: c.target, Headers: c.headers()}).Scope.Service == s3Service {
+		labels, err = c.findObject(fields)
+		return labels, form, nil, err
+	}
+	return c.find(path, fields)
 }
 
 // find finds the operation. The Query protocol names it in the body, which is

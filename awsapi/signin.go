@@ -32,11 +32,13 @@ func (c *call) signIn(ctx context.Context, body []byte) (by *principal.Principal
 		return key.Principal, cmp.Or(key.Region, c.hostRegion(), c.s.cfg.DefaultRegion), key.Kind, err
 	}
 	var cred principal.Credential
+	s3 := c.protocol == S3
 	id, err := sigv4.Verify(r, sigv4.Options{
 		// A global service's clients sign for us-east-1 at AWS, but for their own
 		// Region where an endpoint is configured; all of these are taken.
 		Service: c.op.Service, ValidRegion: c.s.cfg.ValidRegion,
 		Now: c.now, Skew: c.s.cfg.Skew, MustSign: mustSign, Keys: &c.s.keys,
+		KeepPath: s3, EncodeOnce: s3, Unsigned: s3,
 	}, func(key, token string) (string, error) {
 		var err error
 		cred, err = c.s.cfg.Directory.Credential(ctx, key, token, c.now)
@@ -89,7 +91,7 @@ func signProtocol(p Protocol) sigv4.Protocol {
 	switch p {
 	case RESTJSON:
 		return sigv4.RESTJSON
-	case Query:
+	case Query, S3:
 		return sigv4.QueryXML
 	default:
 		return sigv4.JSON
