@@ -16,7 +16,8 @@ type Options struct {
 	Name    string     // of the policy, for the findings
 	Account string     // in which the policy is attached
 	Call    *CallShape // the Bedrock call that it is meant to allow
-	Stream  bool       // the call streams
+	// Workflow says that the policy is a state machine's role's.
+	Workflow bool
 }
 
 // Check holds a policy against the rules, and returns what a specialist would
@@ -159,7 +160,7 @@ func (c *checker) statement(s *statement, src value.Value) {
 		if want, ok := aliases[low]; ok {
 			c.add(actionAt, a, want, "BR09")
 		}
-		if administrative[low] && s.allow && c.o.Call != nil {
+		if administrative[low] && s.allow && (c.o.Call != nil || c.o.Workflow) {
 			c.add(actionAt, a, "", "BR21")
 		}
 		if s.notResource || all || s.resources == nil {
@@ -177,6 +178,9 @@ func (c *checker) statement(s *statement, src value.Value) {
 	}
 	if s.notPrincipal {
 		c.add("NotPrincipal", src.Get("NotPrincipal").JSON(), "", "GN05")
+	}
+	if all && s.allow && !s.notResource && c.o.Call != nil && (s.touches(actionInvoke) || s.touches(actionStream)) {
+		c.add(resourceAt, "*", "", "BR16/all")
 	}
 	for _, r := range resources {
 		c.resource(s, resourceAt, r)

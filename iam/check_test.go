@@ -40,12 +40,14 @@ var lints = []checked{
 	{"deny-of-one-path", 0, document(`{"Effect":"Deny","Action":"bedrock:InvokeModel","Resource":"arn:aws:bedrock:*::foundation-model/anthropic.*"}`), Options{}, []string{"BR15"}},
 	{"deny-of-both-paths", 0, document(`{"Effect":"Deny","Action":"bedrock:InvokeModel","Resource":"*"},{"Effect":"Deny","Action":"bedrock:InvokeModelWithResponseStream","Resource":"*"}`), Options{}, nil},
 	{"every-model", 0, invoke(`["` + jpProfile + `","arn:aws:bedrock:ap-northeast-1::foundation-model/*","arn:aws:bedrock:ap-northeast-3::foundation-model/*"]`), Options{Account: account, Call: jp()}, []string{"BR16", "BR16"}},
+	{"every-resource", 0, document(`{"Effect":"Allow","Action":"bedrock:*","Resource":"*"}`), Options{Account: account, Call: jp()}, []string{"BR16"}},
 	{"application-profiles", 0, invoke(`["arn:aws:bedrock:*:*:application-inference-profile/*"]`), Options{Account: account, Call: jp()}, []string{"BR17"}},
 	{"guardrail-without-version", 0, document(`{"Effect":"Deny","Action":["bedrock:InvokeModel","bedrock:InvokeModelWithResponseStream"],"Resource":"*","Condition":{"StringNotEquals":{"bedrock:GuardrailIdentifier":"arn:aws:bedrock:ap-northeast-1:111122223333:guardrail/gr123"}}}`), Options{}, []string{"BR18"}},
 	{"list-with-an-arn", 0, document(`{"Effect":"Allow","Action":"bedrock:ListInferenceProfiles","Resource":"arn:aws:bedrock:*:*:inference-profile/*"}`), Options{}, []string{"BR19"}},
 	{"id-cut-short", 0, invoke(`"arn:aws:bedrock:ap-northeast-1::foundation-model/anthropic.claude-sonnet-4-5-20250929"`), Options{}, []string{"BR20"}},
 	{"id-cut-short-of-a-call", 0, invoke(`["` + jpProfile[:len(jpProfile)-2] + `","arn:aws:bedrock:ap-northeast-*::foundation-model/` + sonnet45 + `"]`), Options{Account: account, Call: jp()}, []string{"BR20", "BR22"}},
 	{"setting-up", 0, document(`{"Effect":"Allow","Action":"bedrock:CreateInferenceProfile","Resource":"*"}`), Options{Call: jp()}, []string{"BR21"}},
+	{"setting-up-in-a-workflow", 0, document(`{"Effect":"Allow","Action":"bedrock:CreateInferenceProfile","Resource":"*"}`), Options{Workflow: true}, []string{"BR21"}},
 	{"wildcard-of-unknown-width", 0, invoke(`["` + jpProfile + `","arn:aws:bedrock:*::foundation-model/` + sonnet45 + `"]`), Options{Account: account, Call: &CallShape{Region: "ap-northeast-1", Profile: "jp." + sonnet45, ProfileARN: jpProfile, Model: sonnet45, Destinations: []string{"ap-northeast-1", "ap-northeast-3"}}}, []string{"BR22"}},
 	{"model-as-profile", 0, invoke(`["arn:aws:bedrock:*:*:inference-profile/anthropic.claude-sonnet-4-5-20250929-v1:0","arn:aws:bedrock:*::foundation-model/*"]`), Options{}, []string{"BR23"}},
 	{"another-case", 0, invoke(`["arn:aws:bedrock:*:*:inference-profile/JP.` + sonnet45 + `"]`), Options{Account: account, Call: jp()}, []string{"BR24"}},
@@ -140,7 +142,12 @@ func TestEveryRuleHasACase(t *testing.T) {
 	for _, c := range generic {
 		note(Explain(c.call()).Findings)
 	}
+	// policygen knows the definitions that these are about.
+	note([]Finding{NewFinding("SF02", "rule", "events:PutRule"), NewFinding("SF08", "arn")})
 	for key := range rules {
+		if id, _, _ := strings.Cut(key, "/"); id != "near" && titles[id].en == "" {
+			t.Errorf("no title for %s", key)
+		}
 		if !seen[key] {
 			t.Errorf("no case for %s", key)
 		}

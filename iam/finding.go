@@ -2,6 +2,7 @@ package iam
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"tokaido/value"
@@ -134,6 +135,9 @@ var rules = map[string]struct {
 	"BR16": {Warning, bilingual{
 		"every foundation model is allowed; the call needs one.",
 		"すべての基盤モデルが許可されています。この呼び出しに必要なのは 1 つだけです。"}},
+	"BR16/all": {Warning, bilingual{
+		"every resource is allowed, and with it every model; the call needs one.",
+		"すべてのリソース、つまりすべてのモデルが許可されています。この呼び出しに必要なのは 1 つだけです。"}},
 	"BR17": {Warning, bilingual{
 		"%[2]s and %[3]s are different kinds of resource; the call is through the latter.",
 		"%[2]s と %[3]s は別の種類のリソースです。この呼び出しで使われるのは後者です。"}},
@@ -185,6 +189,12 @@ var rules = map[string]struct {
 	"SF07": {Error, bilingual{
 		"aws:SourceArn holds the ARN of the state machine, not of an execution; this is met by nothing.",
 		"aws:SourceArn に入るのは実行ではなくステートマシンの ARN です。この条件は決して満たされません。"}},
+	"SF02/missing": {Error, bilingual{
+		"a .sync task hears of the end of its job through the managed rule %[2]s, and nothing allows %[3]s on it: creating the machine fails with \"is not authorized to create managed-rule\".",
+		".sync のタスクはマネージドルール %[2]s を通じてジョブの終了を知りますが、これに対する %[3]s が許可されていません。ステートマシンの作成が「is not authorized to create managed-rule」で失敗します。"}},
+	"SF08": {Error, bilingual{
+		"the function is called as %[2]s; this does not cover that: an ARN with a version or alias and one without do not cover each other.",
+		"関数は %[2]s として呼び出されますが、これはその対象になりません。バージョンやエイリアスのある ARN とない ARN は、互いに相手を含みません。"}},
 	"GN01": {Error, bilingual{
 		"policy variables need \"Version\": \"2012-10-17\"; without it ${…} is literal text.",
 		"ポリシー変数を使うには \"Version\": \"2012-10-17\" が必要です。ないと ${…} はただの文字列になります。"}},
@@ -227,6 +237,69 @@ var rules = map[string]struct {
 	"near/none": {Error, bilingual{
 		"no statement allows %[2]s on %[3]s.",
 		"%[3]s に対する %[2]s を許可するステートメントがありません。"}},
+}
+
+// Rule is one rule that policies are held against.
+type Rule struct {
+	ID       string
+	Severity Severity
+	en, ja   string
+}
+
+// Title says in a few words what the rule is about.
+func (r *Rule) Title(lang string) string { return bilingual{r.en, r.ja}.in(lang) }
+
+// Rules lists all rules, by ID.
+func Rules() []Rule {
+	var out []Rule
+	for id, title := range titles {
+		out = append(out, Rule{id, rules[id].severity, title.en, title.ja})
+	}
+	slices.SortFunc(out, func(a, b Rule) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+var titles = map[string]bilingual{
+	"BR01": {"geography prefix in a foundation-model ARN", "foundation-model の ARN に地域プレフィックスがある"},
+	"BR02": {"account in a foundation-model ARN", "foundation-model の ARN にアカウントがある"},
+	"BR03": {"no account, or another's, in an inference profile's ARN", "推論プロファイルの ARN のアカウントがないか異なる"},
+	"BR04": {"inference profile without its models", "推論プロファイルだけでモデルの許可がない"},
+	"BR05": {"models without the inference profile", "モデルだけで推論プロファイルの許可がない"},
+	"BR06": {"destination Regions not covered", "転送先リージョンの不足"},
+	"BR07": {"global profile without the Region-less model", "グローバルプロファイルに対するリージョンなしモデルの不足"},
+	"BR08": {"condition on aws:RequestedRegion that a profile does not meet", "プロファイルでは満たされない aws:RequestedRegion の条件"},
+	"BR09": {"operation that is no action", "アクションではないオペレーション名"},
+	"BR10": {"kind of resource that does not exist", "存在しない種類のリソース"},
+	"BR11": {"inference profile of another Region", "別のリージョンの推論プロファイル"},
+	"BR12": {"wildcard in an operator that knows none", "ワイルドカードを解釈しない演算子での *"},
+	"BR13": {"condition that a direct call meets", "直接呼び出しでも満たされる条件"},
+	"BR14": {"one condition for profiles and models", "プロファイルとモデルに共通の条件"},
+	"BR15": {"only one of the two ways to call a model", "モデル呼び出しの 2 つのアクションの一方だけ"},
+	"BR16": {"every model allowed", "すべてのモデルの許可"},
+	"BR17": {"other kind of inference profile", "種類の違う推論プロファイル"},
+	"BR18": {"guardrail without its version", "バージョンのないガードレール"},
+	"BR19": {"ARN for an action without resource types", "リソースタイプのないアクションへの ARN"},
+	"BR20": {"model id cut short", "途中で切れたモデル ID"},
+	"BR21": {"administration on an execution role", "実行ロールへの管理アクション"},
+	"BR22": {"Regions beyond the profile's", "プロファイルの範囲を超えるリージョン"},
+	"BR23": {"model id as an inference profile's", "推論プロファイル ID の位置にあるモデル ID"},
+	"BR24": {"id in another case", "大文字小文字の違う ID"},
+	"SF01": {"iam:PassRole without iam:PassedToService", "iam:PassedToService のない iam:PassRole"},
+	"SF02": {"managed rule of .sync", ".sync のマネージドルール"},
+	"SF03": {"log delivery scoped to an ARN", "ARN で絞ったログ配信アクション"},
+	"SF04": {"execution and state machine ARNs mixed up", "実行とステートマシンの ARN の取り違え"},
+	"SF05": {"qualified ARN in StartExecution", "StartExecution の修飾付き ARN"},
+	"SF06": {"trust without a source", "送信元の条件がない信頼ポリシー"},
+	"SF07": {"execution in aws:SourceArn", "aws:SourceArn の実行 ARN"},
+	"SF08": {"Lambda qualifier mismatch", "Lambda の修飾子の不一致"},
+	"GN01": {"policy variables without the version", "バージョン指定のないポリシー変数"},
+	"GN02": {"ForAllValues without a Null guard", "Null の条件がない ForAllValues"},
+	"GN03": {"Bool false on a key that may be absent", "存在しないことがあるキーの Bool false"},
+	"GN04": {"no set operator on a multivalued key", "複数値キーの集合演算子の不足"},
+	"GN05": {"NotPrincipal", "NotPrincipal"},
+	"GN06": {"Allow with NotAction", "NotAction を使った Allow"},
+	"GN07": {"ARN with fewer than six parts", "6 つの部分に満たない ARN"},
+	"GN08": {"dead Allow", "効果のない Allow"},
 }
 
 func newFinding(key string, args ...string) Finding {
