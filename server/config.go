@@ -39,6 +39,8 @@ type Config struct {
 	Region  string        `yaml:"region"` // of calls with an API key that names none; TOKAIDO_REGION
 	Bedrock BedrockConfig `yaml:"bedrock"`
 
+	Trail TrailConfig `yaml:"trail"`
+
 	Endpoints Endpoints `yaml:"endpoints"`
 	Mocks     string    `yaml:"mocks"` // a mock configuration file of Step Functions Local; SFN_MOCK_CONFIG
 
@@ -183,6 +185,9 @@ func (c *Config) Check() error {
 		bad("region: there is no Region %q", c.Region)
 	}
 	c.Bedrock.check(bad)
+	if err := c.Trail.check(); err != nil {
+		errs = append(errs, err)
+	}
 	for region, l := range c.Bedrock.Limits {
 		if l.Concurrency < 0 || l.RequestsPerMinute < 0 || l.TokensPerMinute < 0 {
 			bad("bedrock.limits.%s: a limit is negative", region)

@@ -21,6 +21,7 @@ import (
 	"tokaido/awsapi/bedrockrt"
 	"tokaido/awsapi/cloudtrail"
 	"tokaido/awsapi/iamctl"
+	"tokaido/awsapi/s3"
 	"tokaido/awsapi/sfn"
 	"tokaido/awsapi/sts"
 	"tokaido/bedrock"
@@ -113,12 +114,17 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		return s, err
 	}
 
-	audit, err := trail.Open(filepath.Join(cfg.DataDir, TrailDir), trail.Options{Sync: true, Logger: logger})
+	audit, receipts, err := s.openTrail(cfg, logger)
 	if err != nil {
 		return s, err
 	}
 	s.audit = audit
 	s.closers = append(s.closers, audit.Close)
+	files, err := s.openDelivery(cfg, audit, logger)
+	if err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, files.Close)
 	guard := gate.New(audit, logger)
 
 	models, err := cfg.Bedrock.catalog()
@@ -134,7 +140,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	}
 	runtime := bedrock.New(bedrock.Config{Catalog: models, Backend: s.backends.For, Limits: cfg.limits, Applications: applications})
 	s.runtime = runtime
-	inference := &connector.Inference{Gate: guard, Runtime: runtime}
+	inference := &connector.Inference{Gate: guard, Runtime: runtime, Receipts: receipts}
 	tasks := connector.Table{}
 	(&connector.Bedrock{Inference: inference, Roles: people}).AddTo(tasks)
 	(&connector.Lambda{Endpoint: cfg.Endpoints.Lambda, Credentials: cfg.credentials, Gate: guard, Roles: people}).AddTo(tasks)
@@ -195,7 +201,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
 		Ops: slices.Concat(
 			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Ops(runtime),
-			iamctl.Ops(people), sts.Ops(people, guard), cloudtrail.Ops(audit),
+			iamctl.Ops(people), sts.Ops(people, guard), cloudtrail.Ops(audit), cloudtrail.TrailOps(files), s3.Ops(files),
 		),
 	})
 	if err != nil {

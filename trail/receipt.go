@@ -259,6 +259,9 @@ func (rs *Receipts) For(_ context.Context, c Claim, local bool, header string) (
 }
 
 func (rs *Receipts) receipt(c Claim, local bool, header string) (*Receipt, error) {
+	if c.Region == "" {
+		return nil, errors.New("receipt: which Region answered is not known")
+	}
 	if local {
 		s, err := rs.Keys.Region(c.Region)
 		if err != nil {

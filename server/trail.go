@@ -1,0 +1,78 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"tokaido/delivery"
+	"tokaido/trail"
+)
+
+// More of what the data directory holds.
+const (
+	KeysDir     = "keys"     // of checkpoints and receipts
+	deliveryDir = "delivery" // trails in CloudTrail's sense, and the key of their digest files
+	bucketsDir  = "buckets"  // what these deliver
+)
+
+// TrailConfig says how calls are recorded.
+type TrailConfig struct {
+	CheckpointEvery time.Duration `yaml:"checkpointEvery"` // how long a record waits for a signature; 0: 10s
+	RetainFor       time.Duration `yaml:"retainFor"`       // what is older may be removed; 0: nothing is
+	RetainBytes     int64         `yaml:"retainBytes"`     // what is beyond may be removed; 0: nothing is
+	RequireReceipts bool          `yaml:"requireReceipts"` // refuse an answer without a good receipt
+	PeerKeys        []string      `yaml:"peerKeys"`        // public keys that other nodes sign receipts with
+	DeliverEvery    time.Duration `yaml:"deliverEvery"`    // log files of CreateTrail's trails; 0: 5m
+	DigestEvery     time.Duration `yaml:"digestEvery"`     // and their digest files; 0: 1h
+}
+
+// check says what is wrong with the configuration.
+func (c *TrailConfig) check() error {
+	var errs []error
+	for name, d := range map[string]time.Duration{
+		"checkpointEvery": c.CheckpointEvery, "retainFor": c.RetainFor, "deliverEvery": c.DeliverEvery, "digestEvery": c.DigestEvery,
+	} {
+		if d < 0 {
+			errs = append(errs, fmt.Errorf("trail.%s: is negative: %v", name, d))
+		}
+	}
+	if c.RetainBytes < 0 {
+		errs = append(errs, fmt.Errorf("trail.retainBytes: is negative: %d", c.RetainBytes))
+	}
+	if _, err := trail.NewRing(c.PeerKeys...); err != nil {
+		errs = append(errs, fmt.Errorf("trail.peerKeys: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// openTrail opens the log and the keys that it is signed with.
+func (s *Server) openTrail(cfg Config, logger *slog.Logger) (*trail.Log, *trail.Receipts, error) {
+	keys, err := trail.OpenKeys(filepath.Join(cfg.DataDir, KeysDir), "tokaido/"+s.Account)
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := keys.Log()
+	if err != nil {
+		return nil, nil, err
+	}
+	peers, err := trail.NewRing(cfg.Trail.PeerKeys...)
+	if err != nil {
+		return nil, nil, err
+	}
+	audit, err := trail.Open(filepath.Join(cfg.DataDir, TrailDir), trail.Options{
+		Sync: true, Logger: logger, Signer: signer,
+		CheckpointEvery: cfg.Trail.CheckpointEvery, RetainFor: cfg.Trail.RetainFor, RetainBytes: cfg.Trail.RetainBytes,
+	})
+	return audit, &trail.Receipts{Keys: keys, Peers: peers, Require: cfg.Trail.RequireReceipts}, err
+}
+
+// openDelivery opens the trails that deliver log files.
+func (s *Server) openDelivery(cfg Config, audit *trail.Log, logger *slog.Logger) (*delivery.Service, error) {
+	return delivery.Open(delivery.Config{
+		Dir: filepath.Join(cfg.DataDir, deliveryDir), Buckets: filepath.Join(cfg.DataDir, bucketsDir), Account: s.Account,
+		Log: audit, Every: cfg.Trail.DeliverEvery, DigestEvery: cfg.Trail.DigestEvery, Logger: logger,
+	})
+}
