@@ -128,7 +128,10 @@ func contentType(p Protocol) string {
 func writeResponse(w http.ResponseWriter, op *Op, resp *Response, requestID string) error {
 	h := w.Header()
 	for k, vs := range resp.Header {
-		h[http.CanonicalHeaderKey(k)] = vs
+		if op.Protocol != S3 { // the SDKs keep the case of the names of metadata
+			k = http.CanonicalHeaderKey(k)
+		}
+		h[k] = vs
 	}
 	status := resp.Status
 	if status == 0 {

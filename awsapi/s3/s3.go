@@ -212,7 +212,7 @@ func (h handlers) get(_ context.Context, r *awsapi.Request) (*awsapi.Response, e
 		header.Del("Content-Encoding")
 	}
 	for k, v := range o.Metadata {
-		header.Set("X-Amz-Meta-"+k, v)
+		header["x-amz-meta-"+k] = []string{v}
 	}
 	return &awsapi.Response{Header: header, Raw: o.Body}, nil
 }
