@@ -89,6 +89,7 @@ type SimulatedConfig struct {
 // SimulatedRegion is how the simulated backend behaves in one Region.
 type SimulatedRegion struct {
 	Latency time.Duration `yaml:"latency"` // before the first byte
+	Pace    time.Duration `yaml:"pace"`    // between two pieces of a stream
 	Fail    bool          `yaml:"fail"`    // answers with ServiceUnavailableException
 }
 
@@ -194,8 +195,8 @@ func (c *Config) Check() error {
 		}
 	}
 	for region, r := range c.Bedrock.Simulated.Regions {
-		if r.Latency < 0 {
-			bad("bedrock.simulated.regions.%s: latency is negative: %v", region, r.Latency)
+		if r.Latency < 0 || r.Pace < 0 {
+			bad("bedrock.simulated.regions.%s: a time is negative: %v, %v", region, r.Latency, r.Pace)
 		}
 	}
 	return errors.Join(errs...)

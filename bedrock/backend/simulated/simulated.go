@@ -9,6 +9,7 @@
 package simulated
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -33,7 +34,7 @@ var (
 type Options struct {
 	Regions map[string]Behaviour // by Region
 	Others  Behaviour            // of Regions that are not in Regions
-	Pace    time.Duration        // between two chunks of a stream
+	Pace    time.Duration        // between two chunks of a stream, where the Region has none
 
 	// Seen, if not nil, is called with every call that comes in, also with those
 	// that are throttled or fail.
@@ -44,6 +45,7 @@ type Options struct {
 // does: ThrottlingException.
 type Behaviour struct {
 	Latency           time.Duration // before the first byte
+	Pace              time.Duration // between two chunks of a stream; 0: Options' Pace
 	Concurrent        int           // requests at once; 0: any number
 	RequestsPerMinute int           // 0: any number
 	Throttle          bool          // every call
@@ -181,11 +183,12 @@ func (b *Backend) Stream(ctx context.Context, c bedrock.Call) iter.Seq2[bedrock.
 			return
 		}
 		r := compose(c.Model, q)
-		cut, n := b.behaviour(c.Region).CutAfter, 0
+		v := b.behaviour(c.Region)
+		cut, n, pace := v.CutAfter, 0, cmp.Or(v.Pace, b.o.Pace)
 		var held []byte // the last chunk is known when there is no other
 		send := func(usage *bedrock.Usage) bool {
 			if n > 0 {
-				if err := sleep(ctx, b.o.Pace); err != nil {
+				if err := sleep(ctx, pace); err != nil {
 					yield(bedrock.Chunk{}, err)
 					return false
 				}

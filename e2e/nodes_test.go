@@ -1,0 +1,323 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"tokaido/e2e/harness"
+	"tokaido/e2e/story"
+)
+
+const tokyo, osaka = "ap-northeast-1", "ap-northeast-3"
+
+// road is an address that leads to a node, before the node is there and again
+// after it was killed.
+type road struct {
+	listener net.Listener
+	to       atomic.Value // string
+}
+
+func openRoad(t *testing.T) *road {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &road{listener: l}
+	r.to.Store("")
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go r.carry(in)
+		}
+	}()
+	return r
+}
+
+func (r *road) url() string { return "http://" + r.listener.Addr().String() }
+
+func (r *road) carry(in net.Conn) {
+	defer in.Close()
+	out, err := net.Dial("tcp", r.to.Load().(string))
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	go func() {
+		io.Copy(out, in)
+		out.(*net.TCPConn).CloseWrite()
+	}()
+	io.Copy(in, out)
+}
+
+// nodes are two processes, each one Region of its own, that serve a jp. profile
+// between them. A third address must never be asked.
+type nodes struct {
+	t       *testing.T
+	servers map[string]*harness.Server // by Region
+	dirs    map[string]string
+	roads   map[string]*road
+	configs map[string]string
+	third   atomic.Int64 // requests that came there
+}
+
+func startNodes(t *testing.T) *nodes {
+	n := &nodes{t: t, servers: map[string]*harness.Server{}, dirs: map[string]string{}, roads: map[string]*road{}, configs: map[string]string{}}
+	trap := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/model/tokaido.health/") { // asked once at the start, whether it is there
+			n.third.Add(1)
+		}
+		w.WriteHeader(http.StatusBadRequest)
+	}))
+	t.Cleanup(trap.Close)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("test"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, region := range []string{tokyo, osaka} {
+		n.roads[region], n.dirs[region] = openRoad(t), t.TempDir()
+	}
+	for region, other := range map[string]string{tokyo: osaka, osaka: tokyo} {
+		n.configs[region] = fmt.Sprintf(`
+dev: true
+bedrock:
+  backends:
+    here: {type: simulated}
+    there: {type: amazon, url: %q, accessKeyId: test, secretKeyFile: %q}
+    third: {type: amazon, url: %q, accessKeyId: test, secretKeyFile: %q}
+  regions:
+    %s: [{models: "*", backend: here}]
+    %s: [{models: "*", backend: there}]
+    "*": [{models: "*", backend: third}]
+  limits:
+    %s: {concurrency: 6}
+  simulated:
+    regions:
+      %s: {latency: 5ms, pace: 3ms}
+`, n.roads[other].url(), secret, trap.URL, secret, region, other, region, region)
+		n.start(region)
+	}
+	return n
+}
+
+func (n *nodes) start(region string) {
+	n.t.Helper()
+	s, err := harness.Start(context.WithoutCancel(n.t.Context()), binary, n.dirs[region], n.configs[region])
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	s.Key = aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}
+	n.servers[region] = s
+	n.roads[region].to.Store(strings.TrimPrefix(s.Endpoint, "http://"))
+	n.t.Cleanup(func() {
+		s.Kill()
+		if n.t.Failed() {
+			n.t.Logf("%s's log ended:\n%s", region, s.Log())
+		}
+	})
+}
+
+// tally is what came of many calls.
+type tally struct {
+	mu       sync.Mutex
+	calls    int // that the node answered, with whatever
+	answered map[string]int
+	cut      int // streams that broke after they had begun
+	errs     []error
+}
+
+func (y *tally) served(region string) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.answered[region]++
+}
+
+// load has many clients talk through one node until stop is closed. A call that
+// is told to slow down does so and is made again.
+func (n *nodes) load(region string, stop <-chan struct{}) *tally {
+	y := &tally{answered: map[string]int{}}
+	client := bedrockruntime.NewFromConfig(n.servers[region].Config(region))
+	hello := []types.Message{{Role: types.ConversationRoleUser, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: "hello there, how do you do today?"}}}}
+	model := aws.String(story.Japan)
+	once := func(i int) (where string, begun bool, err error) {
+		if i%2 == 0 {
+			out, err := client.Converse(n.t.Context(), &bedrockruntime.ConverseInput{ModelId: model, Messages: hello})
+			if err != nil {
+				return "", false, err
+			}
+			return answeredIn(out.ResultMetadata), false, nil
+		}
+		out, err := client.ConverseStream(n.t.Context(), &bedrockruntime.ConverseStreamInput{ModelId: model, Messages: hello})
+		if err != nil {
+			return "", false, err
+		}
+		s := out.GetStream()
+		defer s.Close()
+		complete := false
+		for e := range s.Events() {
+			begun = true
+			if _, ok := e.(*types.ConverseStreamOutputMemberMetadata); ok {
+				complete = true
+			}
+		}
+		if err := s.Err(); err != nil || !complete {
+			return "", begun, fmt.Errorf("stream: %w", errors.Join(err, errors.New("not complete")))
+		}
+		return answeredIn(out.ResultMetadata), begun, nil
+	}
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				where, begun, err := once(i)
+				y.mu.Lock()
+				y.calls++
+				y.mu.Unlock()
+				switch api := smithy.APIError(nil); {
+				case err == nil:
+					y.served(where)
+				case errors.As(err, &api) && api.ErrorCode() == "ThrottlingException":
+					time.Sleep(10 * time.Millisecond)
+				case begun:
+					y.mu.Lock()
+					y.cut++
+					y.mu.Unlock()
+				default:
+					y.mu.Lock()
+					y.errs = append(y.errs, err)
+					y.mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return y
+}
+
+// answeredIn is the Region that an answer's header names.
+func answeredIn(m middleware.Metadata) string {
+	if r, ok := awsmiddleware.GetRawResponse(m).(*smithyhttp.Response); ok {
+		return r.Header.Get("X-Tokaido-Inference-Region")
+	}
+	return ""
+}
+
+// A jp. profile between two nodes: both answer, whichever is asked; one that is
+// killed under load costs only the streams that had begun there; every attempt
+// is recorded, and nobody else is ever asked.
+func TestTwoNodes(t *testing.T) {
+	n := startNodes(t)
+	for _, c := range []struct{ asked, killed string }{{tokyo, osaka}, {osaka, tokyo}} {
+		stop := make(chan struct{})
+		done := make(chan *tally)
+		go func() { done <- n.load(c.asked, stop) }()
+		time.Sleep(700 * time.Millisecond)
+		n.servers[c.killed].Kill()
+		time.Sleep(500 * time.Millisecond)
+		n.start(c.killed)
+		time.Sleep(2500 * time.Millisecond) // it is let back slowly
+		close(stop)
+		y := <-done
+		for _, err := range y.errs[:min(len(y.errs), 5)] {
+			t.Errorf("%s killed: a call that had not begun to be answered was lost: %v", c.killed, err)
+		}
+		t.Logf("asked %s, killed %s: %d calls, answered in %v, %d streams cut, %d lost", c.asked, c.killed, y.calls, y.answered, y.cut, len(y.errs))
+		if y.answered[tokyo] == 0 || y.answered[osaka] == 0 || len(y.answered) != 2 {
+			t.Errorf("answered in %v, want both and no other", y.answered)
+		}
+		n.checkRecords(c.asked, y)
+	}
+	if k := n.third.Load(); k != 0 {
+		t.Errorf("%d requests came to a third place", k)
+	}
+}
+
+// checkRecords looks at what the node that was asked recorded of its clients'
+// calls.
+func (n *nodes) checkRecords(region string, y *tally) {
+	n.t.Helper()
+	cfg := n.servers[region].Config(region)
+	cfg.RetryMaxAttempts = 4 // reading is repeated
+	trail := cloudtrail.NewFromConfig(cfg)
+	records, failed := 0, 0
+	answered := map[string]int{}
+	pages := cloudtrail.NewLookupEventsPaginator(trail, &cloudtrail.LookupEventsInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(n.t.Context())
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		for _, e := range page.Events {
+			if !strings.HasPrefix(*e.EventName, "Converse") {
+				continue
+			}
+			var x struct {
+				ErrorCode           string
+				AdditionalEventData struct {
+					InferenceRegion string
+					Attempts        []struct{ Region, Outcome string }
+				}
+			}
+			if err := json.Unmarshal([]byte(*e.CloudTrailEvent), &x); err != nil {
+				n.t.Fatal(err)
+			}
+			records++
+			a := x.AdditionalEventData
+			if x.ErrorCode == "" {
+				answered[a.InferenceRegion]++
+			}
+			for _, p := range a.Attempts {
+				if !slices.Contains([]string{tokyo, osaka}, p.Region) {
+					n.t.Errorf("an attempt in %s", p.Region)
+				}
+				if p.Outcome == "failed" || p.Outcome == "cut" {
+					failed++
+				}
+			}
+		}
+	}
+	n.t.Logf("%s recorded %d calls, answered in %v, %d attempts failed", region, records, answered, failed)
+	if records != y.calls {
+		n.t.Errorf("%s recorded %d calls of %d", region, records, y.calls)
+	}
+	for r, k := range y.answered {
+		if answered[r] != k {
+			n.t.Errorf("%s: the records say that %d calls were answered in %s, the clients %d", region, answered[r], r, k)
+		}
+	}
+	if failed == 0 {
+		n.t.Errorf("%s recorded no attempt that failed, though a node was killed", region)
+	}
+}
