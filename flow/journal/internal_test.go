@@ -65,6 +65,8 @@ func TestTimers(t *testing.T) {
 func FuzzRecord(f *testing.F) {
 	x := flow.Execution{Name: "n", Revision: "r", MachineARN: "m", AliasARN: "a", Seed: 1 << 63, Trace: "t", RedriveCount: 2, Redriven: time.UnixMilli(5).UTC(), Status: engine.Failed}
 	f.Add(appendRecord(nil, &x))
+	x.Express, x.Child = true, flow.Child{MapRun: "r", Parent: "p", State: "s", Label: "l", Items: 3, Of: 1 << 40, Run: 5, Index: 6}
+	f.Add(appendRecord(nil, &x))
 	f.Add([]byte{})
 	f.Add([]byte{recordVersion, 0, 0, 0, 0, 0, 0, 0, 0, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -90,4 +92,18 @@ func BenchmarkTimers(b *testing.B) {
 		a.due += 500_000
 		h.add(a)
 	}
+}
+
+func FuzzRunRecord(f *testing.F) {
+	f.Add(appendRun(nil, 7, "x", "m"))
+	f.Add([]byte{runVersion, 1, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		run, x, m, err := decodeRun(b)
+		if err != nil {
+			return
+		}
+		if r2, x2, m2, err := decodeRun(appendRun(nil, run, x, m)); err != nil || r2 != run || x2 != x || m2 != m {
+			t.Errorf("%d %q %q: %d %q %q, %v", run, x, m, r2, x2, m2, err)
+		}
+	})
 }

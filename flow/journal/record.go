@@ -60,7 +60,7 @@ func texts(x *flow.Execution) [10]*string {
 }
 
 // childVersion is the form of the record of a Map Run's child: what others have,
-// and then what Child says.
+// and then what Child says, and whether it is Express.
 const childVersion = 3
 
 // childTexts and childNumbers are the parts of it.
@@ -91,7 +91,11 @@ func appendRecord(b []byte, x *flow.Execution) []byte {
 		for _, t := range childTexts(&c) {
 			b = appendText(b, *t)
 		}
-		for _, n := range []uint64{uint64(c.Items), c.Of, uint64(c.Run), uint64(c.Index)} {
+		var express uint64
+		if x.Express {
+			express = 1
+		}
+		for _, n := range []uint64{uint64(c.Items), c.Of, uint64(c.Run), uint64(c.Index), express} {
 			b = binary.AppendUvarint(b, n)
 		}
 	}
@@ -149,8 +153,9 @@ func decodeRecord(b []byte) (x flow.Execution, err error) {
 			text(t)
 		}
 		c.Items, c.Of, c.Run = int64(next()), next(), int64(next())
-		n := next()
-		if c.Index = int32(n); n > math.MaxInt32 || c.MapRun == "" || c.Items < 0 || c.Run < 0 {
+		n, express := next(), next()
+		x.Express = express == 1
+		if c.Index = int32(n); n > math.MaxInt32 || express > 1 || c.MapRun == "" || c.Items < 0 || c.Run < 0 {
 			err = errShort
 		}
 	}
