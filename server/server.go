@@ -297,7 +297,7 @@ func reject(ctx context.Context, audit *trail.Log, logger *slog.Logger, account 
 func (c *Config) simulated() simulated.Options {
 	o := simulated.Options{Regions: map[string]simulated.Behaviour{}}
 	for region, r := range c.Bedrock.Simulated.Regions {
-		o.Regions[region] = simulated.Behaviour{Latency: r.Latency, Fail: r.Fail}
+		o.Regions[region] = simulated.Behaviour{Latency: r.Latency, Pace: r.Pace, Fail: r.Fail}
 	}
 	return o
 }
