@@ -143,7 +143,8 @@ func TestEveryRuleHasACase(t *testing.T) {
 		note(Explain(c.call()).Findings)
 	}
 	// policygen knows the definitions that these are about.
-	note([]Finding{NewFinding("SF02", "rule", "events:PutRule"), NewFinding("SF08", "arn")})
+	note([]Finding{NewFinding("SF02", "rule", "events:PutRule"), NewFinding("SF08", "arn"), NewFinding("FD01", "", "", ""), NewFinding("FD01/unknown", "", "", ""),
+		NewFinding("FD02"), NewFinding("FD03", ""), NewFinding("FD04", "", "", "")})
 	for key := range rules {
 		if id, _, _ := strings.Cut(key, "/"); id != "near" && titles[id].en == "" {
 			t.Errorf("no title for %s", key)

@@ -197,6 +197,13 @@ type Unused struct {
 	Needed    []string // what of it is needed; none: nothing
 }
 
+// within reports whether what is needed is a pattern that covers all of r.
+func within(r *wild.ARN, need string) bool {
+	text := r.String()
+	p, parts := wild.CompileARN(need, wild.NoVars), wild.Cut(text)
+	return text == need || p.Match(text, &parts, none{})
+}
+
 // Excess finds what a policy allows beyond needs: actions that nobody asks for,
 // and wildcards that cover more than is asked for. Statements with NotAction or
 // NotResource are not looked at: rules are about those.
@@ -210,7 +217,7 @@ func Excess(p *Policy, needs []Authorization) (out []Unused) {
 		for _, n := range needs {
 			q := new(query)
 			q.init(&Request{Authorization: n})
-			if s.touches(n.Action) && slices.ContainsFunc(s.resources, func(r wild.ARN) bool { return r.Match(n.Resource, &q.parts, q) }) {
+			if s.touches(n.Action) && slices.ContainsFunc(s.resources, func(r wild.ARN) bool { return r.Match(n.Resource, &q.parts, q) || within(&r, n.Resource) }) {
 				covered = append(covered, n)
 			}
 		}
@@ -236,9 +243,10 @@ func Excess(p *Policy, needs []Authorization) (out []Unused) {
 			for _, n := range covered {
 				q := new(query)
 				q.init(&Request{Authorization: n})
-				if r.Match(n.Resource, &q.parts, q) && !slices.Contains(used, n.Resource) {
+				in := within(r, n.Resource)
+				if (in || r.Match(n.Resource, &q.parts, q)) && !slices.Contains(used, n.Resource) {
 					used = append(used, n.Resource)
-					exact = exact || n.Resource == r.String()
+					exact = exact || in
 				}
 			}
 			if len(used) == 0 || !exact && strings.ContainsAny(r.String(), "*?") {
@@ -255,7 +263,8 @@ func (f *Finding) Key() string {
 }
 
 // NewFinding makes a finding of a rule that only a definition can tell: SF02 of
-// a rule that is missing (its name, the action), SF08 (the ARN that is called).
+// a rule that is missing (its name, the action), SF08 (the ARN that is called),
+// FD01 to FD04 (the action, the resource, who needs it).
 func NewFinding(id string, args ...string) Finding {
 	if id == "SF02" {
 		id = "SF02/missing"
@@ -263,8 +272,17 @@ func NewFinding(id string, args ...string) Finding {
 	return newFinding(id, args...)
 }
 
-// Touches reports whether an Allow statement covers the action, whatever the
-// resource.
-func (p *Policy) Touches(action string) bool {
-	return slices.ContainsFunc(p.statements, func(s statement) bool { return s.allow && s.touches(action) })
+// MayAllow reports whether an Allow statement covers the action on something
+// that a resource pattern covers too.
+func (p *Policy) MayAllow(action, pattern string) bool {
+	for i := range p.statements {
+		s := &p.statements[i]
+		if !s.allow || !s.touches(action) {
+			continue
+		}
+		if s.notResource || slices.ContainsFunc(s.resources, func(r wild.ARN) bool { return wild.Overlap(r.String(), pattern) }) {
+			return true
+		}
+	}
+	return false
 }

@@ -195,6 +195,21 @@ var rules = map[string]struct {
 	"SF08": {Error, bilingual{
 		"the function is called as %[2]s; this does not cover that: an ARN with a version or alias and one without do not cover each other.",
 		"関数は %[2]s として呼び出されますが、これはその対象になりません。バージョンやエイリアスのある ARN とない ARN は、互いに相手を含みません。"}},
+	"FD01": {Error, bilingual{
+		"nothing allows %[2]s on %[3]s, which %[4]s needs.",
+		"%[4]s に必要な、%[3]s に対する %[2]s が許可されていません。"}},
+	"FD01/unknown": {Error, bilingual{
+		"nothing allows %[2]s, which %[4]s needs on what is not known before it runs (%[3]s at most).",
+		"%[4]s に必要な %[2]s が許可されていません。対象は実行するまで分かりません（最大で %[3]s）。"}},
+	"FD02": {Warning, bilingual{
+		"nothing in the definition needs this.",
+		"定義の中に、これを必要とするものはありません。"}},
+	"FD03": {Warning, bilingual{
+		"this covers more than the definition needs: %[2]s.",
+		"定義に必要な範囲を超えています。必要なもの: %[2]s。"}},
+	"FD04": {Error, bilingual{
+		"this Deny matches %[2]s on %[3]s, which %[4]s needs.",
+		"この Deny は、%[4]s に必要な %[3]s に対する %[2]s に一致します。"}},
 	"GN01": {Error, bilingual{
 		"policy variables need \"Version\": \"2012-10-17\"; without it ${…} is literal text.",
 		"ポリシー変数を使うには \"Version\": \"2012-10-17\" が必要です。ないと ${…} はただの文字列になります。"}},
@@ -292,6 +307,10 @@ var titles = map[string]bilingual{
 	"SF06": {"trust without a source", "送信元の条件がない信頼ポリシー"},
 	"SF07": {"execution in aws:SourceArn", "aws:SourceArn の実行 ARN"},
 	"SF08": {"Lambda qualifier mismatch", "Lambda の修飾子の不一致"},
+	"FD01": {"permission that the definition needs is missing", "定義に必要な許可の不足"},
+	"FD02": {"permission that the definition does not need", "定義に不要な許可"},
+	"FD03": {"permission wider than the definition needs", "定義に必要な範囲を超える許可"},
+	"FD04": {"Deny of what the definition needs", "定義に必要なものを拒否する Deny"},
 	"GN01": {"policy variables without the version", "バージョン指定のないポリシー変数"},
 	"GN02": {"ForAllValues without a Null guard", "Null の条件がない ForAllValues"},
 	"GN03": {"Bool false on a key that may be absent", "存在しないことがあるキーの Bool false"},

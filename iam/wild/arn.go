@@ -201,3 +201,47 @@ func (a *ARN) Resolvable(get Values) bool {
 	}
 	return true
 }
+
+// Overlap reports whether there is an ARN that two patterns both match.
+func Overlap(a, b string) bool {
+	x, y := Cut(a), Cut(b)
+	if a == "*" || b == "*" {
+		return true
+	}
+	if !x.OK || !y.OK {
+		return false
+	}
+	for i := range x.Part {
+		if !meet(x.Part[i], y.Part[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// meet reports whether there is a text that two globs both match: row[j] says
+// it of what has been read of a and the first j bytes of b.
+func meet(a, b string) bool {
+	row := make([]bool, len(b)+1)
+	row[0] = true
+	for j := range b {
+		row[j+1] = row[j] && b[j] == '*'
+	}
+	for i := range a {
+		diagonal := row[0]
+		row[0] = row[0] && a[i] == '*'
+		for j := range b {
+			above := row[j+1]
+			switch {
+			case a[i] == '*':
+				row[j+1] = above || row[j]
+			case b[j] == '*':
+				row[j+1] = above || row[j]
+			default:
+				row[j+1] = diagonal && (a[i] == b[j] || a[i] == '?' || b[j] == '?')
+			}
+			diagonal = above
+		}
+	}
+	return row[len(b)]
+}

@@ -117,3 +117,48 @@ func BenchmarkMatchHostile(b *testing.B) {
 		p.Match(s)
 	}
 }
+
+// Overlap against trying every short text.
+func TestOverlap(t *testing.T) {
+	var all []string
+	for _, p := range []string{"", "a", "b", "*", "?", "ab"} {
+		for _, q := range []string{"", "a", "*", "?"} {
+			for _, r := range []string{"", "b", "*"} {
+				all = append(all, p+q+r)
+			}
+		}
+	}
+	var texts []string
+	for n := 0; n < 5; n++ {
+		for i := range 1 << n {
+			s := ""
+			for j := range n {
+				s += string(rune('a' + i>>j&1))
+			}
+			texts = append(texts, s)
+		}
+	}
+	for _, a := range all {
+		for _, b := range all {
+			x, y := Compile(a, false), Compile(b, false)
+			want := false
+			for _, s := range texts {
+				want = want || x.Match(s) && y.Match(s)
+			}
+			if got := Overlap("arn:aws:s3:::"+a, "arn:aws:s3:::"+b); got != want {
+				t.Errorf("%q and %q: %v, want %v", a, b, got, want)
+			}
+		}
+	}
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"*", "x", true}, {"arn:aws:s3", "arn:aws:s3", false}, {"arn:aws:lambda:*:1:function:a*", "arn:aws:lambda:r:*:function:*b", true},
+		{"arn:aws:bedrock:r::foundation-model/*", "arn:aws:bedrock:r:1:application-inference-profile/x", false},
+	} {
+		if Overlap(c.a, c.b) != c.want {
+			t.Errorf("%s and %s: want %v", c.a, c.b, c.want)
+		}
+	}
+}
