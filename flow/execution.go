@@ -205,9 +205,21 @@ type ExecutionDescription struct {
 
 // find is an execution by its ARN.
 func (s *Service) find(ctx context.Context, arn string) (Execution, error) {
-	if _, err := ParseExecutionARN(arn); err != nil && !isChildARN(arn) {
+	if _, err := ParseExecutionARN(arn); err != nil {
 		return Execution{}, err
 	}
+	return s.known(ctx, arn)
+}
+
+// describable is find for what a Map Run's Express children may be asked, too.
+func (s *Service) describable(ctx context.Context, arn string) (Execution, error) {
+	if isChildARN(arn) {
+		return s.known(ctx, arn)
+	}
+	return s.find(ctx, arn)
+}
+
+func (s *Service) known(ctx context.Context, arn string) (Execution, error) {
 	x, err := s.cfg.Driver.Describe(ctx, arn)
 	if errors.Is(err, ErrNotFound) {
 		return x, noExecution(arn)
@@ -215,9 +227,9 @@ func (s *Service) find(ctx context.Context, arn string) (Execution, error) {
 	return x, err
 }
 
-// DescribeExecution describes a Standard execution.
+// DescribeExecution describes a Standard execution, or a child of a Map Run.
 func (s *Service) DescribeExecution(ctx context.Context, arn string) (ExecutionDescription, error) {
-	x, err := s.find(ctx, arn)
+	x, err := s.describable(ctx, arn)
 	if err != nil {
 		return ExecutionDescription{}, err
 	}
@@ -247,7 +259,7 @@ func (s *Service) DescribeExecution(ctx context.Context, arn string) (ExecutionD
 
 // StateMachineForExecution describes what an execution runs.
 func (s *Service) StateMachineForExecution(ctx context.Context, arn string) (Described, error) {
-	x, err := s.find(ctx, arn)
+	x, err := s.describable(ctx, arn)
 	if err != nil {
 		return Described{}, err
 	}

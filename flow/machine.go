@@ -496,7 +496,7 @@ func (s *Service) DescribeStateMachine(ctx context.Context, arn string) (Describ
 
 func hasLabel(m *asl.Machine, label string) bool {
 	for _, st := range m.States {
-		if st.Map != nil && (st.Map.Label == label || hasLabel(&st.Map.Processor, label)) {
+		if st.Map != nil && (st.Map.Distributed && engine.Label(st) == label || hasLabel(&st.Map.Processor, label)) {
 			return true
 		}
 		for i := range st.Branches {

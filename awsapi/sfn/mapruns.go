@@ -35,7 +35,7 @@ func (h *handlers) describeMapRun(ctx context.Context, r *awsapi.Request) (*awsa
 		s("mapRunArn", d.MapRunARN), s("executionArn", d.ExecutionARN), s("status", d.Status.String()),
 		date("startDate", d.Started), date("stopDate", d.Stopped),
 		m("maxConcurrency", value.Int(d.Settings.MaxConcurrency)),
-		m("toleratedFailurePercentage", value.Float(d.Settings.ToleratedPercentage)),
+		m("toleratedFailurePercentage", float(d.Settings.ToleratedPercentage)),
 		m("toleratedFailureCount", value.Int(d.Settings.ToleratedCount)),
 		m("itemCounts", counts(&d.Items)), m("executionCounts", counts(&d.Children)),
 		m("redriveCount", value.Int(d.Redrives)), date("redriveDate", d.Redriven),
