@@ -1,5 +1,6 @@
 // Package bedrockrt is the wire face of Bedrock Runtime: Converse,
-// ConverseStream, InvokeModel, InvokeModelWithResponseStream and CountTokens.
+// ConverseStream, InvokeModel, InvokeModelWithResponseStream and CountTokens; and
+// of what speaks OpenAI's and Anthropic's APIs at the same address.
 //
 // Its operations enter the gate by themselves, through connector.Inference,
 // which is also what a Task that calls a model goes through: what they need is
@@ -47,13 +48,13 @@ func Ops(in *connector.Inference) []awsapi.Op {
 			ReadOnly: true, Blob: blob, MaxBody: bedrock.MaxBody, Open: open, Handle: handle,
 		}
 	}
-	return []awsapi.Op{
+	return slices.Concat(openAIOps(in), anthropicOps(in), []awsapi.Op{
 		op("InvokeModel", "invoke", true, h.invoke),
 		op("InvokeModelWithResponseStream", "invoke-with-response-stream", true, h.invokeStream),
 		op("Converse", "converse", false, h.converse),
 		op("ConverseStream", "converse-stream", false, h.converseStream),
 		op("CountTokens", "count-tokens", false, h.countTokens),
-	}
+	})
 }
 
 type handlers struct{ in *connector.Inference }

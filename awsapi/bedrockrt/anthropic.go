@@ -1,0 +1,129 @@
+package bedrockrt
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"tokaido/awsapi"
+	"tokaido/bedrock"
+	"tokaido/connector"
+	"tokaido/fault"
+	"tokaido/value"
+)
+
+const (
+	messagesVersion = "2023-06-01"         // of the API, in its header
+	bedrockVersion  = "bedrock-2023-05-31" // of the same in a body
+)
+
+// anthropicOps are those of Anthropic's API.
+func anthropicOps(in *connector.Inference) []awsapi.Op {
+	h := messageHandlers{foreign{in, bedrock.Anthropic, func(r *awsapi.Request, v value.Value) value.Value {
+		v = v.Without("model").Without("stream").With("anthropic_version", value.String(bedrockVersion))
+		var betas []value.Value
+		for _, line := range r.Header.Values("Anthropic-Beta") {
+			for b := range strings.SplitSeq(line, ",") {
+				if b = strings.TrimSpace(b); b != "" {
+					betas = append(betas, value.String(b))
+				}
+			}
+		}
+		if betas != nil {
+			v = v.With("anthropic_beta", value.Array(betas...))
+		}
+		return v
+	}}}
+	op := func(name, route string, handle func(context.Context, *awsapi.Request) (*awsapi.Response, error)) awsapi.Op {
+		return awsapi.Op{
+			Service: service, Source: source, Name: name, Protocol: awsapi.RESTJSON, Route: route, ReadOnly: true, MaxBody: bedrock.MaxBody,
+			KeyHeader: "X-Api-Key", Fail: anthropicError, Open: open, Handle: handle,
+		}
+	}
+	return []awsapi.Op{
+		op("Messages", "POST /anthropic/v1/messages", h.messages),
+		op("CountMessageTokens", "POST /anthropic/v1/messages/count_tokens", h.count),
+	}
+}
+
+type messageHandlers struct{ foreign }
+
+// read refuses a version of the API that is not known, besides what every
+// foreign endpoint refuses.
+func (h messageHandlers) read(r *awsapi.Request) asked {
+	a := h.foreign.read(r)
+	if v := r.Header.Get("Anthropic-Version"); v != "" && v != messagesVersion && a.request.Unsupported == nil {
+		a.request.Unsupported = bedrock.Fault("ValidationException", "anthropic-version: %.64q is not a valid version", v)
+	}
+	return a
+}
+
+func (h messageHandlers) messages(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	a := h.read(r)
+	if !a.stream {
+		header := headers(r, "Request-Id", "application/json")
+		v, res, err := h.whole(ctx, r, a)
+		if err != nil {
+			return nil, err
+		}
+		header.Set(RegionHeader, answered(res.Region, res.Within))
+		return &awsapi.Response{Header: header, Body: v}, nil
+	}
+	header := headers(r, "Request-Id", eventStream)
+	return &awsapi.Response{Header: header, Text: func(ctx context.Context, w awsapi.TextWriter) error {
+		var buf []byte
+		begun := false
+		send := func(v value.Value) error {
+			begun = true
+			buf = append(append(append(buf[:0], "event: "...), v.Get("type").Str()...), "\ndata: "...)
+			buf = append(append(buf, v.AppendJSON(nil)...), "\n\n"...)
+			return w.WriteText(buf)
+		}
+		_, err := h.streamed(ctx, r, a, header, send)
+		if err != nil && begun {
+			f := told(err)
+			v, _ := value.Parse(anthropicError(f, f.Status, r.Meta.RequestID))
+			send(v) //nolint:errcheck // err is what matters
+		}
+		return err
+	}}, nil
+}
+
+func (h messageHandlers) count(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	if !r.Input.Has("max_tokens") { // it is not asked for here, and every body needs one
+		r.Input = r.Input.With("max_tokens", value.Int(1))
+	}
+	a := h.read(r)
+	n, err := h.in.CountTokens(ctx, from(r), a.model, func(*bedrock.Plan) ([]byte, error) {
+		return a.request.Body, a.request.Unsupported
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &awsapi.Response{Header: headers(r, "Request-Id", "application/json"), Body: value.Object(value.Member{Key: "input_tokens", Value: value.Int(int64(n))})}, nil
+}
+
+func anthropicError(f *fault.Error, status int, requestID string) []byte {
+	kind := "api_error"
+	switch status {
+	case http.StatusBadRequest:
+		kind = "invalid_request_error"
+	case http.StatusUnauthorized:
+		kind = "authentication_error"
+	case http.StatusForbidden:
+		kind = "permission_error"
+	case http.StatusNotFound:
+		kind = "not_found_error"
+	case http.StatusRequestEntityTooLarge:
+		kind = "request_too_large"
+	case http.StatusTooManyRequests:
+		kind = "rate_limit_error"
+	case http.StatusRequestTimeout:
+		kind = "timeout_error"
+	case http.StatusServiceUnavailable:
+		kind = "overloaded_error"
+	}
+	return value.Object(value.Member{Key: "type", Value: value.String("error")},
+		value.Member{Key: "error", Value: value.Object(value.Member{Key: "type", Value: value.String(kind)}, value.Member{Key: "message", Value: value.String(f.Message)})},
+		value.Member{Key: "request_id", Value: value.String(requestID)}).AppendJSON(nil)
+}
