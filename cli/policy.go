@@ -18,7 +18,7 @@ import (
 )
 
 func policyCommand() *cobra.Command {
-	return group("policy", "Policies: the least one, what is wrong with one, why a request was refused", generateCommand(), explainCommand())
+	return group("policy", "Policies: the least one, what is wrong with one, why a request was refused", generateCommand(), checkCommand(), explainCommand())
 }
 
 func explainCommand() *cobra.Command {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -121,28 +120,19 @@ var reporters = map[string]func(io.Writer, []finding) error{
 		return nil
 	},
 	"json": func(w io.Writer, fs []finding) error {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		return enc.Encode(map[string]any{"findings": fs})
+		return encode(w, map[string]any{"findings": fs})
 	},
 	"github": func(w io.Writer, fs []finding) error {
-		escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-		property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 		for _, f := range fs {
 			level := "warning"
 			if f.Severity == string(asl.Error) {
 				level = "error"
 			}
-			place := "file=" + property.Replace(f.File)
-			if f.Line > 0 {
-				place += fmt.Sprintf(",line=%d,col=%d", f.Line, f.Column)
-			}
 			message := f.Message
 			if f.Location != "" {
 				message += " at " + f.Location
 			}
-			if _, err := fmt.Fprintf(w, "::%s %s,title=%s::%s\n", level, place, property.Replace(f.Code), escape.Replace(message)); err != nil {
+			if err := annotate(w, level, f.File, f.Line, f.Column, f.Code, message); err != nil {
 				return err
 			}
 		}

@@ -193,19 +193,19 @@ func (f *fill) reference(name string) (string, bool) {
 
 // settle makes a policy of a document with holes: what is filled in later is
 // taken for whatever fits. A whole resource becomes a pattern of the service
-// that the statement's first action is of.
-func settle(doc value.Value) value.Value {
+// that the statement's first action is of. filled are the resources made so.
+func settle(doc value.Value, filled *[]string) value.Value {
 	st := doc.Get("Statement")
 	if st.IsObject() {
-		return doc.With("Statement", settleStatement(st))
+		return doc.With("Statement", settleStatement(st, filled))
 	}
 	for i, s := range st.Items() {
-		st = st.WithItem(i, settleStatement(s))
+		st = st.WithItem(i, settleStatement(s, filled))
 	}
 	return doc.With("Statement", st)
 }
 
-func settleStatement(st value.Value) value.Value {
+func settleStatement(st value.Value, filled *[]string) value.Value {
 	service := "aws"
 	for _, k := range []string{"Action", "NotAction"} {
 		a := st.Get(k)
@@ -219,12 +219,12 @@ func settleStatement(st value.Value) value.Value {
 	for _, k := range []string{"Resource", "NotResource"} {
 		v := st.Get(k)
 		if v.IsString() {
-			st = st.With(k, value.String(settleResource(v.Str(), service)))
+			st = st.With(k, value.String(settleResource(v.Str(), service, filled)))
 		}
 		if v.IsArray() {
 			for i, x := range v.Items() {
 				if x.IsString() {
-					v = v.WithItem(i, value.String(settleResource(x.Str(), service)))
+					v = v.WithItem(i, value.String(settleResource(x.Str(), service, filled)))
 				}
 			}
 			st = st.With(k, v)
@@ -238,10 +238,11 @@ func settleStatement(st value.Value) value.Value {
 // unfilled stands in conditions for what is filled in later.
 const unfilled = "unfilled"
 
-func settleResource(s, service string) string {
+func settleResource(s, service string, filled *[]string) (pattern string) {
 	if !strings.Contains(s, hole) {
 		return s
 	}
+	defer func() { *filled = append(*filled, pattern) }()
 	whole := "arn:aws:" + service + ":*:*:*"
 	if service == "aws" {
 		whole = "*"

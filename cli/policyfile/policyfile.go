@@ -49,6 +49,9 @@ type Document struct {
 	Value value.Value // with patterns where Holes are
 	Holes []string    // what is filled in later
 
+	// Filled are the resources that stand where something is filled in later.
+	Filled []string
+
 	root *node
 	path []string // of members and items, where the file is JSON
 }
@@ -123,7 +126,7 @@ func (f *File) add(name, role string, kind iam.Kind, n *node, path ...string) er
 		}
 	}
 	if len(d.Holes) > 0 {
-		d.Value = settle(d.Value)
+		d.Value = settle(d.Value, &d.Filled)
 		if strings.Contains(d.Value.JSON(), hole) {
 			return failure(n, "%s: what the policy says is filled in later: %s", called(name), strings.Join(d.Holes, ", "))
 		}
