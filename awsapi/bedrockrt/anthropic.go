@@ -3,6 +3,7 @@ package bedrockrt
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"tokaido/awsapi"
@@ -12,10 +13,11 @@ import (
 	"tokaido/value"
 )
 
-const (
-	messagesVersion = "2023-06-01"         // of the API, in its header
-	bedrockVersion  = "bedrock-2023-05-31" // of the same in a body
-)
+const bedrockVersion = "bedrock-2023-05-31" // of the API, in a body
+
+// messagesVersions are those of the API in its header. A conversation is the same
+// in all of them.
+var messagesVersions = []string{"", "2023-06-01", "2026-10-21"}
 
 // anthropicOps are those of Anthropic's API.
 func anthropicOps(in *connector.Inference) []awsapi.Op {
@@ -52,7 +54,7 @@ type messageHandlers struct{ foreign }
 // foreign endpoint refuses.
 func (h messageHandlers) read(r *awsapi.Request) asked {
 	a := h.foreign.read(r)
-	if v := r.Header.Get("Anthropic-Version"); v != "" && v != messagesVersion && a.request.Unsupported == nil {
+	if v := r.Header.Get("Anthropic-Version"); !slices.Contains(messagesVersions, v) && a.request.Unsupported == nil {
 		a.request.Unsupported = bedrock.Fault("ValidationException", "anthropic-version: %.64q is not a valid version", v)
 	}
 	return a
