@@ -68,6 +68,40 @@ func TestFollowMapRun(t *testing.T) {
 	says("SUCCEEDED {0 0 4 0 0 0 4 0} {0 0 7 0 0 0 7 0} 2")
 }
 
+// TestManyChildren: a Step starts no more children than it may have effects, no
+// more run than may, and what they give comes in the order of the items.
+func TestManyChildren(t *testing.T) {
+	for _, c := range []struct{ items, concurrency, most int }{{300, 0, 300}, {300, 7, 7}, {MaxStepEffects + 1, 0, MaxStepEffects + 1}} {
+		cfg := testConfig(mustParse(t, fmt.Sprintf(`{"StartAt":"M","States":{"M":{"Type":"Map","MaxConcurrency":%d,
+			"ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}},"End":true}}}`, c.concurrency)))
+		s := newSim(t, cfg, nil)
+		running, most := map[int32]bool{}, 0
+		s.child = func(e StartChild, _ time.Time) (time.Duration, *ChildDone) {
+			running[e.Child] = true
+			most = max(most, len(running))
+			return time.Duration(1+int(e.Child)*7919%11) * time.Second, &ChildDone{e.Run, e.Child, e.Attempt, Succeeded, e.Input}
+		}
+		items := make([]value.Value, c.items)
+		for i := range items {
+			items[i] = value.Int(int64(i))
+		}
+		s.step(Start{value.Array(items...)})
+		for s.finish == nil {
+			in := s.next()
+			if done, ok := in.(ChildDone); ok {
+				delete(running, done.Child)
+			}
+			s.step(in)
+		}
+		if s.finish.Status != Succeeded || !value.Equal(s.finish.Output, value.Array(items...)) {
+			t.Errorf("%d items, %d at a time: %v %s", c.items, c.concurrency, s.finish.Status, s.finish.Output)
+		}
+		if most != c.most {
+			t.Errorf("%d items, %d at a time: %d ran", c.items, c.concurrency, most)
+		}
+	}
+}
+
 // TestLabels: what stands in ARNs is the label, the name, or something that can
 // stand there for a name that cannot.
 func TestLabels(t *testing.T) {

@@ -302,6 +302,38 @@ func TestToleratedFailures(t *testing.T) {
 	})
 }
 
+// An Express child has five minutes, also after a restart and a redrive.
+func TestExpressChildTimesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := spreads(t)
+		p["long"] = parse(t, `{"StartAt":"M","States":{"M":{"Type":"Map","ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},"StartAt":"W","States":{
+			"W":{"Type":"Wait","Seconds":600,"End":true}}},"ToleratedFailurePercentage":50,"End":true}}}`)
+		cfg := journal.Config{Log: memory.New().Journal(), Programs: p}
+		d := open(t, cfg)
+		x := execution("long", "a")
+		if _, _, err := d.Start(t.Context(), x, value.MustParse(`[1,2]`)); err != nil {
+			t.Fatal(err)
+		}
+		for n := range int64(2) {
+			time.Sleep(time.Minute)
+			closed(t, d)
+			d = open(t, cfg)
+			o := whole(t, d, x.ARN)
+			if o.Error == nil || *o.Error != "States.ExceedToleratedFailureThreshold" || o.RedriveCount != n {
+				t.Errorf("%v %v", o.Status, o.Error)
+			}
+			r := theRun(t, d, x.ARN)
+			if r.Children.TimedOut == 0 || r.Stopped.Sub(o.Started) != time.Duration(n+1)*5*time.Minute {
+				t.Errorf("%+v", r)
+			}
+			if _, err := d.Redrive(t.Context(), x.ARN, ""); err != nil {
+				t.Error(err)
+			}
+		}
+		closed(t, d)
+	})
+}
+
 func TestUpdateMapRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := memory.New().Journal()
