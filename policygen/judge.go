@@ -85,9 +85,11 @@ func (r *Result) Judge(policies []iam.Bound, assumed func(policy int, resource s
 			if assumed != nil && assumed(i, u.Value) {
 				continue
 			}
-			// A rule may have said already that this very thing is wide, or dead.
+			// A rule may have said already that this very thing is wide, or that
+			// the statement does not do what it is there for.
 			if slices.ContainsFunc(found, func(f iam.Finding) bool {
-				return f.ID[:2] != "FD" && f.Policy == policies[i].Name && f.Statement == u.Statement && f.Value == u.Value
+				return f.ID != "" && f.ID[:2] != "FD" && f.Policy == policies[i].Name && f.Statement == u.Statement &&
+					(f.Value == u.Value || f.Severity == iam.Error && len(u.Needed) == 0)
 			}) {
 				continue
 			}

@@ -108,7 +108,7 @@ func TestJudge(t *testing.T) {
 		{"deny", "glue", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"glue:*","Resource":"*"},{"Effect":"Deny","Action":"glue:BatchStopJobRun","Resource":"*"}]}`,
 			[]string{"FD04", "FD03", "FD03"}},
 		{"the-console", "bedrock-jp", `{"Version":"2012-10-17","Statement":[{"Sid":"InvokeModel1","Effect":"Allow","Action":["bedrock:InvokeModel"],"Resource":["arn:aws:bedrock:ap-northeast-1::foundation-model/jp.anthropic.claude-sonnet-4-5-20250929-v1:0"]}]}`,
-			[]string{"BR01", "BR05", "BR04", "FD02"}},
+			[]string{"BR01", "BR05", "BR04"}},
 		{"every-model", "bedrock-jp", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"bedrock:InvokeModel","Resource":"*"}]}`, []string{"BR16"}},
 		{"setting-up", "bedrock-model", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["bedrock:InvokeModel","bedrock:CreateInferenceProfile"],"Resource":"arn:aws:bedrock:ap-northeast-1::foundation-model/amazon.nova-lite-v1:0"}]}`,
 			[]string{"BR21"}},
