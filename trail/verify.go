@@ -325,6 +325,8 @@ type piece struct {
 	marked   bool
 	from, to time.Time
 	receipts ReceiptReport
+
+	made any // of Walk
 }
 
 type checkedFrame struct {
