@@ -401,7 +401,7 @@ func (x *Execution) childDone(in ChildDone) {
 	switch in.Status {
 	case Succeeded:
 		e.Type = ChildSucceeded
-		if n := x.cfg.Limits.DataSize; !r.large && (n == 0 || r.bytes+size(in.Output, n) <= n) {
+		if n := x.cfg.Limits.DataSize; !r.large && (n == 0 || r.bytes+atLeast(in.Output) <= n) {
 			e.Data = in.Output
 		}
 	case Failed:
@@ -417,6 +417,15 @@ func (x *Execution) childDone(in ChildDone) {
 	if x.emit(e) {
 		x.runOn(th)
 	}
+}
+
+// atLeast is how many bytes v's text has, or fewer: what is refused because of it
+// would be too large in any case.
+func atLeast(v value.Value) int {
+	if v.IsString() {
+		return len(v.Str()) + 2
+	}
+	return len(v.JSON())
 }
 
 // runOn ends th's run if it has come to its end.
@@ -553,7 +562,7 @@ func (x *Execution) applyRun(th *thread, e *Event) error {
 		}
 		if !r.large {
 			k.result = e.Data
-			r.bytes += size(e.Data, x.cfg.Limits.DataSize)
+			r.bytes += atLeast(e.Data)
 		}
 	case MapRunSucceeded:
 		if !c.finished() {

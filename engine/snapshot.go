@@ -139,7 +139,7 @@ func (r *mapRun) append(b []byte) []byte {
 }
 
 // mapRun reads what append wrote, for n items; what the kids say is mostly counted anew.
-func (d *decoder) mapRun(n, most int) (*mapRun, error) {
+func (d *decoder) mapRun(n int) (*mapRun, error) {
 	r := &mapRun{}
 	var next, from int64
 	for _, p := range []*int64{&r.id, &r.event, &r.started, &next, &from, &r.redrives, &r.failed} {
@@ -165,7 +165,7 @@ func (d *decoder) mapRun(n, most int) (*mapRun, error) {
 			r.again++
 		case kidSucceeded:
 			if !r.large {
-				r.bytes += size(k.result, most)
+				r.bytes += atLeast(k.result)
 			}
 		}
 		r.next += int(k.items)
@@ -318,7 +318,7 @@ func (x *Execution) decodeThread(d *decoder, next int32) error {
 		}
 		if d.byte() == 1 && d.err == nil {
 			var err error
-			if c.run, err = d.mapRun(c.items.Len(), x.cfg.Limits.DataSize); err != nil {
+			if c.run, err = d.mapRun(c.items.Len()); err != nil {
 				return err
 			}
 		}
