@@ -44,6 +44,13 @@ func NewBridge(from, to Family, m *catalog.Model, body value.Value) (*Bridge, er
 	if len(c.Messages) == 0 {
 		return nil, invalidf("messages: at least one message is required")
 	}
+	for i := range c.Messages {
+		m := &c.Messages[i]
+		m.Content = slices.DeleteFunc(m.Content, func(b Block) bool { return b.Kind == Text && b.Text == "" })
+		if len(m.Content) == 0 {
+			return nil, invalidf("messages: all messages must have non-empty content")
+		}
+	}
 	if to == Chat {
 		c.forgetCache()
 	}
@@ -136,6 +143,14 @@ type reply struct {
 type chunker interface {
 	event(name string, payload value.Value, emit func(value.Value) error) error
 	end(u Usage, emit func(value.Value) error) error
+}
+
+// first is the member of an object that has one; empty if it has none.
+func first(v value.Value) value.Member {
+	if !v.IsObject() || v.Len() == 0 {
+		return value.Member{}
+	}
+	return v.Member(0)
 }
 
 // joinedText is the text of Converse's content blocks; ok says that there is

@@ -118,8 +118,11 @@ func (f anthropic) messages(c *Conversation, v value.Value) error {
 
 // content reads a text or a list of blocks.
 func (f anthropic) content(v value.Value, at string) ([]Block, error) {
-	if v.IsString() {
+	if v.IsString() && v.Str() != "" {
 		return []Block{{Kind: Text, Text: v.Str()}}, nil
+	}
+	if v.IsString() {
+		return nil, nil
 	}
 	if !v.IsArray() {
 		return nil, invalidf("%s: Input should be a valid string or a list of blocks", at)
@@ -186,6 +189,9 @@ func (f anthropic) read(v value.Value, at string) (b Block, err error) {
 	switch kind {
 	case "text":
 		b = Block{Kind: Text, Text: need("text")}
+		if err == nil && b.Text == "" {
+			return b, invalidf("messages: text content blocks must be non-empty")
+		}
 		if v.Get("citations").Len() > 0 {
 			return b, unsupported(at+".text.citations", short(v.Get("citations").JSON()))
 		}
@@ -344,7 +350,7 @@ func anthropicUsage(u Usage) value.Value {
 func (f anthropic) whole(r *reply) (value.Value, error) {
 	content := make([]value.Value, 0, len(r.content))
 	for _, b := range r.content {
-		switch m := b.Member(0); m.Key {
+		switch m := first(b); m.Key {
 		case "text":
 			content = append(content, object(kind("text"), m))
 		case "toolUse":
@@ -400,7 +406,7 @@ func (w *anthropicChunks) event(name string, p value.Value, emit func(value.Valu
 		t := p.Get("start").Get("toolUse")
 		return start(kind("tool_use"), member("id", t.Get("toolUseId")), member("name", t.Get("name")), member("input", object()))
 	case "contentBlockDelta":
-		switch m := p.Get("delta").Member(0); m.Key {
+		switch m := first(p.Get("delta")); m.Key {
 		case "text":
 			if err := begin(kind("text"), member("text", empty)); err != nil {
 				return err

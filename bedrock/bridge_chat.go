@@ -55,8 +55,7 @@ func (f chat) parse(v value.Value) (*Conversation, error) {
 			c.topK = x
 		case "stop":
 			if x.IsString() {
-				c.Stops = []string{x.Str()}
-				break
+				x = value.Array(x)
 			}
 			for i, s := range x.Items() {
 				if s.Str() == "" {
@@ -290,7 +289,7 @@ func (chat) whole(r *reply) (value.Value, error) {
 	var said, thought strings.Builder
 	var calls []value.Value
 	for _, b := range r.content {
-		switch m := b.Member(0); m.Key {
+		switch m := first(b); m.Key {
 		case "text":
 			said.WriteString(m.Value.Str())
 		case "citationsContent":
@@ -340,7 +339,7 @@ func (w *chatChunks) event(name string, p value.Value, emit func(value.Value) er
 		t := p.Get("start").Get("toolUse")
 		return send(member("tool_calls", value.Array(toolCall(t.Get("toolUseId"), t.Get("name"), "", member("index", number(n))))))
 	case "contentBlockDelta":
-		switch m := p.Get("delta").Member(0); m.Key {
+		switch m := first(p.Get("delta")); m.Key {
 		case "text":
 			return send(member("content", m.Value))
 		case "toolUse":

@@ -110,6 +110,9 @@ func (f prompted) parse(v value.Value) (*Conversation, error) {
 			c.topK = x
 		case name == "stop" && f.stops:
 			for _, s := range x.Items() {
+				if s.Str() == "" {
+					return nil, malformed("#/stop", "expected minLength: 1")
+				}
 				c.Stops = append(c.Stops, s.Str())
 			}
 		default:
