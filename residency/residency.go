@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"tokaido/arn"
 	"tokaido/bedrock/catalog"
 	"tokaido/trail"
 	"tokaido/value"
@@ -146,8 +147,8 @@ var geographies = []string{"us-gov.", "us.", "eu.", "apac.", "jp.", "au.", "ca."
 // model takes what the caller passed apart: a model, a profile, or an ARN.
 func (rd Reader) model(c *Call, id, served string) {
 	name := id
-	if strings.HasPrefix(id, "arn:") {
-		kind, rest, _ := strings.Cut(id[strings.LastIndexByte(id, ':')+1:], "/")
+	if a, err := arn.Parse(id); err == nil {
+		kind, rest := a.Split()
 		name = rest
 		if kind == "application-inference-profile" {
 			c.Profile, c.Model = id, served
