@@ -344,7 +344,7 @@ func TestStatesAWSCLI(t *testing.T) {
 	same(t, "validate-state-machine-definition", call("validate-state-machine-definition", "--definition", file("pass.json", passMachine)).Result, "OK")
 	express := call("create-state-machine", "--name", "express", "--type", "EXPRESS", "--role-arn", role, "--definition", file("pass.json", passMachine)).StateMachineArn
 	finished := call("start-sync-execution", "--state-machine-arn", express, "--input", `{"n": 1}`)
-	same(t, "start-sync-execution", finished.Status+" "+sync.Output, `SUCCEEDED {"n": 1}`)
+	same(t, "start-sync-execution", finished.Status+" "+finished.Output, `SUCCEEDED {"n": 1}`)
 	test := call("test-state", "--definition", `{"Type":"Choice","Choices":[{"Variable":"$.n","NumericEquals":1,"Next":"One"}],"Default":"Other"}`, "--input", `{"n":1}`)
 	same(t, "test-state", test.Status+" "+test.NextState, "SUCCEEDED One")
 	activity := call("create-activity", "--name", "a").ActivityArn
