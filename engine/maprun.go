@@ -228,11 +228,17 @@ func Label(st *asl.State) string {
 	if utf8.RuneCountInString(st.Name) <= asl.MaxLabel && !strings.ContainsFunc(st.Name, bad) {
 		return st.Name
 	}
-	h := uint64(14695981039346656037) // FNV-1a
-	for i := range len(st.Name) {
-		h = (h ^ uint64(st.Name[i])) * 1099511628211
-	}
+	h := hash(st.Name)
 	return uuidText(mix(h), mix(h+1))
+}
+
+// hash is FNV-1a.
+func hash(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
 }
 
 // runARN is a Map Run's ARN. A child's machine has a label already, which gives
@@ -243,10 +249,11 @@ func runARN(machine, label, id string) string {
 }
 
 // runUUID is the name of a run (child -1) or of one of its children: the same
-// whenever it is asked for.
+// whenever it is asked for. One half is made of the execution's seed and one of
+// its ARN, so that no two executions can have the same.
 func (x *Execution) runUUID(run int64, child int) string {
-	z := x.runSeed(run, child)
-	return uuidText(mix(z), mix(z+0x9e3779b97f4a7c15))
+	arn := mix(hash(x.cfg.ExecutionARN)+uint64(run)) + uint64(child+2)
+	return uuidText(mix(x.runSeed(run, child)), mix(arn))
 }
 
 // runSeed is where chance begins for a run or one of its children.

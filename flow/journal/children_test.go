@@ -554,3 +554,51 @@ func TestFaultsInMapRuns(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkMapRun is whole Map Runs over a log in memory: what a child costs
+// must not depend on how many there are.
+func BenchmarkMapRun(b *testing.B) {
+	for _, n := range []int{1000, 10_000, 100_000} {
+		b.Run(fmt.Sprint("children=", n), func(b *testing.B) {
+			p := programs{"m": parse(b, `{"StartAt":"M","States":{"M":{"Type":"Map","MaxConcurrency":1000,"ResultPath":null,"ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},
+				"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}},"End":true}}}`)}
+			d, err := journal.Open(b.Context(), journal.Config{Log: memory.New().Journal(), Programs: p, Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			items := make([]value.Value, n)
+			for i := range items {
+				items[i] = value.Int(1)
+			}
+			input := value.MustParse(value.Array(items...).JSON())
+			b.ReportAllocs()
+			runs := 0
+			for b.Loop() {
+				runs++
+				x := execution("m", fmt.Sprint(runs))
+				if _, _, err := d.Start(b.Context(), x, input); err != nil {
+					b.Fatal(err)
+				}
+				if o, err := d.Await(b.Context(), x.ARN); err != nil || o.Status != engine.Succeeded {
+					b.Fatal(o.Status, err)
+				}
+			}
+			b.ReportMetric(float64(runs*n)/b.Elapsed().Seconds(), "children/s")
+			d.Close(b.Context())
+		})
+	}
+}
+
+// Two executions whose chance is the same have children of their own.
+func TestChildrenOfTheSameSeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, journal.Config{Programs: spreads(t)})
+		a, b := start(t, d, "allSTANDARD", "a"), start(t, d, "allSTANDARD", "b")
+		whole(t, d, a.ARN)
+		whole(t, d, b.ARN)
+		if theRun(t, d, a.ARN).MapRunARN == theRun(t, d, b.ARN).MapRunARN {
+			t.Error("they have the same Map Run")
+		}
+		closed(t, d)
+	})
+}
