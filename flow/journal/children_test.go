@@ -475,7 +475,7 @@ func TestMapRunNeedsPermission(t *testing.T) {
 // The log fails, with the write done or not, while Map Runs begin, fail and are
 // redriven. Whatever was acknowledged ends well after enough restarts.
 func TestFaultsInMapRuns(t *testing.T) {
-	seeds := 30
+	seeds := 40
 	if testing.Short() {
 		seeds = 5
 	}
@@ -547,6 +547,7 @@ func TestFaultsInMapRuns(t *testing.T) {
 					t.Errorf("seed %d: %s: %v %v %+v", seed, arn, o.Status, o.Error, r)
 				}
 			}
+			time.Sleep(time.Hour) // those that began and were not acknowledged end, too
 			closed(t, d)
 			for e := range store.Open(t.Context()) {
 				t.Errorf("seed %d: %s is still open", seed, e.ARN)
