@@ -67,7 +67,7 @@ type operation struct {
 }
 
 // operations is in the order of AWS's documentation: by subject.
-var operations = slices.Concat(roles, users, groups, policies, apiKeys)
+var operations = slices.Concat(roles, users, groups, policies, apiKeys, simulations)
 
 func (t *table) op(o operation) awsapi.Op {
 	op := awsapi.Op{

@@ -402,7 +402,7 @@ func TestAuthorizationsAreAWS(t *testing.T) {
 		if types, _ := a[1].([]any); len(types) > 0 && !slices.Contains(types, any(kind)) {
 			t.Errorf("%s needs a %s, AWS says %v", op.Name, kind, types)
 		}
-		if read := strings.HasPrefix(op.Name, "Get") || strings.HasPrefix(op.Name, "List"); op.ReadOnly != read {
+		if read := strings.HasPrefix(op.Name, "Get") || strings.HasPrefix(op.Name, "List") || strings.HasPrefix(op.Name, "Simulate"); op.ReadOnly != read {
 			t.Errorf("%s: ReadOnly is %v", op.Name, op.ReadOnly)
 		}
 	}
@@ -417,7 +417,8 @@ func needsWithAll(t *testing.T, op awsapi.Op) []iam.Authorization {
 			return needs
 		}
 		msg := err.Error()
-		for _, name := range []string{"RoleName", "UserName", "GroupName", "PolicyName", "PolicyArn", "PolicyDocument", "AssumeRolePolicyDocument", "VersionId", "AccessKeyId", "Status", "Description", "PermissionsBoundary"} {
+		for _, name := range []string{"RoleName", "UserName", "GroupName", "PolicyName", "PolicyArn", "PolicyDocument", "AssumeRolePolicyDocument", "VersionId", "AccessKeyId", "Status", "Description", "PermissionsBoundary", "PolicySourceArn", "ActionNames", "PolicyInputList",
+			"ServiceName", "ServiceSpecificCredentialId"} {
 			if strings.Contains(msg, "'"+string(name[0]|0x20)+name[1:]+"'") {
 				v := "n"
 				switch name {
@@ -427,6 +428,16 @@ func needsWithAll(t *testing.T, op awsapi.Op) []iam.Authorization {
 					v = "Active"
 				}
 				r.Input = r.Input.With(name, str(v))
+				switch name {
+				case "ServiceName":
+					r.Input = r.Input.With(name, str("bedrock.amazonaws.com"))
+				case "PolicySourceArn":
+					r.Input = r.Input.With(name, str("arn:aws:iam::"+account+":user/n"))
+				case "ActionNames":
+					r.Input = r.Input.With(name, value.Array(str("s3:GetObject")))
+				case "PolicyInputList":
+					r.Input = r.Input.With(name, value.Array(str(allow)))
+				}
 			}
 		}
 	}
