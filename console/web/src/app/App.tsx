@@ -1,0 +1,225 @@
+import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from "react";
+import { Redirect, Route, Router, Switch, useLocation } from "wouter";
+import AppLayout from "@cloudscape-design/components/app-layout";
+import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
+import SideNavigation from "@cloudscape-design/components/side-navigation";
+import Spinner from "@cloudscape-design/components/spinner";
+import TopNavigation from "@cloudscape-design/components/top-navigation";
+import { applyMode, Mode } from "@cloudscape-design/global-styles";
+import { useI18n, type Key, type Locale } from "../i18n";
+import { current, end, setRegion, subscribe, type Session } from "../aws/session";
+import { fragment } from "../aws/signin";
+import { initialDark, saveDark } from "./prefs";
+import { base, Boundary, Empty, Go, param } from "./parts";
+import SignIn from "./SignIn";
+
+const Overview = lazy(() => import("../pages/Overview"));
+const Machines = lazy(() => import("../pages/Machines"));
+const CreateMachine = lazy(() => import("../pages/CreateMachine"));
+const Machine = lazy(() => import("../pages/Machine"));
+const Execution = lazy(() => import("../pages/Execution"));
+const Models = lazy(() => import("../pages/Models"));
+const Profiles = lazy(() => import("../pages/Profiles"));
+const Profile = lazy(() => import("../pages/Profile"));
+const Playground = lazy(() => import("../pages/Playground"));
+const Events = lazy(() => import("../pages/Events"));
+
+// Regions of the picker; any other can be had by its name in the address: ?region=….
+const regions = [
+  "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+  "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-3", "us-east-1", "us-east-2", "us-west-2",
+];
+
+const arrival = fragment();
+const asked = new URLSearchParams(location.search).get("region");
+if (asked && /^[a-z]{2}(-[a-z]+)+-\d$/.test(asked)) setRegion(asked);
+
+const titles: [string, Key][] = [
+  ["/state-machines", "stateMachines"],
+  ["/executions", "executions"],
+  ["/models", "models"],
+  ["/profiles", "profiles"],
+  ["/playground", "playground"],
+  ["/events", "eventHistory"],
+];
+
+function Shell({ session, region }: { session: Session; region: string }) {
+  const { t } = useI18n();
+  const [wide, setWide] = useState(() => window.innerWidth > 1000);
+  const [path, go] = useLocation();
+  const found = titles.find(([p]) => path.startsWith(p));
+  const title = t(found?.[1] ?? "overview");
+  const last = path.split("/").length > 2 ? param(path.split("/").pop()!).split(/[:/]/).pop()! : undefined;
+  useEffect(() => {
+    document.title = `${last ? last + " | " : ""}${title} | ${t("appName")}`;
+  }, [title, last, t]);
+  const follow = (e: { detail: { href?: string; external?: boolean }; preventDefault(): void }) => {
+    if (e.detail.external || !e.detail.href) return;
+    e.preventDefault();
+    go(e.detail.href.slice(base.length) || "/");
+    if (window.innerWidth < 700) setWide(false);
+  };
+  const link = (k: Key, href: string) => ({ type: "link" as const, text: t(k), href: base + href });
+  const activeHref = base + (found?.[0] === "/executions" ? "/state-machines" : (found?.[0] ?? "/"));
+  return (
+    <>
+      <Top session={session} region={region} />
+      <AppLayout
+        headerSelector="#top"
+        toolsHide
+        navigationOpen={wide}
+        onNavigationChange={(e) => setWide(e.detail.open)}
+        navigationWidth={240}
+        maxContentWidth={Number.MAX_VALUE}
+        ariaLabels={{ navigation: t("overview"), navigationToggle: t("openNavigation"), navigationClose: t("closeNavigation") }}
+        breadcrumbs={
+          found && (
+            <BreadcrumbGroup
+              items={[
+                { text: t("appName"), href: base + "/" },
+                { text: title, href: activeHref },
+                ...(last ? [{ text: last, href: base + path }] : []),
+              ]}
+              onFollow={follow}
+            />
+          )
+        }
+        navigation={
+          <SideNavigation
+            header={{ text: t("appName"), href: base + "/" }}
+            activeHref={activeHref}
+            onFollow={follow}
+            items={[
+              { type: "link", text: t("overview"), href: base + "/" },
+              { type: "section", text: "Step Functions", items: [link("stateMachines", "/state-machines")] },
+              { type: "section", text: "Bedrock", items: [link("models", "/models"), link("profiles", "/profiles"), link("playground", "/playground")] },
+              { type: "section", text: "CloudTrail", items: [link("eventHistory", "/events")] },
+            ]}
+          />
+        }
+        content={
+          // Pages begin anew with another Region or session: nothing of one is shown in the other.
+          <Boundary key={region + session.credentials.accessKeyId + path}>
+          <Suspense fallback={<Spinner size="large" />}>
+            <Switch>
+              <Route path="/" component={Overview} />
+              <Route path="/state-machines" component={Machines} />
+              <Route path="/state-machines/create" component={CreateMachine} />
+              <Route path="/state-machines/:arn">{(p) => <Machine arn={param(p.arn)} key={p.arn} />}</Route>
+              <Route path="/executions/:arn">{(p) => <Execution arn={param(p.arn)} key={p.arn} />}</Route>
+              <Route path="/executions"><Redirect to="/state-machines" /></Route>
+              <Route path="/models" component={Models} />
+              <Route path="/profiles" component={Profiles} />
+              <Route path="/profiles/:id">{(p) => <Profile id={param(p.id)} key={p.id} />}</Route>
+              <Route path="/playground" component={Playground} />
+              <Route path="/events" component={Events} />
+              <Route>
+                <Empty title={t("notFound")}>
+                  {t("notFoundHint")}
+                  <Go href="/">{t("overview")}</Go>
+                </Empty>
+              </Route>
+            </Switch>
+          </Suspense>
+          </Boundary>
+        }
+      />
+    </>
+  );
+}
+
+function Top({ session, region }: { session?: Session; region: string }) {
+  const { t, locale, setLocale } = useI18n();
+  const [, go] = useLocation();
+  const [dark, setDark] = useState(initialDark);
+  useEffect(() => {
+    applyMode(dark ? Mode.Dark : Mode.Light);
+    saveDark(dark);
+  }, [dark]);
+  const language = locale === "ja" ? "日本語" : "English";
+  const mode = t(dark ? "dark" : "light");
+  const name = session?.arn.split(/[:/]/).pop() ?? "";
+  const items = regions.includes(region) ? regions : [region, ...regions];
+  return (
+    <div id="top">
+      <TopNavigation
+        identity={{
+          href: base + "/",
+          title: t("appName"),
+          onFollow: (e) => {
+            e.preventDefault();
+            go("/");
+          },
+        }}
+        utilities={[
+          ...(session
+            ? [
+                {
+                  type: "menu-dropdown" as const,
+                  text: region,
+                  iconName: "globe" as const,
+                  ariaLabel: `${t("region")}: ${region}`,
+                  items: items.map((id) => ({ id, text: id })),
+                  onItemClick: (e: { detail: { id: string } }) => setRegion(e.detail.id),
+                },
+              ]
+            : []),
+          {
+            type: "menu-dropdown",
+            text: language,
+            ariaLabel: `${t("language")}: ${language}`,
+            items: [{ id: "en", text: "English" }, { id: "ja", text: "日本語" }],
+            onItemClick: (e) => setLocale(e.detail.id as Locale),
+          },
+          {
+            type: "menu-dropdown",
+            text: mode,
+            iconName: "settings",
+            ariaLabel: `${t("theme")}: ${mode}`,
+            items: [{ id: "light", text: t("light") }, { id: "dark", text: t("dark") }],
+            onItemClick: (e) => setDark(e.detail.id === "dark"),
+          },
+          ...(session
+            ? [
+                {
+                  type: "menu-dropdown" as const,
+                  text: session.how === "dev" ? `${name} · ${t("devBadge")}` : name,
+                  iconName: "user-profile" as const,
+                  description: session.arn,
+                  items: [
+                    { id: "who", text: session.arn, disabled: true },
+                    { id: "account", text: `${t("account")}: ${session.account}`, disabled: true },
+                    { id: "out", text: t("signOut") },
+                  ],
+                  onItemClick: (e: { detail: { id: string } }) => e.detail.id === "out" && end("out"),
+                },
+              ]
+            : []),
+        ]}
+      />
+    </div>
+  );
+}
+
+export default function App() {
+  const state = useSyncExternalStore(subscribe, current);
+  // A session ends when its credentials do, also while nothing is asked.
+  const until = state.session?.credentials.expiration?.getTime();
+  useEffect(() => {
+    if (until === undefined) return;
+    const timer = setTimeout(() => end("expired"), Math.min(Math.max(0, until - Date.now()), 2 ** 31 - 1));
+    return () => clearTimeout(timer);
+  }, [until]);
+  return (
+    <Router base={base}>
+      {state.session ? (
+        <Shell session={state.session} region={state.region} />
+      ) : (
+        <>
+          <Top region={state.region} />
+          <SignIn arrival={state.ended ? { issuer: arrival.issuer } : arrival} ended={state.ended} key={state.ended} />
+        </>
+      )}
+    </Router>
+  );
+}

@@ -1,0 +1,244 @@
+// Small parts that every page uses.
+import { Component, useState, type ReactNode } from "react";
+import { useLocation } from "wouter";
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
+import Link from "@cloudscape-design/components/link";
+import Modal from "@cloudscape-design/components/modal";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
+import { useI18n, type Key, type T } from "../i18n";
+import { denial, kind } from "../model/denial";
+import { denied } from "../model/inference";
+
+export const base = import.meta.env.BASE_URL.replace(/\/$/, "");
+
+// Addresses of pages, without base.
+export const to = {
+  machine: (arn: string) => "/state-machines/" + encodeURIComponent(arn),
+  execution: (arn: string) => "/executions/" + encodeURIComponent(arn),
+  profile: (id: string) => "/profiles/" + encodeURIComponent(id),
+  playground: (id?: string) => "/playground" + (id ? "?model=" + encodeURIComponent(id) : ""),
+  record: (id: string) => "/events?id=" + encodeURIComponent(id),
+};
+
+// param is a part of the address as it was before it was put there.
+export const param = (s: string) => {
+  try {
+    return decodeURIComponent(s);
+  } catch {
+    return s;
+  }
+};
+
+export function Go({ href, children, external = false }: { href: string; children: ReactNode; external?: boolean }) {
+  const [, go] = useLocation();
+  return (
+    <Link
+      href={external ? href : base + href}
+      external={external}
+      onFollow={(e) => {
+        if (external) return;
+        e.preventDefault();
+        go(href);
+      }}
+    >
+      {children}
+    </Link>
+  );
+}
+
+// Copy copies text; where a page may not reach the clipboard (plain http from afar), by a selection.
+export function Copy({ text, label }: { text: string; label?: string }) {
+  const { t } = useI18n();
+  const [said, say] = useState<"" | "copied" | "copyFailed">("");
+  const copy = async () => {
+    let ok = true;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      ok = document.execCommand("copy");
+      area.remove();
+    }
+    say(ok ? "copied" : "copyFailed");
+    setTimeout(() => say(""), 2000);
+  };
+  return (
+    <span className="copy">
+      <Button variant={label ? "normal" : "inline-icon"} iconName="copy" ariaLabel={label ?? `${t("copy")}: ${text.slice(0, 120)}`} onClick={() => void copy()}>
+        {label}
+      </Button>
+      {said && <StatusIndicator type={said === "copied" ? "success" : "error"}>{t(said)}</StatusIndicator>}
+    </span>
+  );
+}
+
+export const Arn = ({ arn }: { arn: string | undefined }) =>
+  arn ? (
+    <span className="arn">
+      <Copy text={arn} /> {arn}
+    </span>
+  ) : (
+    <>–</>
+  );
+
+export const Code = ({ text }: { text: string }) => (
+  <pre className="payload mono" tabIndex={0}>
+    {text}
+  </pre>
+);
+
+export const Command = ({ text }: { text: string }) => (
+  <SpaceBetween direction="horizontal" size="xs" alignItems="center">
+    <Box variant="code">{text}</Box>
+    <Copy text={text} />
+  </SpaceBetween>
+);
+
+// pretty is a document with its lines broken, as it came where it is no JSON.
+export function pretty(text: string | undefined): string {
+  if (text === undefined) return "";
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+export function duration(from: Date | undefined, till: Date | undefined, t: T): string {
+  if (!from) return "–";
+  const ms = (till ?? new Date()).getTime() - from.getTime();
+  return ms >= 60_000 ? t("minutes", { m: Math.floor(ms / 60_000), s: Math.round((ms % 60_000) / 1000) }) : t("seconds", { s: (ms / 1000).toFixed(ms < 10_000 ? 2 : 1) });
+}
+
+const shown: Record<string, [StatusIndicatorProps.Type, Key]> = {
+  RUNNING: ["in-progress", "stRunning"],
+  SUCCEEDED: ["success", "stSucceeded"],
+  FAILED: ["error", "stFailed"],
+  ABORTED: ["stopped", "stAborted"],
+  TIMED_OUT: ["error", "stTimedOut"],
+  PENDING_REDRIVE: ["pending", "stPendingRedrive"],
+  CAUGHT: ["warning", "stCaught"],
+};
+
+export function Status({ status }: { status: string | undefined }) {
+  const { t } = useI18n();
+  const s = shown[(status ?? "").toUpperCase()];
+  return s ? <StatusIndicator type={s[0]}>{t(s[1])}</StatusIndicator> : <>{status ?? "–"}</>;
+}
+
+// Why explains a refusal as far as its words go, and says how to learn the rest.
+export function Why({ message, requestId, onDismiss }: { message: string; requestId?: string; onDismiss: () => void }) {
+  const { t } = useI18n();
+  const d = denial(message);
+  const k = kind(d?.resource);
+  const profile = k === "profile" && d?.resource?.includes(":inference-profile/") ? d.resource.slice(d.resource.indexOf("/") + 1) : undefined;
+  return (
+    <Modal visible size="large" header={t("whyTitle")} onDismiss={onDismiss} closeAriaLabel={t("close")}>
+      <SpaceBetween size="m">
+        {d ? (
+          <KeyValuePairs
+            columns={1}
+            items={[
+              { label: t("whyWho"), value: <Arn arn={d.who} /> },
+              { label: t("whyAction"), value: d.action },
+              { label: t("whyResource"), value: <Arn arn={d.resource} /> },
+              {
+                label: t("whyDecided"),
+                value: (
+                  <>
+                    {t(d.explicit ? "whyExplicit" : "whyImplicit", { layer: d.layer })}
+                    {d.policyArn && <Box>{d.policyArn}</Box>}
+                  </>
+                ),
+              },
+            ]}
+          />
+        ) : (
+          <>
+            <Box>{t("whyUnknown")}</Box>
+            <Code text={message} />
+          </>
+        )}
+        {k !== "other" && (
+          <Alert type="info" action={profile && <Go href={to.profile(profile)}>{t("openProfile")}</Go>}>
+            {t(k === "profile" ? "whyProfile" : "whyModel")}
+          </Alert>
+        )}
+        {requestId && (
+          <SpaceBetween size="xs">
+            <Box>{t("whyCommand")}</Box>
+            <Command text={`tokaido policy explain ${requestId}`} />
+          </SpaceBetween>
+        )}
+      </SpaceBetween>
+    </Modal>
+  );
+}
+
+// WhyButton is where a denial is shown.
+export function WhyButton({ message, requestId }: { message: string; requestId?: string }) {
+  const { t } = useI18n();
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Button onClick={() => setOpen(true)}>{t("why")}</Button>
+      {open && <Why message={message} requestId={requestId} onDismiss={() => setOpen(false)} />}
+    </>
+  );
+}
+
+// Problem shows an error of a call: what it was, and what to do.
+export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
+  const { t } = useI18n();
+  if (!error) return null;
+  const e = error as Error & { $metadata?: { requestId?: string } };
+  const id = e.$metadata?.requestId;
+  return (
+    <Alert
+      type="error"
+      header={e.name && e.name !== "Error" ? e.name : t("errorTitle")}
+      action={
+        <SpaceBetween direction="horizontal" size="xs">
+          {denied(e.name) && <WhyButton message={e.message} requestId={id} />}
+          {retry && <Button onClick={retry}>{t("retry")}</Button>}
+        </SpaceBetween>
+      }
+    >
+      <span className="arn">{e.message}</span>
+      {id && (
+        <Box fontSize="body-s" color="text-body-secondary">
+          {t("requestId")}: {id}
+        </Box>
+      )}
+    </Alert>
+  );
+}
+
+export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <Box textAlign="center" padding="l">
+      <SpaceBetween size="s" alignItems="center">
+        <b>{title}</b>
+        {children}
+      </SpaceBetween>
+    </Box>
+  );
+}
+
+// Boundary keeps a page that fails from taking the rest with it.
+export class Boundary extends Component<{ children: ReactNode }, { error?: Error }> {
+  state: { error?: Error } = {};
+  static getDerivedStateFromError(error: Error) {
+    return { error };
+  }
+  render() {
+    return this.state.error ? <Problem error={this.state.error} retry={() => this.setState({ error: undefined })} /> : this.props.children;
+  }
+}

@@ -1,0 +1,1 @@
+export { BedrockClient as Client, GetInferenceProfileCommand, ListFoundationModelsCommand, ListInferenceProfilesCommand } from "@aws-sdk/client-bedrock";

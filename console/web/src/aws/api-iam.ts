@@ -1,0 +1,1 @@
+export { IAMClient as Client, ListRolesCommand } from "@aws-sdk/client-iam";

@@ -1,0 +1,1 @@
+export { STSClient as Client, AssumeRoleCommand, GetCallerIdentityCommand, GetSessionTokenCommand } from "@aws-sdk/client-sts";

@@ -1,0 +1,45 @@
+// What the console asks CloudTrail.
+import { cloudtrail } from "./clients";
+import { inference, record, sessionName, type Record_ } from "../model/inference";
+import { pages } from "../app/load";
+
+const maxPages = 20; // of 50 records
+
+export type Asked = { key?: string; value?: string; start?: Date; end?: Date };
+
+export async function lookup(q: Asked, most = maxPages, signal?: AbortSignal): Promise<{ items: Record_[]; more: boolean }> {
+  const { m, c } = await cloudtrail();
+  return pages(most, async (NextToken) => {
+    const r = await c.send(
+      new m.LookupEventsCommand({
+        LookupAttributes: q.key ? [{ AttributeKey: q.key as never, AttributeValue: q.value }] : undefined,
+        StartTime: q.start,
+        EndTime: q.end,
+        MaxResults: 50,
+        NextToken,
+      }),
+      { abortSignal: signal },
+    );
+    return { items: (r.Events ?? []).map(record), next: r.NextToken };
+  });
+}
+
+// ofExecution are the records of an execution's model calls. Its role's session has its name.
+export async function ofExecution(arn: string, start: Date | undefined, end: Date | undefined, signal?: AbortSignal): Promise<Record_[]> {
+  const name = sessionName(arn.split(":")[7] ?? "");
+  const q: Asked = name ? { key: "Username", value: name } : { key: "EventSource", value: "bedrock.amazonaws.com" };
+  // The record of a call can be a little older or younger than the event of it.
+  const { items } = await lookup({ ...q, start: start && new Date(start.getTime() - 2000), end: end && new Date(end.getTime() + 5000) }, maxPages, signal);
+  return items.filter((r) => r.executionArn === arn && inference(r));
+}
+
+// ofRequest finds the record of one call by its request id; it may come a moment after the answer.
+export async function ofRequest(requestId: string, name: string, start: Date): Promise<Record_ | undefined> {
+  for (const wait of [100, 300, 700, 1500]) {
+    await new Promise((done) => setTimeout(done, wait));
+    const { items } = await lookup({ key: "EventName", value: name, start: new Date(start.getTime() - 2000) }, 1);
+    const hit = items.find((r) => r.requestId === requestId && (r.served || r.errorCode));
+    if (hit) return hit;
+  }
+  return undefined;
+}

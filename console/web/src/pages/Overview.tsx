@@ -1,0 +1,133 @@
+import { useLocation } from "wouter";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import ColumnLayout from "@cloudscape-design/components/column-layout";
+import Container from "@cloudscape-design/components/container";
+import ContentLayout from "@cloudscape-design/components/content-layout";
+import Header from "@cloudscape-design/components/header";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table from "@cloudscape-design/components/table";
+import { sfn } from "../aws/clients";
+import { current } from "../aws/session";
+import { lookup } from "../aws/trail";
+import { pages, useLoad } from "../app/load";
+import { Command, duration, Empty, Go, Problem, Status, to, WhyButton } from "../app/parts";
+import RegionStrip from "../app/Regions";
+import { denied, inference, shares } from "../model/inference";
+import { useI18n } from "../i18n";
+
+const day = 24 * 3600_000;
+const looked = 20; // machines whose executions are shown here, the newest ones
+const every = 5000;
+
+export default function Overview() {
+  const { t, time, number } = useI18n();
+  const [, go] = useLocation();
+  const region = current().region;
+  const flow = useLoad(
+    async (abortSignal) => {
+      const { m, c } = await sfn();
+      const machines = await pages(20, async (nextToken) => {
+        const r = await c.send(new m.ListStateMachinesCommand({ maxResults: 1000, nextToken }), { abortSignal });
+        return { items: r.stateMachines ?? [], next: r.nextToken };
+      });
+      const newest = machines.items
+        .filter((x) => x.type === "STANDARD")
+        .sort((a, b) => b.creationDate!.getTime() - a.creationDate!.getTime())
+        .slice(0, looked);
+      const lists = await Promise.all(newest.map((x) => c.send(new m.ListExecutionsCommand({ stateMachineArn: x.stateMachineArn, maxResults: 100 }), { abortSignal })));
+      const all = lists.flatMap((l) => l.executions ?? []).sort((a, b) => b.startDate!.getTime() - a.startDate!.getTime());
+      return { machines: machines.items.length, more: machines.more || newest.length < machines.items.length || lists.some((l) => l.nextToken), all };
+    },
+    [],
+    () => every,
+  );
+  const models = useLoad(
+    async (signal) => {
+      const q = { key: "EventSource", value: "bedrock.amazonaws.com", start: new Date(Date.now() - day) };
+      const r = await lookup(q, 10, signal);
+      return { more: r.more, calls: r.items.filter(inference), denials: r.items.filter((x) => denied(x.errorCode)) };
+    },
+    [],
+    () => every * 2,
+  );
+  const running = flow.data?.all.filter((x) => x.status === "RUNNING").length ?? 0;
+  const failed = flow.data?.all.filter((x) => x.status === "FAILED" || x.status === "TIMED_OUT").length ?? 0;
+  const tile = (label: string, n: number | undefined, more = false) => (
+    <div>
+      <Box variant="awsui-key-label">{label}</Box>
+      <Box fontSize="display-l" fontWeight="bold">
+        {n === undefined ? "–" : `${number(n)}${more ? "+" : ""}`}
+      </Box>
+    </div>
+  );
+  return (
+    <ContentLayout header={<Header variant="h1" description={`${t("tagline")} · ${region}`}>{t("overview")}</Header>}>
+      <SpaceBetween size="m">
+        <Problem error={flow.error} retry={flow.reload} />
+        <Container>
+          <ColumnLayout columns={4} variant="text-grid" minColumnWidth={150}>
+            {tile(t("machinesN"), flow.data?.machines)}
+            {tile(t("runningN"), flow.data && running, flow.data?.more)}
+            {tile(t("failedRecent"), flow.data && failed, flow.data?.more)}
+            {tile(t("deniedToday"), models.data?.denials.length, models.data?.more)}
+          </ColumnLayout>
+        </Container>
+        <Container
+          header={
+            <Header variant="h2" description={t("inferencesTodayHint")} counter={models.data && `(${models.data.calls.length}${models.data.more ? "+" : ""})`}>
+              {t("inferencesToday")}
+            </Header>
+          }
+        >
+          {models.error !== undefined ? (
+            <Problem error={models.error} retry={models.reload} />
+          ) : (
+            <RegionStrip source={region} shares={shares(models.data?.calls ?? [])} />
+          )}
+        </Container>
+        <Table
+          header={<Header variant="h2">{t("recentExecutions")}</Header>}
+          items={(flow.data?.all ?? []).slice(0, 8)}
+          trackBy="executionArn"
+          loading={!flow.data && flow.loading}
+          loadingText={t("loading")}
+          enableKeyboardNavigation
+          wrapLines
+          ariaLabels={{ tableLabel: t("recentExecutions") }}
+          empty={
+            <Empty title={t(flow.data?.machines ? "noExecutions" : "emptyMachines", { region })}>
+              {flow.data?.machines ? <Button onClick={() => go("/state-machines")}>{t("stateMachines")}</Button> : <Button onClick={() => go("/state-machines/create")}>{t("create")}</Button>}
+              <Command text={`export AWS_ENDPOINT_URL=${location.origin} AWS_REGION=${region}`} />
+            </Empty>
+          }
+          columnDefinitions={[
+            { id: "name", header: t("name"), cell: (x) => <Go href={to.execution(x.executionArn!)}>{x.name}</Go>, isRowHeader: true, minWidth: 120 },
+            { id: "machine", header: t("stateMachines"), cell: (x) => <Go href={to.machine(x.stateMachineArn!)}>{x.stateMachineArn!.split(":")[6]}</Go> },
+            { id: "status", header: t("status"), cell: (x) => <Status status={x.status} />, minWidth: 130 },
+            { id: "started", header: t("started"), cell: (x) => time(x.startDate), minWidth: 180 },
+            { id: "duration", header: t("duration"), cell: (x) => duration(x.startDate, x.stopDate, t) },
+          ]}
+        />
+        <Table
+          header={<Header variant="h2">{t("recentDenials")}</Header>}
+          items={(models.data?.denials ?? []).slice(0, 5)}
+          trackBy="id"
+          loading={!models.data && models.loading}
+          loadingText={t("loading")}
+          enableKeyboardNavigation
+          wrapLines
+          ariaLabels={{ tableLabel: t("recentDenials") }}
+          empty={<Empty title={t("noDenials")} />}
+          columnDefinitions={[
+            { id: "time", header: t("time"), cell: (r) => <Go href={to.record(r.id)}>{time(r.time)}</Go>, isRowHeader: true, minWidth: 180 },
+            { id: "name", header: t("eventName"), cell: (r) => r.name },
+            { id: "user", header: t("userName"), cell: (r) => r.user },
+            { id: "model", header: t("model"), cell: (r) => <span className="arn">{r.model ?? "–"}</span>, minWidth: 200 },
+            { id: "why", header: t("actions"), cell: (r) => <WhyButton message={r.errorMessage ?? ""} requestId={r.requestId} />, minWidth: 120 },
+          ]}
+        />
+      </SpaceBetween>
+    </ContentLayout>
+  );
+}

@@ -1,0 +1,142 @@
+import { describe, expect, it } from "vitest";
+import { counts, read, statuses } from "../src/model/history";
+import { byState, record, sessionName, shares } from "../src/model/inference";
+import { denial, kind } from "../src/model/denial";
+import { destinations, grants } from "../src/model/profile";
+import { asCli, asJavaScript, asPython, quoted } from "../src/model/snippet";
+
+let clock = 0;
+const ev = (id: number, previousEventId: number, type: string, more: object = {}) => ({ id, previousEventId, type, timestamp: new Date(++clock * 1000), ...more }) as any;
+const entered = (name: string) => ({ stateEnteredEventDetails: { name, input: "{}" } });
+const exited = (name: string) => ({ stateExitedEventDetails: { name, output: "1" } });
+
+describe("history", () => {
+  it("tells retries from failures, and caught from failed", () => {
+    const h = read([
+      ev(1, 0, "ExecutionStarted", { executionStartedEventDetails: { input: "{}" } }),
+      ev(2, 0, "TaskStateEntered", entered("Ask")),
+      ev(3, 2, "TaskScheduled", { taskScheduledEventDetails: { resourceType: "bedrock", resource: "invokeModel" } }),
+      ev(4, 3, "TaskFailed", { taskFailedEventDetails: { error: "Busy", cause: "x" } }),
+      ev(5, 4, "TaskScheduled", { taskScheduledEventDetails: { resourceType: "bedrock", resource: "invokeModel" } }),
+      ev(6, 5, "TaskSucceeded", { taskSucceededEventDetails: { output: "1" } }),
+      ev(7, 6, "TaskStateExited", exited("Ask")),
+      ev(8, 7, "TaskStateEntered", entered("Again")),
+      ev(9, 8, "TaskScheduled", { taskScheduledEventDetails: { resource: "x" } }),
+      ev(10, 9, "TaskTimedOut", {}),
+      ev(11, 10, "TaskStateExited", exited("Again")),
+      ev(12, 11, "FailStateEntered", entered("Stop")),
+      ev(13, 12, "ExecutionFailed", { executionFailedEventDetails: { error: "E", cause: "C" } }),
+    ]);
+    expect(statuses(h.visits)).toEqual({ Ask: "succeeded", Again: "caught", Stop: "failed" });
+    expect(h.visits[0]!.attempts.map((a) => a.error)).toEqual(["Busy", undefined]);
+    expect(h.visits[0]!.resource).toBe("bedrock:invokeModel");
+    expect([h.error, h.cause, h.visits[2]!.error]).toEqual(["E", "C", "E"]);
+    expect(h.nameOf.get(4)).toBe("Ask");
+  });
+  it("keeps iterations and branches apart", () => {
+    const h = read([
+      ev(1, 0, "ExecutionStarted"),
+      ev(2, 0, "MapStateEntered", entered("Each")),
+      ev(3, 2, "MapStateStarted", { mapStateStartedEventDetails: { length: 2 } }),
+      ev(4, 3, "MapIterationStarted", { mapIterationStartedEventDetails: { name: "Each", index: 0 } }),
+      ev(5, 3, "MapIterationStarted", { mapIterationStartedEventDetails: { name: "Each", index: 1 } }),
+      ev(6, 4, "PassStateEntered", entered("P")),
+      ev(7, 5, "PassStateEntered", entered("P")),
+      ev(8, 6, "PassStateExited", exited("P")),
+      ev(9, 8, "MapIterationSucceeded", { mapIterationSucceededEventDetails: { name: "Each", index: 0 } }),
+    ]);
+    expect(statuses(h.visits)).toEqual({ Each: "running", P: "running" });
+    expect(h.visits.map((v) => [v.name, v.where, v.status, v.depth])).toEqual([
+      ["Each", "", "running", 0],
+      ["P", "Each #0", "succeeded", 1],
+      ["P", "Each #1", "running", 1],
+    ]);
+    expect(counts(h.visits)).toEqual({ Each: 1, P: 2 });
+    const g = read([
+      ev(1, 0, "ExecutionStarted"),
+      ev(2, 0, "ParallelStateEntered", entered("Both")),
+      ev(3, 2, "ParallelStateStarted"),
+      ev(4, 3, "TaskStateEntered", entered("A")),
+      ev(5, 3, "WaitStateEntered", entered("B")),
+      ev(6, 4, "TaskFailed", { taskFailedEventDetails: { error: "X" } }),
+      ev(7, 6, "ParallelStateFailed", { parallelStateFailedEventDetails: { error: "X" } }),
+      ev(8, 7, "ParallelStateExited", exited("Both")),
+      ev(9, 8, "PassStateEntered", entered("Then")),
+    ]);
+    expect(statuses(g.visits)).toEqual({ Both: "caught", A: "failed", B: "aborted", Then: "running" });
+    expect(g.visits[3]!.depth).toBe(0);
+  });
+  it("survives what it does not know", () => {
+    expect(read([ev(1, 0, "SomethingNew"), ev(7, 99, "TaskFailed"), ev(8, 3, "PassStateExited", exited("x"))]).visits).toEqual([]);
+  });
+});
+
+describe("trail", () => {
+  const rec = (more: object, error?: string) =>
+    record({
+      EventId: "1", EventName: "InvokeModel", EventSource: "bedrock.amazonaws.com", EventTime: new Date(0),
+      CloudTrailEvent: JSON.stringify({ awsRegion: "ap-northeast-1", errorCode: error, additionalEventData: more, requestID: "r", requestParameters: { modelId: "jp.x" } }),
+    });
+  it("reads Regions and tokens", () => {
+    const all = [
+      rec({ inferenceRegion: "ap-northeast-3", inputTokens: 3, outputTokens: 10, state: "Ask", executionArn: "a" }),
+      rec({ inferenceRegion: "ap-northeast-1", inputTokens: 1, outputTokens: 1, state: "Ask" }),
+      rec({ inferenceRegion: "ap-northeast-3", state: "Ask" }),
+      rec({ state: "Ask" }, "AccessDenied"),
+      rec({ state: "Other" }, "ThrottlingException"),
+    ];
+    expect(shares(all)).toEqual([
+      { region: "ap-northeast-3", calls: 2, tokens: 13 },
+      { region: "ap-northeast-1", calls: 1, tokens: 2 },
+    ]);
+    const s = byState(all);
+    expect(s.Ask).toMatchObject({ input: 4, output: 11, denied: 1, failed: 0 });
+    expect(s.Other).toMatchObject({ denied: 0, failed: 1, shares: [] });
+    expect(all[0]!.model).toBe("jp.x");
+  });
+  it("takes records that are no JSON", () => expect(record({ CloudTrailEvent: "{" }).json).toBe("{"));
+  it("knows which names are sessions'", () => expect(["monday", "a", "名前", "x".repeat(65)].map(sessionName)).toEqual(["monday", undefined, undefined, undefined]));
+});
+
+describe("denial", () => {
+  const who = "arn:aws:sts::111122223333:assumed-role/R/s";
+  it("reads AWS's words", () => {
+    expect(denial(`User: ${who} is not authorized to perform: bedrock:InvokeModel on resource: arn:aws:bedrock:ap-northeast-1:1:inference-profile/jp.x because no identity-based policy allows the bedrock:InvokeModel action`)).toEqual({
+      who, action: "bedrock:InvokeModel", resource: "arn:aws:bedrock:ap-northeast-1:1:inference-profile/jp.x", layer: "identity-based policy", explicit: false, policyArn: undefined,
+    });
+    expect(denial(`User: ${who} is not authorized to perform: iam:ListRoles with an explicit deny in a service control policy: arn:aws:organizations::1:policy/p`)).toMatchObject({ explicit: true, layer: "service control policy", policyArn: "arn:aws:organizations::1:policy/p" });
+    expect(denial("Roles may not be assumed by root accounts.")).toBeUndefined();
+  });
+  it("knows the parts of a cross-Region call", () => {
+    expect(kind("arn:aws:bedrock:eu-west-1:1:application-inference-profile/x")).toBe("profile");
+    expect(kind("arn:aws:bedrock:::foundation-model/x")).toBe("model");
+    expect(kind(undefined)).toBe("other");
+  });
+});
+
+describe("profile", () => {
+  const p = { id: "global.m", arn: "arn:aws:bedrock:ap-northeast-1:1:inference-profile/global.m", models: ["arn:aws:bedrock:::foundation-model/m"] };
+  it("grants the model in the source Region too", () => {
+    expect(destinations(p)).toEqual([""]);
+    expect(grants(p, "ap-northeast-1").Statement[1]!.Resource).toEqual(["arn:aws:bedrock:ap-northeast-1::foundation-model/m", "arn:aws:bedrock:::foundation-model/m"]);
+  });
+  it("names each model once", () => {
+    const jp = { ...p, models: ["arn:aws:bedrock:ap-northeast-1::foundation-model/m", "arn:aws:bedrock:ap-northeast-3::foundation-model/m"] };
+    expect(grants(jp, "ap-northeast-1").Statement[1]!.Resource).toEqual(jp.models);
+    expect(destinations(jp)).toEqual(["ap-northeast-1", "ap-northeast-3"]);
+  });
+});
+
+describe("snippet", () => {
+  const s = { modelId: "jp.m", messages: [{ role: "user" as const, content: [{ text: "it's\n「はい」" }] }], inferenceConfig: { maxTokens: 1, temperature: 0.5 }, region: "ap-northeast-1", endpoint: "http://127.0.0.1:1" };
+  it("quotes for a shell", () => {
+    expect(quoted("a-b/c:1")).toBe("a-b/c:1");
+    expect(quoted("it's $HOME")).toBe(`'it'\\''s $HOME'`);
+    expect(asCli(s)).toContain(`"text":"it'\\''s\\n「はい」"`);
+  });
+  it("is the same call in every language", () => {
+    expect(asPython(s)).toContain('"temperature": 0.5');
+    expect(asJavaScript(s)).toContain('"modelId": "jp.m"');
+    expect(asJavaScript(s)).not.toContain('"region"');
+  });
+});
