@@ -263,3 +263,18 @@ func TestShapeAgreesWithPlans(t *testing.T) {
 	}
 	t.Logf("%d ids", n)
 }
+
+func BenchmarkGenerate(b *testing.B) {
+	var r *role
+	for _, x := range roles(b) {
+		if x.name == "map-distributed" {
+			r = x
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Generate(r.machine, r.options); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
