@@ -1,0 +1,317 @@
+package e2e
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	br "github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"tokaido/e2e/harness"
+	"tokaido/e2e/story"
+)
+
+// quickTrail delivers and signs fast enough for a test.
+const quickTrail = `
+trail:
+  checkpointEvery: 200ms
+  deliverEvery: 300ms
+  digestEvery: 1s
+`
+
+// converse asks the story's profile something.
+func converse(ctx context.Context, s *harness.Server, text string) (requestID string, err error) {
+	client := bedrockruntime.NewFromConfig(s.Config(story.Region))
+	out, err := client.Converse(ctx, &bedrockruntime.ConverseInput{
+		ModelId:  aws.String(story.Profile),
+		Messages: []br.Message{{Role: br.ConversationRoleUser, Content: []br.ContentBlock{&br.ContentBlockMemberText{Value: text}}}},
+	})
+	if err != nil {
+		return "", err
+	}
+	id, ok := awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
+	if !ok {
+		return "", fmt.Errorf("no request id")
+	}
+	return id, nil
+}
+
+// TestValidateLogs: the aws CLI accepts the files that a trail delivers, and
+// rejects a log file, and a digest file, that was tampered with.
+func TestValidateLogs(t *testing.T) {
+	cli, err := exec.LookPath("aws")
+	if err != nil {
+		t.Skip("the aws CLI is not installed: validate-logs did not run")
+	}
+	s := start(t, quickTrail)
+	call := func(args ...string) string {
+		t.Helper()
+		out, err := tryCommand(s, cli, args...)
+		if err != nil {
+			t.Fatalf("aws %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return strings.TrimSpace(out)
+	}
+	arn := call("cloudtrail", "create-trail", "--name", "audit", "--s3-bucket-name", "audit-logs", "--s3-key-prefix", "p", "--is-multi-region-trail",
+		"--enable-log-file-validation", "--query", "TrailARN", "--output", "text")
+	call("cloudtrail", "put-event-selectors", "--trail-name", "audit", "--event-selectors", `[{"ReadWriteType":"All","IncludeManagementEvents":true}]`)
+	call("cloudtrail", "start-logging", "--name", "audit")
+	for range 3 {
+		if _, err := converse(t.Context(), s, "hello"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1200 * time.Millisecond)
+	}
+	call("cloudtrail", "stop-logging", "--name", "audit")
+	if got := call("cloudtrail", "get-trail-status", "--name", "audit", "--query", "[IsLogging,LatestDeliveryError]", "--output", "text"); got != "False\tNone" {
+		t.Errorf("status %q", got)
+	}
+	validate := func() (string, error) {
+		return tryCommand(s, cli, "cloudtrail", "validate-logs", "--trail-arn", arn, "--start-time", "2020-01-01T00:00:00Z", "--verbose")
+	}
+	out, err := validate()
+	if err != nil || !strings.Contains(out, "digest files valid") || !strings.Contains(out, "log files valid") || strings.Contains(out, "INVALID") || strings.Contains(out, "0/0") {
+		t.Fatalf("validate-logs: %v\n%s", err, out)
+	}
+	t.Log(out[strings.Index(out, "Results requested"):])
+	account := strings.Split(arn, ":")[4]
+	base := filepath.Join(s.DataDir, "buckets", "audit-logs", "p", "AWSLogs", account)
+	for _, kind := range []string{"CloudTrail", "CloudTrail-Digest"} {
+		name := some(t, filepath.Join(base, kind, story.Region), ".json.gz")
+		before, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := gzip.NewReader(bytes.NewReader(before))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var changed bytes.Buffer
+		w := gzip.NewWriter(&changed)
+		w.Write(bytes.Replace(body, []byte(story.Region), []byte("ap-northeast-9"), 1))
+		w.Close()
+		if err := os.WriteFile(name, changed.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := validate(); err == nil || !strings.Contains(out, "INVALID") {
+			t.Errorf("a tampered %s file: %v\n%s", kind, err, out)
+		}
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := validate(); err == nil || !strings.Contains(out, "INVALID") {
+			t.Errorf("a %s file that is gone: %v\n%s", kind, err, out)
+		}
+		if err := os.WriteFile(name, before, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := validate(); err != nil {
+		t.Errorf("put back: %v\n%s", err, out)
+	}
+	if out, err := tryCommand(s, cli, "s3api", "get-object", "--bucket", "audit-logs", "--key", "../../root-key.json", os.DevNull); err == nil {
+		t.Errorf("read a file outside the bucket:\n%s", out)
+	}
+	if out, err := tryCommand(s, cli, "s3api", "put-object", "--bucket", "audit-logs", "--key", "x"); err == nil || !strings.Contains(out, "NotImplemented") {
+		t.Errorf("put-object: %v\n%s", err, out)
+	}
+}
+
+// some is a file below dir.
+func some(t *testing.T, dir, suffix string) (name string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && name == "" && !d.IsDir() && d.Name()[0] != '.' && strings.HasSuffix(p, suffix) {
+			name = p // the oldest: that the newest digest is gone, nothing can tell
+		}
+		return err
+	})
+	if err != nil || name == "" {
+		t.Fatalf("no %s in %s: %v", suffix, dir, err)
+	}
+	return name
+}
+
+// TestKilledTrail kills the server with SIGKILL while inferences are answered:
+// the log verifies as it was left and as the next start leaves it, and has every
+// answer that a client got, with its receipt.
+func TestKilledTrail(t *testing.T) {
+	dir := t.TempDir()
+	ctx := context.WithoutCancel(t.Context())
+	s, err := harness.Start(ctx, binary, dir, quickTrail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	answered := map[string]bool{}
+	for round := range 3 {
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		running, cancel := context.WithCancel(ctx)
+		for range 8 {
+			wg.Go(func() {
+				for running.Err() == nil {
+					id, err := converse(running, s, "hello")
+					if err != nil {
+						return
+					}
+					mu.Lock()
+					answered[id] = true
+					mu.Unlock()
+				}
+			})
+		}
+		time.Sleep(500*time.Millisecond + rand.N(time.Second))
+		s.Kill()
+		cancel()
+		wg.Wait()
+		if len(answered) == 0 {
+			t.Fatalf("round %d: nothing was answered", round)
+		}
+		// A torn end is what a crash leaves; damage anywhere else it is not.
+		if out, err := s.Run(ctx, "trail", "verify"); err != nil && !strings.Contains(err.Error(), ".trail is damaged at offset") {
+			t.Errorf("round %d: as it was left: %v\n%s", round, err, out)
+		}
+		if s, err = harness.Start(ctx, binary, dir, quickTrail); err != nil {
+			t.Fatal(err)
+		}
+		out, err := s.Run(ctx, "trail", "verify", "--format", "json")
+		if err != nil {
+			t.Fatalf("round %d: %v\n%s", round, err, out)
+		}
+		found, err := s.Run(ctx, "trail", "search", "--event", "Converse", "--format", "json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]bool{}
+		for line := range strings.Lines(found) {
+			var e struct {
+				RequestID           string
+				ErrorCode           string
+				AdditionalEventData struct{ Receipt struct{ Signature string } }
+			}
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				t.Fatal(err)
+			}
+			got[e.RequestID] = e.ErrorCode == "" && e.AdditionalEventData.Receipt.Signature != ""
+		}
+		for id := range answered {
+			if !got[id] {
+				t.Errorf("round %d: the answer to %s is not recorded with its receipt", round, id)
+			}
+		}
+	}
+	t.Logf("%d answers in three rounds, each recorded", len(answered))
+}
+
+// TestNothingSecretIsTold looks for planted secrets in all that the trail and
+// what is made of it put out.
+func TestNothingSecretIsTold(t *testing.T) {
+	s := start(t, quickTrail)
+	const prompt, key = "PLANTED-PROMPT-8153", "PLANTED-REQUEST-8154"
+	ctx := t.Context()
+	clients := iam.NewFromConfig(s.Config(story.Region))
+	if _, err := clients.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String("u")}); err != nil {
+		t.Fatal(err)
+	}
+	made, err := clients.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String("u")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := []string{prompt, key, *made.AccessKey.SecretAccessKey, s.Key.SecretAccessKey}
+	cli, cliErr := exec.LookPath("aws")
+	if cliErr == nil {
+		for _, args := range [][]string{
+			{"cloudtrail", "create-trail", "--name", "audit", "--s3-bucket-name", "audit-logs", "--is-multi-region-trail", "--enable-log-file-validation"},
+			{"cloudtrail", "start-logging", "--name", "audit"},
+		} {
+			if out, err := tryCommand(s, cli, args...); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}
+	}
+	for range 3 {
+		if _, err := converse(ctx, s, prompt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime := bedrockruntime.NewFromConfig(s.Config(story.Region))
+	runtime.InvokeModel(ctx, &bedrockruntime.InvokeModelInput{ModelId: aws.String(story.Profile), Body: []byte(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":"` + prompt + `"}]}`)})
+	runtime.InvokeModel(ctx, &bedrockruntime.InvokeModelInput{ModelId: aws.String(story.Profile), Body: []byte(`{"broken":"` + key)})
+	time.Sleep(1500 * time.Millisecond) // delivered and signed
+	told := map[string]string{"the server's log": s.Log()}
+	for _, args := range [][]string{
+		{"trail", "verify"}, {"trail", "verify", "--format", "json"}, {"trail", "search"}, {"trail", "search", "--format", "json"}, {"trail", "export", "--format", "jsonl"},
+		{"residency", "report", "--format", "json", "--by", "profile,model,principal,workflow"}, {"residency", "report", "--format", "html"}, {"residency", "report"}, {"residency", "report", "--format", "csv"},
+	} {
+		out, err := s.Run(ctx, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told[strings.Join(args, " ")] = out
+	}
+	if cliErr == nil {
+		out, err := tryCommand(s, cli, "cloudtrail", "lookup-events", "--max-items", "500")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		told["lookup-events"] = out
+	}
+	for _, part := range []string{"trail", "delivery", "buckets", "keys"} {
+		err := filepath.WalkDir(filepath.Join(s.DataDir, part), func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := os.ReadFile(p)
+			if err == nil && strings.HasSuffix(p, ".gz") {
+				z, zerr := gzip.NewReader(bytes.NewReader(b))
+				if zerr != nil {
+					return zerr
+				}
+				b, err = io.ReadAll(z)
+			}
+			told[p] = string(b)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !strings.Contains(told["trail search"], "Converse") {
+		t.Error("the search found nothing, so that this test proves nothing")
+	}
+	for where, text := range told {
+		for _, secret := range secrets {
+			if where == "the server's log" && secret == s.Key.SecretAccessKey {
+				continue // printed once, at the first start, as it is meant to be
+			}
+			if strings.Contains(text, secret) {
+				t.Errorf("%s tells %s", where, secret)
+			}
+		}
+	}
+}
