@@ -216,7 +216,7 @@ func estimate(v value.Value) int {
 	n := 0
 	switch v.Kind() {
 	case value.KindString:
-		if s := v.Str(); len(s) >= shortestBlob && isBase64(s) {
+		if IsMedia(v.Str()) {
 			return mediaTokens
 		}
 		return EstimateTokens(v.Str())
@@ -231,6 +231,10 @@ func estimate(v value.Value) int {
 	}
 	return n
 }
+
+// IsMedia reports whether a text in a body is, by its looks, a picture or a
+// document in base64.
+func IsMedia(s string) bool { return len(s) >= shortestBlob && isBase64(s) }
 
 // EstimateBody is EstimateTokens of all that a body says, for those who are not
 // told what it counted.

@@ -23,6 +23,7 @@ type Inference struct {
 	Gate    *gate.Gate
 	Runtime *bedrock.Runtime
 
+	Logs     *InvocationLogs // nil: none are kept
 	Receipts *trail.Receipts // nil: none are made
 	// Remote returns the receipt that another node sent with an answer, or "", and
 	// whether it was another node that answered; nil: this one always does.
@@ -34,6 +35,8 @@ type Inference struct {
 type exchange struct {
 	request  []byte
 	response *trail.Digest
+	log      *logged     // nil: the call is not logged
+	metadata value.Value // requestMetadata, for the log
 }
 
 // From is who calls, and from where.
@@ -59,8 +62,10 @@ func (in *Inference) Invoke(ctx context.Context, from From, modelID string, r be
 	return in.act(ctx, from, "InvokeModel", bedrock.ActionInvoke, modelID,
 		func(*bedrock.Plan) error { return r.Check() },
 		func(ctx context.Context, p *bedrock.Plan, _ *gate.Act, x *exchange) (*bedrock.Result, error) {
+			x.log.asked(r.Body)
 			res, err := in.Runtime.Invoke(ctx, p, r)
 			if err == nil {
+				x.log.answered(res.Body)
 				x.request = r.Body
 				x.response.Add(res.Body)
 			}
@@ -75,7 +80,9 @@ func (in *Inference) InvokeStream(ctx context.Context, from From, modelID string
 		func(*bedrock.Plan) error { return r.Check() },
 		func(ctx context.Context, p *bedrock.Plan, _ *gate.Act, x *exchange) (*bedrock.Result, error) {
 			x.request = r.Body
+			x.log.asked(r.Body)
 			return in.Runtime.InvokeStream(ctx, p, r, begun, func(b []byte) error {
+				x.log.piece(b)
 				x.response.Add(b)
 				return chunk(b)
 			})
@@ -89,7 +96,10 @@ func (in *Inference) Converse(ctx context.Context, from From, modelID string, re
 		func(p *bedrock.Plan) (err error) { c, err = in.Runtime.Prepare(p, request); return err },
 		func(ctx context.Context, p *bedrock.Plan, a *gate.Act, x *exchange) (res *bedrock.Result, err error) {
 			noteMetadata(a, c)
+			x.metadata = c.Conversation.Metadata
+			x.log.said(request)
 			if out, res, err = in.Runtime.Converse(ctx, c); err == nil {
+				x.log.heard(out)
 				x.request = c.Body
 				x.response.Add(out.AppendJSON(nil))
 			}
@@ -105,8 +115,11 @@ func (in *Inference) ConverseStream(ctx context.Context, from From, modelID stri
 		func(p *bedrock.Plan) (err error) { c, err = in.Runtime.Prepare(p, request); return err },
 		func(ctx context.Context, p *bedrock.Plan, a *gate.Act, x *exchange) (*bedrock.Result, error) {
 			noteMetadata(a, c)
+			x.metadata = c.Conversation.Metadata
+			x.log.said(request)
 			x.request = c.Body
 			return in.Runtime.ConverseStream(ctx, c, begun, func(name string, payload value.Value) error {
+				x.log.event(name, payload)
 				x.response.Add(payload.AppendJSON(nil))
 				return emit(name, payload)
 			})
@@ -163,9 +176,16 @@ func (in *Inference) act(ctx context.Context, from From, name, action, modelID s
 			return nil, wrong
 		}
 		x := &exchange{response: trail.NewDigest()}
+		if action != bedrock.ActionCount {
+			x.log = in.Logs.begin(from)
+		}
 		res, err := run(ctx, plan, a, x)
 		if res != nil {
 			note(a, plan, res)
+		}
+		if lerr := x.log.end(from, name, modelID, plan.Model, res, x.metadata, faultCode(err)); lerr != nil {
+			a.Note(value.Member{Key: "invocationLog", Value: value.String("not written")})
+			in.Logs.logger.ErrorContext(ctx, "an invocation is not logged", "request", from.Meta.RequestID, "err", lerr)
 		}
 		if err == nil && res != nil {
 			err = in.receipt(ctx, a, from, plan, res, x)

@@ -36,6 +36,10 @@ type Config struct {
 	// Empty: executions.jsonl in the data directory.
 	ExecutionLogs string `yaml:"executionLogs"`
 
+	// InvocationLogs is the folder that stands for S3 where an account has asked for
+	// invocation logs; empty: a folder of dataDir.
+	InvocationLogs string `yaml:"invocationLogs"`
+
 	Region  string        `yaml:"region"` // of calls with an API key that names none; TOKAIDO_REGION
 	Bedrock BedrockConfig `yaml:"bedrock"`
 

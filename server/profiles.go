@@ -9,18 +9,24 @@ import (
 	"tokaido/flow"
 )
 
-// profilePrefix is where application inference profiles are, in flow's store:
-// away from what flow itself keeps there.
-const profilePrefix = "bedrock/profile/"
+// Where application inference profiles and the configurations of invocation logs
+// are, in flow's store: away from what flow itself keeps there.
+const (
+	profilePrefix = "bedrock/profile/"
+	loggingPrefix = "bedrock/logging/"
+)
 
-// profiles is a part of flow's store as bedrock wants one.
-type profiles struct{ flow.Store }
+// part is a part of flow's store as bedrock wants one.
+type part struct {
+	flow.Store
+	prefix string
+}
 
 // Load implements [bedrock.Store].
-func (p profiles) Load(ctx context.Context) iter.Seq2[bedrock.Entry, error] {
+func (p part) Load(ctx context.Context) iter.Seq2[bedrock.Entry, error] {
 	return func(yield func(bedrock.Entry, error) bool) {
-		for e, err := range p.Store.Load(ctx, profilePrefix) {
-			if !yield(bedrock.Entry{Key: strings.TrimPrefix(e.Key, profilePrefix), Data: e.Data}, err) {
+		for e, err := range p.Store.Load(ctx, p.prefix) {
+			if !yield(bedrock.Entry{Key: strings.TrimPrefix(e.Key, p.prefix), Data: e.Data}, err) {
 				return
 			}
 		}
@@ -28,10 +34,10 @@ func (p profiles) Load(ctx context.Context) iter.Seq2[bedrock.Entry, error] {
 }
 
 // Save implements [bedrock.Store].
-func (p profiles) Save(ctx context.Context, changes ...bedrock.Change) error {
+func (p part) Save(ctx context.Context, changes ...bedrock.Change) error {
 	all := make([]flow.Change, len(changes))
 	for i, c := range changes {
-		all[i] = flow.Change{Key: profilePrefix + c.Key, Data: c.Data}
+		all[i] = flow.Change{Key: p.prefix + c.Key, Data: c.Data}
 	}
 	return p.Store.Save(ctx, all...)
 }

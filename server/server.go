@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,6 +47,8 @@ const (
 	RootKeyFile = "root-key.json"
 	TrailDir    = "trail"
 	databaseDir = "db"
+
+	invocationsDir = "invocation-logs"
 
 	executionLogs = "executions.jsonl"
 )
@@ -134,13 +137,18 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	if s.backends, err = newBackends(ctx, &cfg, models); err != nil {
 		return s, err
 	}
-	applications, err := bedrock.OpenProfiles(ctx, profiles{kept.Flow()}, models)
+	applications, err := bedrock.OpenProfiles(ctx, part{kept.Flow(), profilePrefix}, models)
 	if err != nil {
 		return s, err
 	}
 	runtime := bedrock.New(bedrock.Config{Catalog: models, Backend: s.backends.For, Limits: cfg.limits, Applications: applications})
 	s.runtime = runtime
-	inference := &connector.Inference{Gate: guard, Runtime: runtime, Receipts: receipts}
+	invocations, err := connector.OpenInvocationLogs(ctx, cmp.Or(cfg.InvocationLogs, filepath.Join(cfg.DataDir, invocationsDir)), part{kept.Flow(), loggingPrefix}, logger)
+	if err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, invocations.Close)
+	inference := &connector.Inference{Gate: guard, Runtime: runtime, Logs: invocations, Receipts: receipts}
 	tasks := connector.Table{}
 	(&connector.Bedrock{Inference: inference, Roles: people}).AddTo(tasks)
 	(&connector.Lambda{Endpoint: cfg.Endpoints.Lambda, Credentials: cfg.credentials, Gate: guard, Roles: people}).AddTo(tasks)
@@ -200,7 +208,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		ValidRegion:   func(region string) bool { _, ok := models.Region(region); return ok },
 		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
 		Ops: slices.Concat(
-			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Ops(runtime),
+			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Ops(runtime), bedrockctl.LoggingOps(invocations),
 			iamctl.Ops(people), sts.Ops(people, guard), cloudtrail.Ops(audit), cloudtrail.TrailOps(files), s3.Ops(files),
 		),
 	})

@@ -78,7 +78,7 @@ func (h messageHandlers) messages(ctx context.Context, r *awsapi.Request) (*awsa
 		send := func(v value.Value) error {
 			begun = true
 			buf = append(append(append(buf[:0], "event: "...), v.Get("type").Str()...), "\ndata: "...)
-			buf = append(append(buf, v.AppendJSON(nil)...), "\n\n"...)
+			buf = append(append(buf, v.Compact().AppendJSON(nil)...), "\n\n"...)
 			return w.WriteText(buf)
 		}
 		_, err := h.streamed(ctx, r, a, header, send)

@@ -170,7 +170,7 @@ func (h chatHandlers) chat(ctx context.Context, r *awsapi.Request) (*awsapi.Resp
 		var last value.Value
 		send := func(v value.Value) error {
 			begun = true
-			buf = append(append(append(buf[:0], "data: "...), v.AppendJSON(nil)...), "\n\n"...)
+			buf = append(append(append(buf[:0], "data: "...), v.Compact().AppendJSON(nil)...), "\n\n"...)
 			return w.WriteText(buf)
 		}
 		res, err := h.streamed(ctx, r, a, header, func(v value.Value) error {
