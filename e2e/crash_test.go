@@ -34,9 +34,10 @@ const (
 	mostOpen     = 150 // executions that may be open at a time
 	mostFails    = 3   // of a function that fails before it answers
 	itemsOfMap   = 5
-	drainLimit   = 3 * time.Minute // for all executions to end after the last crash
-	startSlack   = time.Second     // between an execution's start date and its first event
-	mostReported = 8               // problems that are told with their histories
+	drainLimit   = 3 * time.Minute  // for all executions to end after the last crash
+	drainFailed  = 15 * time.Second // the same, where something is wrong already
+	startSlack   = time.Second      // between an execution's start date and its first event
+	mostReported = 8                // problems that are told with their histories
 )
 
 // The definitions of the load. FUNCTION, ACTIVITY and CHILD stand for ARNs.
@@ -68,6 +69,8 @@ var crashMachines = []struct {
 			"ItemSelector":{"i":"{% $states.context.Map.Item.Value %}","name":"{% $states.context.Execution.Name %}","fails":1},
 			"ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},"StartAt":"Call","States":{"Call":` +
 		flakyCall("$states.input.name & '/' & $states.input.i") + `}},"End":true}}}`},
+	{"redrive", 2, `{"StartAt":"Call","States":{"Call":{"Type":"Task","Resource":"FUNCTION",
+		"Arguments":{"key":"{% $states.context.Execution.Name %}","fails":"{% $states.input.fails %}"},"End":true}}}`},
 	{"stop", 1, `{"StartAt":"Hold","States":{"Hold":{"Type":"Wait","Seconds":86400,"End":true}}}`},
 }
 
@@ -184,6 +187,7 @@ type run struct {
 	kind, name, arn, input string
 	n, fails               int
 	stop                   bool // StopExecution was acknowledged
+	redrives, unsure       int  // of RedriveExecution: acknowledged, and those of which the answer was lost
 	asked                  int  // the round in which it was
 	ended                  *ending
 }
@@ -622,6 +626,25 @@ func (c *crasher) look(ctx context.Context, api *sfn.Client, x *run) bool {
 		}
 		return true
 	}
+	if x.kind == "redrive" && d.Status == sf.ExecutionStatusFailed {
+		c.mu.Lock()
+		x.unsure++ // until there is an answer: it may end before that
+		c.mu.Unlock()
+		_, err := api.RedriveExecution(ctx, &sfn.RedriveExecutionInput{ExecutionArn: &x.arn})
+		if err != nil && c.lost(err) {
+			return false
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		x.unsure--
+		switch {
+		case err == nil:
+			x.redrives++
+		case code(err) != "ExecutionNotRedrivable": // it is when the other watcher was faster
+			c.problem(x, "RedriveExecution: %v", err)
+		}
+		return true
+	}
 	events, err := historyOf(ctx, api, x.arn)
 	if err != nil {
 		if c.lost(err) {
@@ -727,6 +750,18 @@ func (c *crasher) mistakes(x *run, d *sfn.DescribeExecutionOutput, events []sf.H
 	case "arn":
 		want(sf.HistoryEventTypeLambdaFunctionSucceeded, 1, 1)
 		want(sf.HistoryEventTypeLambdaFunctionFailed, 0, x.fails)
+		key(x.name)
+	case "redrive":
+		want(sf.HistoryEventTypeLambdaFunctionSucceeded, 1, 1)
+		want(sf.HistoryEventTypeLambdaFunctionFailed, 0, x.fails)
+		c.mu.Lock()
+		least, most := x.redrives, x.redrives+x.unsure
+		c.mu.Unlock()
+		want(sf.HistoryEventTypeExecutionRedriven, least, most)
+		want(sf.HistoryEventTypeExecutionFailed, least, most)
+		if n := int(aws.ToInt32(d.RedriveCount)); n < least || n > most {
+			bad("was redriven %d times, want %d to %d", n, least, most)
+		}
 		key(x.name)
 	case "token":
 		want(sf.HistoryEventTypeTaskSucceeded, 1, 1)
@@ -877,7 +912,11 @@ func (c *crasher) each(runs []*run, f func(x *run)) {
 
 // drain starts nothing new and waits until all executions have ended.
 func (c *crasher) drain() {
-	ctx, cancel := context.WithTimeout(c.ctx, drainLimit)
+	limit := drainLimit
+	if c.t.Failed() {
+		limit = drainFailed
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, limit)
 	defer cancel()
 	settle, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -921,7 +960,7 @@ func (c *crasher) drain() {
 	c.mu.Unlock()
 	for _, x := range open {
 		events, err := historyOf(c.ctx, c.api.Load(), x.arn)
-		c.problem(x, "did not end within %v of the last restart (%v)\n%s", drainLimit, err, tellHistory(events))
+		c.problem(x, "did not end within %v of the last restart (%v)\n%s", limit, err, tellHistory(events))
 	}
 }
 

@@ -28,6 +28,7 @@ var outcomes = []sf.HistoryEventType{
 
 // illFormed says what is wrong with the history of an execution that has ended,
 // whatever its definition: the rules that every history of Step Functions keeps.
+// One that was redriven has an end before each ExecutionRedriven, too.
 func illFormed(events []sf.HistoryEvent) (wrong []string) {
 	bad := func(e sf.HistoryEvent, format string, a ...any) {
 		wrong = append(wrong, fmt.Sprintf("event %d, %s: ", e.Id, e.Type)+fmt.Sprintf(format, a...))
@@ -68,12 +69,17 @@ func illFormed(events []sf.HistoryEvent) (wrong []string) {
 		if (i == 0) != (e.Type == sf.HistoryEventTypeExecutionStarted) {
 			bad(e, "is at place %d", i+1)
 		}
-		if last := i == len(events)-1; last != slices.Contains(terminal, e.Type) {
+		last := i == len(events)-1 || events[i+1].Type == sf.HistoryEventTypeExecutionRedriven
+		if last != slices.Contains(terminal, e.Type) {
 			bad(e, "is at place %d of %d", i+1, len(events))
+		}
+		redriven := e.Type == sf.HistoryEventTypeExecutionRedriven
+		if redriven && events[i-1].Type == sf.HistoryEventTypeExecutionSucceeded {
+			bad(e, "follows a success")
 		}
 		if e.PreviousEventId > 0 {
 			prev := events[e.PreviousEventId-1]
-			if slices.Contains(terminal, prev.Type) {
+			if slices.Contains(terminal, prev.Type) && !redriven {
 				bad(e, "follows the end")
 			}
 			owner[e.Id] = owner[prev.Id]
@@ -242,6 +248,13 @@ func TestIllFormed(t *testing.T) {
 		{"two-ends", func(h []sf.HistoryEvent) []sf.HistoryEvent {
 			return append(h, sf.HistoryEvent{Id: 8, PreviousEventId: 6, Type: sf.HistoryEventTypeExecutionSucceeded})
 		}, "is at place 7 of 8"},
+		{"redriven", func(h []sf.HistoryEvent) []sf.HistoryEvent {
+			h[6].Type = sf.HistoryEventTypeExecutionFailed
+			return append(h, sf.HistoryEvent{Id: 8, PreviousEventId: 7, Type: sf.HistoryEventTypeExecutionRedriven}, sf.HistoryEvent{Id: 9, PreviousEventId: 8, Type: sf.HistoryEventTypeExecutionSucceeded})
+		}, ""},
+		{"redriven-while-it-ran", func(h []sf.HistoryEvent) []sf.HistoryEvent {
+			return slices.Concat(h[:6], []sf.HistoryEvent{{Id: 7, PreviousEventId: 6, Type: sf.HistoryEventTypeExecutionRedriven}, {Id: 8, PreviousEventId: 7, Type: sf.HistoryEventTypeExecutionSucceeded}})
+		}, "event 6, TaskStateExited: is at place 6 of 8"},
 		{"forward", func(h []sf.HistoryEvent) []sf.HistoryEvent { h[3].PreviousEventId = 5; return h }, "has the previous event 5"},
 		{"back-in-time", func(h []sf.HistoryEvent) []sf.HistoryEvent {
 			h[4].Timestamp = aws.Time(at.Add(-time.Millisecond))
