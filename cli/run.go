@@ -283,8 +283,8 @@ func describe(p server.Progress) string {
 	case p.Type == engine.MapIterationStarted, p.Type == engine.MapIterationSucceeded, p.Type == engine.MapIterationFailed:
 		return fmt.Sprintf("  %s[%d] %s", p.State, p.Index, strings.ToLower(strings.TrimPrefix(name, "MapIteration")))
 	case strings.HasSuffix(name, "Failed"), strings.HasSuffix(name, "TimedOut"), strings.HasSuffix(name, "Aborted"):
-		if strings.HasPrefix(name, "Execution") {
-			return "✗ " + strings.ToLower(strings.TrimPrefix(name, "Execution")) + why
+		if after, ok := strings.CutPrefix(name, "Execution"); ok {
+			return "✗ " + strings.ToLower(after) + why
 		}
 		return "! " + p.In + " " + name + why
 	case p.Type == engine.ExecutionSucceeded:

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -271,8 +272,8 @@ func functions(specs value.Value) func(Invoke, time.Time) (time.Duration, Input)
 		}
 		fail := func(err, cause string) Input { return TaskFailed{in.Task, Failure{&err, &cause}} }
 		name := arn
-		if i := strings.Index(arn, ":function:"); i >= 0 {
-			name = arn[i+len(":function:"):]
+		if _, after, ok := strings.Cut(arn, ":function:"); ok {
+			name = after
 		}
 		name, _, _ = strings.Cut(name, ":")
 		spec := specs.Get(name)
@@ -489,9 +490,7 @@ func (m *matcher) unordered(want value.Value, got []value.Value) []string {
 		w = w.Without("id").Without("previousEventId")
 		found := slices.IndexFunc(left, func(g value.Value) bool {
 			try := matcher{bound: map[string]string{}}
-			for k, v := range m.bound {
-				try.bound[k] = v
-			}
+			maps.Copy(try.bound, m.bound)
 			if len(try.diff(w, g, "", nil)) > 0 {
 				return false
 			}

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -57,10 +58,8 @@ func parseARN(s string, kinds ...string) (a arn.ARN, kind, rest string, err erro
 		return a, "", "", invalidARN("Invalid ARN service: %s", s)
 	}
 	kind, rest, _ = strings.Cut(a.Resource, ":")
-	for _, k := range kinds {
-		if k == kind {
-			return a, kind, rest, nil
-		}
+	if slices.Contains(kinds, kind) {
+		return a, kind, rest, nil
 	}
 	return a, kind, rest, invalidARN("Resource type not valid in this context: %s", kind)
 }

@@ -2,6 +2,7 @@ package sfn
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -261,12 +262,7 @@ func (p *problems) check(v value.Value, s *shape, path string) {
 }
 
 func contains(ss []string, s string) bool {
-	for _, x := range ss {
-		if x == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(ss, s)
 }
 
 // utf16Len is the length that AWS's constraints count.

@@ -67,12 +67,18 @@ func (l *log) put(b *pebble.Batch, rows []journal.Row) error {
 			if r.Entry == nil || r.ID == 0 || started[r.Entry.ARN] {
 				return fmt.Errorf("append: execution %d exists already, or has no entry", r.ID)
 			}
-			if _, err := l.store().get(entryKey(r.Entry.ARN)); !errors.Is(err, flow.ErrNotFound) {
-				return fmt.Errorf("append: execution %s exists already: %w", r.Entry.ARN, err)
+			switch _, err := l.store().get(entryKey(r.Entry.ARN)); {
+			case err == nil:
+				return fmt.Errorf("append: execution %s exists already", r.Entry.ARN)
+			case !errors.Is(err, flow.ErrNotFound):
+				return fmt.Errorf("append: is execution %s there: %w", r.Entry.ARN, err)
 			}
 			if r.ID <= l.lastID { // a number that was never given has no history
-				if tip, err := l.tip(r.ID); err != nil || tip != 0 {
-					return fmt.Errorf("append: execution %d has a history already: %w", r.ID, err)
+				switch tip, err := l.tip(r.ID); {
+				case err != nil:
+					return fmt.Errorf("append: has execution %d a history: %w", r.ID, err)
+				case tip != 0:
+					return fmt.Errorf("append: execution %d has a history already", r.ID)
 				}
 			}
 			l.lastID = max(l.lastID, r.ID)
