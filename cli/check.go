@@ -76,7 +76,8 @@ behind an inference profile, what is wider than it looks. A FILE is a policy, wh
 synthesized, or Terraform (.tf); - is standard input. Nothing is asked of AWS.
 
 With --for the policies are held to a definition (the flags that follow are those of
-'tokaido policy generate'): what it needs and they lack, and what they allow besides.
+'tokaido policy generate'): what it needs and they lack, and what they allow besides. With --type scp, boundary
+or session they are held to it as what they are.
 
 With --fix the files are corrected where they are JSON; for others the change is
 printed as a diff. The exit status is 1 if there are errors; warnings are a yes.`,
@@ -258,10 +259,17 @@ func (k *checker) findings() []pointed {
 		}
 	}
 	if k.result != nil {
-		for _, f := range k.result.Judge(bounds, func(i int, resource string) bool {
-			return slices.Contains(k.policies[at[i]].doc.Filled, resource)
-		}) {
-			add(f)
+		if len(bounds) > 0 { // files with nothing but other kinds say nothing of what is allowed
+			for _, f := range k.result.Judge(bounds, func(i int, resource string) bool {
+				return slices.Contains(k.policies[at[i]].doc.Filled, resource)
+			}) {
+				add(f)
+			}
+		}
+		for _, h := range k.policies {
+			for _, f := range k.result.JudgeLimit(h.bound) {
+				add(f)
+			}
 		}
 		for _, h := range k.policies {
 			if h.doc.Kind != iam.TrustPolicy || k.role != "" && h.doc.Role != k.role {
@@ -304,7 +312,10 @@ func (k *checker) fix() error {
 	}
 	if k.result != nil {
 		at, bounds := k.judged()
-		fixed, _ := k.result.Fix(bounds)
+		fixed := bounds
+		if len(bounds) > 0 {
+			fixed, _ = k.result.Fix(bounds)
+		}
 		for j, b := range fixed {
 			if j < len(at) {
 				to[at[j]] = b.Policy

@@ -108,6 +108,60 @@ func (r *Result) Judge(policies []iam.Bound, assumed func(policy int, resource s
 	return found
 }
 
+// JudgeLimit holds a policy that limits what others allow (a service control
+// policy, a permissions boundary, a session policy) to what running the
+// definition needs. Of a service control policy without an Allow, another on the
+// same level is taken to allow everything, as FullAWSAccess does.
+func (r *Result) JudgeLimit(b iam.Bound) []iam.Finding {
+	everything := iam.Bound{Name: "everything", ARN: "arn:aws:iam::aws:policy/AdministratorAccess",
+		Policy: iam.MustParse(iam.IdentityPolicy, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)}
+	ps := &iam.Policies{Identity: []iam.Bound{everything}}
+	allows := slices.ContainsFunc(b.Policy.Statements(), func(st value.Value) bool { return st.Get("Effect").Str() == "Allow" })
+	switch b.Policy.Kind() {
+	case iam.ServiceControlPolicy:
+		ps.SCP = [][]iam.Bound{{b}}
+		if !allows {
+			ps.SCP[0] = append(ps.SCP[0], everything)
+		}
+	case iam.ResourceControlPolicy:
+		ps.RCP = [][]iam.Bound{{b}}
+	case iam.Boundary:
+		ps.Boundary = &b
+	case iam.SessionPolicy:
+		ps.Session = []iam.Bound{b}
+	default:
+		return nil
+	}
+	var found []iam.Finding
+	for _, c := range r.calls() {
+		e := iam.Explain(iam.Call{By: r.role(), Needs: c.needs, Policies: ps, Model: c.shape})
+		for _, f := range e.Findings {
+			if f.Policy != everything.Name {
+				found = append(found, f)
+			}
+		}
+	}
+	for i := range r.Needs {
+		n := &r.Needs[i]
+		if n.Call != nil || !n.Known {
+			continue
+		}
+		d := iam.Evaluate(ps, &iam.Request{By: r.role(), Authorization: n.Authorization, ResourceAccount: r.Machine.Account})
+		switch {
+		case d.Allowed:
+		case d.Explicit:
+			f := iam.NewFinding("FD04", n.Action, n.Resource, n.who())
+			f.Policy, f.Statement, f.Sid, f.Element = d.By.Policy, d.By.Statement, d.By.Sid, "Statement"
+			found = append(found, f)
+		default:
+			f := iam.NewFinding("FD01", n.Action, n.Resource, n.who())
+			f.Policy = b.Name
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
 // maxShown is how many of many a finding names.
 const maxShown = 8
 
