@@ -40,8 +40,9 @@ type Backend interface {
 	Stream(ctx context.Context, c Call) iter.Seq2[Chunk, error]
 }
 
-// Reacher is a Backend that does not always run a call in the very Region it is
-// asked for: one that passes calls on to a cross-Region profile of somebody else.
+// Reacher is a Backend that hands calls to somebody who is in a Region himself:
+// another node, or AWS. He may not always run a call in the very Region that it
+// is asked for.
 type Reacher interface {
 	// Reach returns all Regions that a call in a Region may really run in; nil:
 	// that one only. Such a backend serves only plans that contain them all.
@@ -75,6 +76,7 @@ type Answer struct {
 	ContentType string
 	Usage       Usage
 	Region      string // that really answered, if a Reacher knows; "" otherwise
+	Receipt     string // that another node sent with it; "" if it sent none
 }
 
 // Chunk is a piece of a streamed answer: one JSON object of the model family.
@@ -105,6 +107,8 @@ type Request struct {
 // found no room in any.
 type Result struct {
 	Region      string   // which answered; "" if none did, or if it is one of Within
+	Remote      bool     // another node, or AWS, answered
+	Receipt     string   // that it sent; of whole answers
 	Within      []string // the Regions of which one answered, where it cannot be told which
 	Body        []byte   // of a whole answer
 	ContentType string

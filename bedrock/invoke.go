@@ -67,7 +67,7 @@ func (rt *Runtime) Invoke(ctx context.Context, p *Plan, r Request) (*Result, err
 		return served{usage: a.Usage, region: a.Region}, nil
 	})
 	if err == nil {
-		res.Body, res.ContentType = a.Body, a.ContentType
+		res.Body, res.ContentType, res.Receipt = a.Body, a.ContentType, a.Receipt
 		if res.ContentType == "" {
 			res.ContentType = jsonType
 		}

@@ -20,6 +20,7 @@ type lane struct {
 	backend Backend
 	limits  Limits
 	reach   []string // Regions that it may really run in; nil: its own only
+	remote  bool     // the backend is a Reacher
 
 	mu       sync.Mutex
 	inFlight int           // guarded by mu, as all that follows
@@ -101,7 +102,7 @@ func (rt *Runtime) laneLocked(region string, m *catalog.Model) *lane {
 	if b := rt.config.Backend(region, m); b != nil {
 		l = &lane{region: region, backend: b, stats: Stats{Region: region, Model: m.ID}}
 		if x, ok := b.(Reacher); ok {
-			l.reach = x.Reach(region, m)
+			l.reach, l.remote = x.Reach(region, m), true
 		}
 		if rt.config.Limits != nil {
 			l.limits = rt.config.Limits(region, m)
@@ -247,6 +248,7 @@ type served struct {
 
 // ran says where an attempt ran.
 func (r *Result) ran(l *lane, said string) error {
+	r.Remote = l.remote
 	switch {
 	case said == "" && len(l.reach) == 0, said == l.region:
 		r.Region = l.region

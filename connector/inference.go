@@ -25,9 +25,6 @@ type Inference struct {
 
 	Logs     *InvocationLogs // nil: none are kept
 	Receipts *trail.Receipts // nil: none are made
-	// Remote returns the receipt that another node sent with an answer, or "", and
-	// whether it was another node that answered; nil: this one always does.
-	Remote func(*bedrock.Result) (receipt string, remote bool)
 }
 
 // exchange is what a receipt covers besides the Result: the body as the model
@@ -101,7 +98,7 @@ func (in *Inference) Converse(ctx context.Context, from From, modelID string, re
 			if out, res, err = in.Runtime.Converse(ctx, c); err == nil {
 				x.log.heard(out)
 				x.request = c.Body
-				x.response.Add(out.AppendJSON(nil))
+				x.response.Add(res.Body) // the model's own, as the node that served it has it
 			}
 			return res, err
 		})
@@ -204,12 +201,14 @@ func (in *Inference) receipt(ctx context.Context, a *gate.Act, from From, p *bed
 		RequestID: from.Meta.RequestID, Region: res.Region, Model: p.ModelID,
 		Request: sha256.Sum256(x.request), Response: x.response.Sum(), Time: time.Now(),
 	}
-	header, remote := "", false
-	if in.Remote != nil {
-		header, remote = in.Remote(res)
-	}
+	header, remote := res.Receipt, res.Remote
 	members, err := in.Receipts.For(ctx, claim, !remote, header)
 	a.Note(members...)
+	for _, m := range members { // for the node that asked
+		if r, bad := trail.ReceiptFrom(m.Value); m.Key == trail.ReceiptMember && bad == nil {
+			res.Receipt = r.Header()
+		}
+	}
 	if errors.Is(err, trail.ErrReceipt) {
 		return bedrock.Fault("ServiceUnavailableException", "The answer was refused: %v", trail.ErrReceipt)
 	}

@@ -20,6 +20,7 @@ import (
 	"tokaido/awsapi"
 	"tokaido/bedrock"
 	"tokaido/connector"
+	"tokaido/trail"
 	"tokaido/value"
 )
 
@@ -117,6 +118,9 @@ func (h handlers) invoke(ctx context.Context, r *awsapi.Request) (*awsapi.Respon
 	header.Set(prefix+"Invocation-Latency", strconv.FormatInt(res.Latency.Milliseconds(), 10))
 	header.Set(prefix+"Input-Token-Count", strconv.Itoa(res.Usage.Input))
 	header.Set(prefix+"Output-Token-Count", strconv.Itoa(res.Usage.Output))
+	if r.Header.Get(RegionHeader) != "" && res.Receipt != "" { // another node wants to know
+		header.Set(trail.ReceiptHeader, res.Receipt)
+	}
 	if u := res.Usage; u.CacheRead > 0 || u.CacheWrite > 0 {
 		header.Set(prefix+"Cache-Read-Input-Token-Count", strconv.Itoa(u.CacheRead))
 		header.Set(prefix+"Cache-Write-Input-Token-Count", strconv.Itoa(u.CacheWrite))

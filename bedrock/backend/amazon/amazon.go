@@ -45,6 +45,9 @@ var (
 const (
 	RegionHeader = "X-Tokaido-Inference-Region"
 	HopsHeader   = "X-Tokaido-Hops"
+
+	// ReceiptHeader is in answers of nodes that make receipts.
+	ReceiptHeader = "X-Tokaido-Receipt"
 )
 
 // MaxHops is how many nodes may pass a call on: one that comes back to where it
@@ -194,7 +197,7 @@ func (b *Backend) Invoke(ctx context.Context, c bedrock.Call) (*bedrock.Answer, 
 	if err != nil {
 		return nil, b.fault(u, err)
 	}
-	a := &bedrock.Answer{Body: doc, ContentType: h.Get("Content-Type"), Region: h.Get(RegionHeader)}
+	a := &bedrock.Answer{Body: doc, ContentType: h.Get("Content-Type"), Region: h.Get(RegionHeader), Receipt: h.Get(ReceiptHeader)}
 	const prefix = "X-Amzn-Bedrock-"
 	for name, to := range map[string]*int{
 		"Input-Token-Count": &a.Usage.Input, "Output-Token-Count": &a.Usage.Output,
