@@ -30,6 +30,111 @@ async function endpoint() {
   throw new Error("the server did not start:\n" + log.join(""));
 }
 
+// signIn holds the one-time link of an ordinary server, and its key form, to what they promise.
+async function signIn() {
+  const data = join(dir, "plain");
+  const plain = spawn(binary, ["serve", "--listen", "127.0.0.1:0", "--data-dir", data], { stdio: ["ignore", "ignore", "pipe"] });
+  try {
+    const link = await new Promise((found, lost) => {
+      let text = "";
+      plain.stderr.on("data", (b) => {
+        const m = /Console .*?(http\S+#signin=\S+)/.exec((text += b));
+        if (m) found(m[1]);
+      });
+      plain.once("exit", () => lost(new Error("no link: " + text)));
+    });
+    const context = await browser.newContext({ locale: "en" });
+    const p = await context.newPage();
+    const expect = async (what, locator) => locator.first().waitFor({ timeout: 15000 }).catch(() => problems.push("sign-in: " + what));
+    const heading = (name) => p.getByRole("heading", { name, exact: true });
+    await p.goto(link);
+    await expect("the link leads to the overview", heading("Overview"));
+    if (p.url().includes("signin")) problems.push("sign-in: the token stays in the address");
+    await p.reload();
+    await expect("nobody is signed in after a reload", heading("Sign in"));
+    await p.goto("about:blank");
+    await p.goto(link);
+    await expect("a link works once", p.getByText("this sign-in link was used already"));
+    const key = JSON.parse(readFileSync(join(data, "root-key.json"), "utf8"));
+    await p.getByLabel("Access key ID").fill(key.AccessKeyId);
+    await p.getByLabel("Secret access key").fill(key.SecretAccessKey);
+    await p.getByLabel("Stay signed in").check();
+    await p.getByRole("button", { name: "Sign in" }).click();
+    await expect("a key leads to the overview", heading("Overview"));
+    if ((await p.evaluate(() => JSON.stringify([localStorage, sessionStorage]))).includes(key.SecretAccessKey)) problems.push("sign-in: the key is kept");
+    await p.reload();
+    await expect("a tab that was told to stays signed in", heading("Overview"));
+    await context.close();
+  } finally {
+    plain.kill("SIGTERM");
+    await new Promise((done) => plain.once("exit", done));
+  }
+}
+
+// story creates a machine with a role that names an ARN that cannot exist, runs it, is told why it
+// was refused, mends nothing, and finds the refusal in the trail.
+async function story(url) {
+  const context = await browser.newContext({ locale: "en", viewport: { width: 1360, height: 1000 } });
+  await context.addInitScript(() => localStorage.setItem("tokaido.locale", "en"));
+  const p = await context.newPage();
+  p.on("pageerror", (x) => problems.push("story: page error: " + x.message));
+  const step = async (what, f) => {
+    try {
+      await f();
+    } catch (x) {
+      if (shots) await p.screenshot({ path: join(shots, "story-broken.png"), fullPage: true });
+      throw new Error(`story: ${what}: ${String(x).slice(0, 300)}`);
+    }
+  };
+  const sees = (text) => p.getByText(text).first().waitFor({ timeout: 15000 });
+  try {
+    await step("what is wrong in a definition is underlined, in the server's words", async () => {
+      await p.goto(url + "/console/state-machines/create");
+      await p.locator(".cm-content").click();
+      await p.keyboard.press("Control+a");
+      await p.keyboard.insertText('{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}}}');
+      await sees(/Errors: [1-9]/);
+      await p.locator(".cm-lintRange-error").first().waitFor();
+      await p.getByRole("button", { name: /Errors:/ }).click();
+      await sees(/MISSING_TRANSITION_TARGET/);
+    });
+    await step("a machine is created", async () => {
+      await p.getByRole("button", { name: /^Start from/ }).click();
+      await p.getByRole("option", { name: "A single Pass state" }).click();
+      await p.getByRole("button", { name: /^Start from/ }).click();
+      await p.getByRole("option", { name: /^Ask a model/ }).click();
+      await p.getByLabel("Name").fill("from-the-console");
+      await p.getByRole("button", { name: /^Execution role/ }).click();
+      await p.getByRole("option", { name: /PastedRole/ }).click();
+      await p.getByRole("button", { name: "Create state machine" }).last().click();
+      await p.getByRole("heading", { name: "from-the-console" }).waitFor({ timeout: 15000 });
+    });
+    await step("it runs and is refused", async () => {
+      await p.getByRole("button", { name: "Start execution" }).click();
+      await p.getByRole("dialog").getByRole("textbox").last().fill('{"prompt": "こんにちは"}');
+      await p.getByRole("dialog").getByRole("button", { name: "Start execution" }).click();
+      await sees("The execution failed in “Ask Claude”");
+      await sees("1 denied");
+    });
+    await step("why", async () => {
+      await p.getByRole("button", { name: "Why?" }).first().click();
+      await sees("No identity-based policy allows it");
+      await sees(/tokaido policy explain [0-9a-f-]{36}/);
+      await p.getByRole("dialog").getByRole("button", { name: "Close", exact: true }).click();
+    });
+    await step("the state is chosen, and its model call leads to the record", async () => {
+      await p.getByRole("button", { name: "Show step" }).click();
+      await p.getByRole("tab", { name: /Model calls/ }).click();
+      await p.locator("a[href*='/events?id=']").first().click();
+      await sees("Event record");
+      await sees('"errorCode": "AccessDenied"');
+    });
+  } catch (x) {
+    problems.push(String(x));
+  }
+  await context.close();
+}
+
 const problems = [];
 let browser;
 try {
@@ -117,6 +222,8 @@ try {
       }
     }
   }
+  if (!only.length || only.includes("story")) await story(url);
+  if (!only.length || only.includes("link")) await signIn();
 } finally {
   await browser?.close();
   server.kill("SIGTERM");

@@ -34,6 +34,9 @@ const arrival = fragment();
 const asked = new URLSearchParams(location.search).get("region");
 if (asked && /^[a-z]{2}(-[a-z]+)+-\d$/.test(asked)) setRegion(asked);
 
+// named is what an ARN is about; an id of a profile has colons of its own.
+const named = (s: string) => (s.startsWith("arn:") ? s.split(/[:/]/).pop()! : s);
+
 const titles: [string, Key][] = [
   ["/state-machines", "stateMachines"],
   ["/executions", "executions"],
@@ -49,7 +52,7 @@ function Shell({ session, region }: { session: Session; region: string }) {
   const [path, go] = useLocation();
   const found = titles.find(([p]) => path.startsWith(p));
   const title = t(found?.[1] ?? "overview");
-  const last = path.split("/").length > 2 ? param(path.split("/").pop()!).split(/[:/]/).pop()! : undefined;
+  const last = path.split("/").length > 2 ? named(param(path.split("/").pop()!)) : undefined;
   useEffect(() => {
     document.title = `${last ? last + " | " : ""}${title} | ${t("appName")}`;
   }, [title, last, t]);

@@ -52,7 +52,7 @@ export default function SignIn({ arrival, ended }: { arrival: Arrival; ended?: S
             <Spinner /> {t("signingIn")}
           </Box>
         ) : (
-          <>
+          <SpaceBetween size="l">
             {error !== undefined && <Problem error={Object.assign(new Error((error as Error).message), { name: t("signInFailed") })} />}
             {!error && ended && <Alert type={ended === "expired" ? "warning" : "info"}>{t(ended === "expired" ? "sessionExpired" : "signedOutNow")}</Alert>}
             {issuer && (
@@ -101,7 +101,7 @@ export default function SignIn({ arrival, ended }: { arrival: Arrival; ended?: S
                 </Form>
               </Container>
             </form>
-          </>
+          </SpaceBetween>
         )}
       </SpaceBetween>
     </main>

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useLocation } from "wouter";
 import Button from "@cloudscape-design/components/button";
 import ColumnLayout from "@cloudscape-design/components/column-layout";
@@ -9,11 +9,13 @@ import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import Workbench from "../editor/Workbench";
+import Spinner from "@cloudscape-design/components/spinner";
 import { iam, noteError, sfn } from "../aws/clients";
 import { pages, useLoad } from "../app/load";
 import { Problem, to } from "../app/parts";
 import { useI18n, type Key } from "../i18n";
+
+const Workbench = lazy(() => import("../editor/Workbench"));
 
 const templates: Record<"templateModel" | "templateHello", object> = {
   templateModel: {
@@ -134,7 +136,9 @@ export default function CreateMachine() {
             </FormField>
           </ColumnLayout>
         </Container>
-        <Workbench value={definition} onChange={setDefinition} express={express} />
+        <Suspense fallback={<Spinner />}>
+          <Workbench value={definition} onChange={setDefinition} express={express} />
+        </Suspense>
       </SpaceBetween>
     </ContentLayout>
   );

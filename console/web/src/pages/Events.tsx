@@ -31,6 +31,9 @@ const ranges: [string, Key, number][] = [
 ];
 const perLoad = 6; // pages of 50
 
+// short is the end of an ARN that names the thing.
+const short = (arn: string | undefined) => arn?.replace(/^arn:[^:]*:[^:]*:[^:]*:[^:]*:/, "") ?? "–";
+
 type Row = Record_ & { resource: string };
 
 export default function Events() {
@@ -159,7 +162,7 @@ export default function Events() {
           { id: "user", header: t("userName"), cell: (r) => r.user || "–", minWidth: 110 },
           { id: "source", header: t("eventSource"), cell: (r) => r.source },
           { id: "served", header: t("inferenceRegion"), cell: (r) => r.served ?? "–", minWidth: 140 },
-          { id: "resource", header: t("resourceName"), cell: (r) => <span className="arn">{r.resources[0] ?? "–"}</span> },
+          { id: "resource", header: t("resourceName"), cell: (r) => <span className="arn" title={r.resources[0]}>{short(r.resources[0])}</span>, minWidth: 200 },
           { id: "error", header: t("errorCode"), cell: (r) => r.errorCode ?? "–" },
         ]}
       />

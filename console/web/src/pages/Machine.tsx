@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import ContentLayout from "@cloudscape-design/components/content-layout";
@@ -7,13 +7,14 @@ import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
-import Workbench from "../editor/Workbench";
 import { noteError, sfn } from "../aws/clients";
 import { pages, useLoad } from "../app/load";
 import { Arn, duration, Empty, Go, Problem, Status, to } from "../app/parts";
 import List from "../app/table";
 import { useI18n } from "../i18n";
 import StartExecution from "./StartExecution";
+
+const Workbench = lazy(() => import("../editor/Workbench"));
 
 export default function Machine({ arn }: { arn: string }) {
   const { t, time } = useI18n();
@@ -129,7 +130,9 @@ export default function Machine({ arn }: { arn: string }) {
             />
           </>
         )}
-        <Workbench value={draft ?? d.definition!} onChange={(v) => draft !== undefined && setDraft(v)} express={d.type === "EXPRESS"} readOnly={draft === undefined} key={draft === undefined ? "read" : "edit"} />
+        <Suspense fallback={<Spinner />}>
+          <Workbench value={draft ?? d.definition!} onChange={(v) => draft !== undefined && setDraft(v)} express={d.type === "EXPRESS"} readOnly={draft === undefined} key={draft === undefined ? "read" : "edit"} />
+        </Suspense>
       </SpaceBetween>
       {starting && <StartExecution machine={arn} onDismiss={() => setStarting(false)} />}
     </ContentLayout>

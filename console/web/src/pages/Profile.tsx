@@ -1,5 +1,4 @@
 import { useLocation } from "wouter";
-import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import ContentLayout from "@cloudscape-design/components/content-layout";
@@ -72,12 +71,12 @@ export default function Profile({ id }: { id: string }) {
         <Container header={<Header variant="h2" description={t("grantsHint", { region })} actions={<Copy text={policy} label={t("copy")} />}>{t("grantsTitle")}</Header>}>
           <Code text={policy} />
         </Container>
-        <Container header={<Header variant="h2">{t("models")}</Header>}>
-          {p.models.map((a) => (
-            <Box key={a}>
-              <Arn arn={a} />
-            </Box>
-          ))}
+        <Container header={<Header variant="h2">{t("model")}</Header>}>
+          <SpaceBetween size="xs">
+            {p.models.map((a) => (
+              <Arn arn={a} key={a} />
+            ))}
+          </SpaceBetween>
         </Container>
       </SpaceBetween>
     </ContentLayout>
