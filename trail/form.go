@@ -3,6 +3,7 @@ package trail
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -209,7 +210,8 @@ func (c *cursor) str() string {
 			// Of each byte the top bit: it is a quote, a backslash, a control
 			// character or not ASCII. A borrow may add bits above a true one, never alone.
 			odd := ((quote - ones) &^ quote) | ((slash - ones) &^ slash) | ((x - 0x20*ones) &^ x) | x
-			if odd&highs != 0 {
+			if odd &= highs; odd != 0 {
+				i += bits.TrailingZeros64(odd) >> 3 // the lowest is a true one
 				break
 			}
 			i += 8

@@ -155,3 +155,6 @@ func (r *Ring) byID(id string) note.Verifier {
 
 // keyID names a key.
 func keyID(name string, hash uint32) string { return fmt.Sprintf("%s+%08x", name, hash) }
+
+// Dir is the directory of the keys.
+func (k *Keys) Dir() string { return k.dir }

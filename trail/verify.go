@@ -411,6 +411,7 @@ func readPiece(s *segmentFile, at int64) ([]byte, error) {
 }
 
 var (
+	anyKey     = []byte(`"` + ReceiptMember) // begins both
 	receiptKey = []byte(`"` + ReceiptMember + `":{`)
 	problemKey = []byte(`"` + ProblemMember + `":`)
 	tokensKey  = []byte(`"outputTokens":`)
@@ -473,7 +474,8 @@ func timeOf(body []byte) time.Time {
 
 // receipt checks the receipt of a record, if it has one.
 func (p *piece) receipt(f *checkedFrame, body, additional []byte, keys *Ring) {
-	has, noted := bytes.Contains(additional, receiptKey), bytes.Contains(additional, problemKey)
+	any := bytes.Contains(additional, anyKey)
+	has, noted := any && bytes.Contains(additional, receiptKey), any && bytes.Contains(additional, problemKey)
 	switch {
 	case has && keys.Len() > 0:
 		r, err := parseBody(body)
