@@ -28,7 +28,7 @@ import (
 // server speaks Bedrock Runtime and checks signatures; what it says is the
 // simulated backend's.
 func server(t *testing.T, b backendtest.Behaviour) *httptest.Server {
-	sim := simulated.New(simulated.Options{Others: simulated.Behaviour{Latency: b.Latency, CutAfter: b.CutAfter}})
+	sim := simulated.New(simulated.Options{Others: simulated.Behaviour{Latency: b.Latency, CutAfter: b.CutAfter, Pace: b.Pace}})
 	refuse := func(w http.ResponseWriter, status int, code, text string) {
 		w.Header().Set("X-Amzn-Errortype", code+":http://internal.amazon.com/coral/com.amazon.bedrock/")
 		w.WriteHeader(status)

@@ -148,12 +148,15 @@ func (b *Backend) Stream(ctx context.Context, c bedrock.Call) iter.Seq2[bedrock.
 		var u bedrock.Usage
 		var chunks *bedrock.BridgeStream
 		errGone := errors.New("nobody takes the chunks")
-		emit := func(v value.Value) error {
-			if !out.AddValue(v) {
-				return errGone
+		send := func(how func(value.Value) bool) func(value.Value) error {
+			return func(v value.Value) error {
+				if !how(v) {
+					return errGone
+				}
+				return nil
 			}
-			return nil
 		}
+		pass, emit := send(out.Pass), send(out.AddValue) // a bridge's end adds the last chunk
 		for e, err := range upstream.Events(resp.Body) {
 			var v value.Value
 			if err == nil {
@@ -191,7 +194,7 @@ func (b *Backend) Stream(ctx context.Context, c bedrock.Call) iter.Seq2[bedrock.
 			case chunks == nil:
 				continue // a ping before the message
 			}
-			if err = chunks.Chunk(v, emit); err == nil && kind == "message_stop" {
+			if err = chunks.Chunk(v, pass); err == nil && kind == "message_stop" {
 				if err = chunks.End(u, emit); err == nil {
 					out.End(u)
 					return

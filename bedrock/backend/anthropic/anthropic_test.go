@@ -21,7 +21,7 @@ import (
 // server speaks the Messages API; what it says is the simulated backend's.
 func server(t *testing.T, b backendtest.Behaviour) *httptest.Server {
 	m, _ := catalog.Load().Model("anthropic.claude-3-haiku-20240307-v1:0")
-	sim := simulated.New(simulated.Options{Others: simulated.Behaviour{Latency: b.Latency, CutAfter: b.CutAfter}})
+	sim := simulated.New(simulated.Options{Others: simulated.Behaviour{Latency: b.Latency, CutAfter: b.CutAfter, Pace: b.Pace}})
 	mux := http.NewServeMux()
 	refuse := func(w http.ResponseWriter, status int, kind, text string) {
 		w.WriteHeader(status)

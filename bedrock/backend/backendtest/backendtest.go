@@ -25,6 +25,8 @@ type Behaviour struct {
 	Fail     bool // it says that it is unavailable
 	Break    bool // it hangs up
 	CutAfter int  // its streams break after so many chunks
+
+	Pace time.Duration // between two chunks of a stream
 }
 
 // Region is where all calls of the contract are made.
@@ -100,6 +102,7 @@ func Test(t *testing.T, open func(t *testing.T, b Behaviour) bedrock.Backend) {
 		{"Cut", "half an answer must not look like one", cut},
 		{"Cancelled", "nobody pays for an answer that nobody waits for", cancelled},
 		{"Stopped", "a consumer may stop early", stopped},
+		{"AtOnce", "nobody waits for a word that has come", atOnce},
 		{"Together", "a backend is shared", together},
 		{"BodyIsKept", "the body is the next Region's too", kept},
 	} {
@@ -373,6 +376,30 @@ func stopped(t *testing.T, open func(*testing.T, Behaviour) bedrock.Backend) {
 		for _, err := range b.Stream(t.Context(), call(t, f)) {
 			if err != nil {
 				t.Errorf("%s: %v", f, err)
+			}
+			break
+		}
+	}
+}
+
+// A word comes before the next one is said.
+func atOnce(t *testing.T, open func(*testing.T, Behaviour) bedrock.Backend) {
+	const pace = 300 * time.Millisecond
+	b := open(t, Behaviour{Pace: pace})
+	for f := range models {
+		began := time.Now()
+		for k, err := range b.Stream(t.Context(), call(t, f)) {
+			if err != nil {
+				t.Errorf("%s: %v", f, err)
+				break
+			}
+			v, _ := value.Parse(k.Body)
+			if pieces[f](v) == "" {
+				continue
+			}
+			// The other end says the role first in some forms: then its first word is its second chunk.
+			if d := time.Since(began); d > 5*pace/2 {
+				t.Errorf("%s: the first word took %v", f, d)
 			}
 			break
 		}

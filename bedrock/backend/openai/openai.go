@@ -155,7 +155,7 @@ func (b *Backend) Stream(ctx context.Context, c bedrock.Call) iter.Seq2[bedrock.
 				return
 			}
 		}
-		s.end(false)
+		s.end()
 	}
 }
 
@@ -177,7 +177,7 @@ var errGone = errors.New("nobody takes the chunks")
 // event takes one event; more is false when the stream is over.
 func (s *stream) event(data string) (more bool, err error) {
 	if data == "[DONE]" {
-		s.end(true)
+		s.end()
 		return false, nil
 	}
 	v, err := value.ParseString(data)
@@ -197,17 +197,29 @@ func (s *stream) event(data string) (more bool, err error) {
 	}
 	s.finished = s.finished || choice.Get("finish_reason").Str() != ""
 	if s.bridge == nil {
-		return s.out.AddValue(v.With("model", value.String(s.call.Model.ID))), nil
+		if v = v.With("model", value.String(s.call.Model.ID)); s.finished {
+			return s.out.AddValue(v), nil
+		}
+		return s.out.Pass(v), nil
 	}
 	if s.chunks == nil {
 		s.chunks = s.bridge.Stream(head(s.call.Model, v))
 	}
-	if err := s.chunks.Chunk(v, s.emit); errors.Is(err, errGone) {
+	if err := s.chunks.Chunk(v, s.pass); errors.Is(err, errGone) {
 		return false, nil
 	} else if err != nil {
 		return false, err
 	}
 	return true, nil
+}
+
+// pass and emit send a chunk; what pass sends is not the last, for a bridge's end
+// adds one.
+func (s *stream) pass(v value.Value) error {
+	if !s.out.Pass(v) {
+		return errGone
+	}
+	return nil
 }
 
 func (s *stream) emit(v value.Value) error {
@@ -219,7 +231,7 @@ func (s *stream) emit(v value.Value) error {
 
 // end writes what comes last, if the message is complete. Some servers end
 // without saying [DONE].
-func (s *stream) end(bool) {
+func (s *stream) end() {
 	if !s.finished {
 		s.out.Fail(fmt.Errorf("%s: the stream ended before the message did", s.b.http.URL()))
 		return

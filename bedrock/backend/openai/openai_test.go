@@ -24,7 +24,7 @@ import (
 // simulated backend's.
 func server(t *testing.T, b backendtest.Behaviour) *httptest.Server {
 	m, _ := catalog.Load().Model("openai.gpt-oss-20b-1:0")
-	sim := simulated.New(simulated.Options{Others: simulated.Behaviour{Latency: b.Latency, CutAfter: b.CutAfter}})
+	sim := simulated.New(simulated.Options{Others: simulated.Behaviour{Latency: b.Latency, CutAfter: b.CutAfter, Pace: b.Pace}})
 	refuse := func(w http.ResponseWriter, status int, text string) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)

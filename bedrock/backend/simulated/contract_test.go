@@ -11,7 +11,7 @@ import (
 func TestContract(t *testing.T) {
 	backendtest.Test(t, func(_ *testing.T, b backendtest.Behaviour) bedrock.Backend {
 		return simulated.New(simulated.Options{Others: simulated.Behaviour{
-			Latency: b.Latency, Throttle: b.Throttle, Fail: b.Fail, Break: b.Break, CutAfter: b.CutAfter,
+			Latency: b.Latency, Throttle: b.Throttle, Fail: b.Fail, Break: b.Break, CutAfter: b.CutAfter, Pace: b.Pace,
 		}})
 	})
 }

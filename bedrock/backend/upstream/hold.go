@@ -5,8 +5,9 @@ import (
 	"tokaido/value"
 )
 
-// Hold passes chunks on one behind, so that the last one is known when the
-// stream ends. The zero value with a Yield is ready.
+// Hold passes chunks on, at once those that cannot be the last, and one behind
+// those that may be: which one is the last is known only when the stream ends.
+// The zero value with a Yield is ready.
 type Hold struct {
 	Yield func(bedrock.Chunk, error) bool
 
@@ -15,8 +16,21 @@ type Hold struct {
 	gone bool // whoever takes the chunks takes no more
 }
 
-// Add passes on the chunk before this one. It returns false if nobody takes any
-// more.
+// Pass passes a chunk on that is not the last. It returns false if nobody takes
+// any more.
+func (h *Hold) Pass(v value.Value) bool {
+	body := v.AppendJSON(nil)
+	if h.some {
+		return h.Add(body)
+	}
+	if !h.gone {
+		h.gone = !h.Yield(bedrock.Chunk{Body: body}, nil)
+	}
+	return !h.gone
+}
+
+// Add holds a chunk that may be the last, and passes on the one before it. It
+// returns false if nobody takes any more.
 func (h *Hold) Add(body []byte) bool {
 	if h.some && !h.gone {
 		h.gone = !h.Yield(bedrock.Chunk{Body: h.held}, nil)
