@@ -150,3 +150,19 @@ func TestKnock(t *testing.T) {
 		t.Errorf("nobody is there: %q", got)
 	}
 }
+
+// What the documentation shows is accepted.
+func TestDocumentedConfiguration(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "docs", "backends.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "```yaml\n")
+	text, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("there is no configuration")
+	}
+	if err := parse(t, text).Check(); err != nil {
+		t.Error(err)
+	}
+}
