@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -174,7 +175,7 @@ func (f anthropic) read(v value.Value, at string) (b Block, err error) {
 		return b, invalidf("%s: Input tag '%s' found using 'type' is not supported by this server", at, short(kind))
 	}
 	for name, x := range v.Members() {
-		if name != "type" && name != "cache_control" && !contains(known, name) && !x.IsNull() {
+		if name != "type" && name != "cache_control" && !slices.Contains(known, name) && !x.IsNull() {
 			return b, invalidf("%s.%s.%s: Extra inputs are not permitted", at, kind, short(name))
 		}
 	}
@@ -250,15 +251,6 @@ func (f anthropic) read(v value.Value, at string) (b Block, err error) {
 		}
 	}
 	return b, err
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (f anthropic) readTools(c *Conversation, v value.Value) error {

@@ -79,9 +79,6 @@ func (novaChunks) end(u Usage, emit func(value.Value) error) error {
 	return emit(object(member("metadata", object(member("usage", novaUsage(u)), member("metrics", object()), member("trace", object())))))
 }
 
-// turn marks in prompts, as split by read.
-type mark struct{ begin, end string }
-
 // parse reads a prompt's turns back; one without marks, or with others than a
 // conversation has, is a single turn of the user.
 func (f prompted) parse(v value.Value) (*Conversation, error) {

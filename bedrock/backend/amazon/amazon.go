@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -157,9 +158,7 @@ func (b *Backend) request(ctx context.Context, c bedrock.Call, operation string,
 	id, own := b.id(c.Model)
 	region := cmp.Or(b.c.Region, c.Region)
 	h := http.Header{"Content-Type": {"application/json"}, HopsHeader: {strconv.Itoa(c.Hops + 1)}}
-	for k, v := range accept {
-		h[k] = v
-	}
+	maps.Copy(h, accept)
 	if own {
 		h.Set(RegionHeader, region)
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -52,9 +53,7 @@ func New(c Config) (*Backend, error) {
 	if c.Key != "" {
 		h.Set("X-Api-Key", c.Key)
 	}
-	for k, v := range c.Connection.Header {
-		h[k] = v
-	}
+	maps.Copy(h, c.Connection.Header)
 	c.Connection.Header = h
 	c.Connection.URL = cmp.Or(c.Connection.URL, DefaultURL)
 	u, err := upstream.New(c.Connection)

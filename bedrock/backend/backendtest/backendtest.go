@@ -161,12 +161,12 @@ func family(t *testing.T, b bedrock.Backend, f bedrock.Family) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	streamed := ""
+	var streamed strings.Builder
 	for _, c := range chunks {
-		streamed += pieces[f](c)
+		streamed.WriteString(pieces[f](c))
 	}
-	if streamed != whole {
-		t.Errorf("streamed: %q, whole: %q", streamed, whole)
+	if streamed.String() != whole {
+		t.Errorf("streamed: %q, whole: %q", streamed.String(), whole)
 	}
 	if u != a.Usage {
 		t.Errorf("streamed, usage is %+v; whole, %+v", u, a.Usage)

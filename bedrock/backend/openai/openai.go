@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"net/http"
 	"time"
 
@@ -53,9 +54,7 @@ func New(c Config) (*Backend, error) {
 	if c.Key != "" {
 		h.Set("Authorization", "Bearer "+c.Key)
 	}
-	for k, v := range c.Connection.Header {
-		h[k] = v
-	}
+	maps.Copy(h, c.Connection.Header)
 	c.Connection.Header = h
 	u, err := upstream.New(c.Connection)
 	if err != nil {

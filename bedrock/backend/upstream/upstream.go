@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -148,12 +149,8 @@ func (c *Client) Do(ctx context.Context, r Request, stream bool) (*Response, err
 		end()
 		return nil, fmt.Errorf("%s: %w", c.c.Name, err)
 	}
-	for k, v := range c.c.Header {
-		req.Header[k] = v
-	}
-	for k, v := range r.Header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, c.c.Header)
+	maps.Copy(req.Header, r.Header)
 	req.Header.Set("User-Agent", "tokaido")
 	if r.Body == nil {
 		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
