@@ -33,8 +33,8 @@ var floors = []struct {
 	{true, "engine policygen"},
 	{false, "principal trail bedrock flow"},
 	{false, "bedrock/backend/upstream"},
-	{false, "gate delivery residency flow/journal flow/temporal bedrock/backend/simulated bedrock/backend/openai bedrock/backend/anthropic bedrock/backend/amazon bedrock/backend/backendtest"},
-	{false, "connector store/pebble store/postgres store/memory store/storetest awsapi"},
+	{false, "gate residency flow/journal flow/temporal bedrock/backend/simulated bedrock/backend/openai bedrock/backend/anthropic bedrock/backend/amazon bedrock/backend/backendtest"},
+	{false, "connector delivery store/pebble store/postgres store/memory store/storetest awsapi"},
 	{false, "awsapi/sfn awsapi/bedrockrt awsapi/bedrockctl awsapi/iamctl awsapi/sts awsapi/cloudtrail awsapi/s3"},
 	{false, "console"},
 	{false, "server"},
@@ -57,6 +57,7 @@ var homes = map[string]string{
 	"github.com/aws/aws-sdk-go-v2":  "bedrock/backend/amazon",
 	"go.temporal.io/sdk":            "flow/temporal",
 	"github.com/jackc/pgx":          "store/postgres",
+	"golang.org/x/mod":              "trail",
 }
 
 // free may be used by any room and uses none itself.
