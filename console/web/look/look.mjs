@@ -5,7 +5,7 @@
 //   TOKAIDO_BIN=../../bin/tokaido SHOTS=/somewhere npm run look [-- page …]
 import { chromium } from "playwright-core";
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -16,7 +16,10 @@ const quick = process.argv.includes("--quick"); // Japanese in the dark, English
 const dir = mkdtempSync(join(tmpdir(), "tokaido-look-"));
 const file = join(dir, "endpoint");
 const log = [];
-const server = spawn(binary, ["serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", join(dir, "data"), "--endpoint-file", file], { stdio: ["ignore", "ignore", "pipe"] });
+// Tokyo takes one call at a time, slowly, so that others go on to Osaka.
+const config = join(dir, "tokaido.yaml");
+writeFileSync(config, "bedrock:\n  limits:\n    ap-northeast-1: {concurrency: 1}\n  simulated:\n    regions:\n      ap-northeast-1: {latency: 300ms}\n");
+const server = spawn(binary, ["serve", "--dev", "--config", config, "--listen", "127.0.0.1:0", "--data-dir", join(dir, "data"), "--endpoint-file", file], { stdio: ["ignore", "ignore", "pipe"] });
 server.stderr.on("data", (b) => log.push(String(b)));
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 async function endpoint() {

@@ -165,7 +165,7 @@ function Inner({ definition, statuses, counts, served, selected, onSelect, dir =
     const b = box.current;
     if (!placed || !b) return;
     const W = b.clientWidth - 56;
-    const H = b.clientHeight - 24;
+    const H = b.clientHeight - (live ? 68 : 24); // the legend is below
     const zoom = Math.max(0.42, Math.min(1, W / placed.w, H / placed.h));
     const gap = (have: number, need: number) => (need > have ? 16 : (have - need) / 2 + 12);
     rf.setViewport({ x: gap(W, placed.w * zoom), y: gap(H, placed.h * zoom), zoom });

@@ -26,7 +26,10 @@ function detail(s: any): string {
 
 // Inner states of a machine that ask a model have room for a badge.
 const BADGE_H = 24;
+const BADGE_W = 72;
 export const asksModel = (s: any) => /:states:::(aws-sdk:)?bedrock(runtime)?:/.test(String(s?.Resource ?? ""));
+
+const size = (badge: boolean) => ({ w: NODE_W + (badge ? BADGE_W : 0), h: NODE_H + (badge ? BADGE_H : 0) });
 
 export function toGraph(def: any, badges = false): Scope {
   return scope("", def, true, badges);
@@ -45,7 +48,7 @@ function scope(path: string, d: any, top: boolean, badges: boolean): Scope {
     const scopes: Scope[] = [];
     if (s?.Type === "Parallel") (s.Branches ?? []).forEach((b: any, i: number) => scopes.push(scope(`${id}/${i}`, b, false, badges)));
     if (s?.Type === "Map") scopes.push(scope(`${id}/i`, s.ItemProcessor ?? s.Iterator ?? {}, false, badges));
-    nodes.push({ id, name, type: s?.Type, detail: detail(s ?? {}), scopes, w: NODE_W, h: NODE_H + (badges && asksModel(s) ? BADGE_H : 0) });
+    nodes.push({ id, name, type: s?.Type, detail: detail(s ?? {}), scopes, ...size(badges && asksModel(s)) });
   }
   const has = (n: unknown): n is string => typeof n === "string" && n in states;
   if (top && has(d?.StartAt)) edge(`${path}#start`, key(d.StartAt), "next");

@@ -216,6 +216,7 @@ const en = {
   filterRecords: "Filter events",
   chooseRecord: "Choose an event to see its record.",
   showReads: "Show reads",
+  regionsN: "{n} Regions",
   loadMore: "Load more",
   range: "Time range",
   last30m: "Last 30 minutes",

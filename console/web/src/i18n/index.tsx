@@ -17,7 +17,7 @@ const loaders: Record<Locale, () => Promise<Loaded>> = {
   },
 };
 
-type Ctx = { locale: Locale; setLocale: (l: Locale) => void; t: T; time: (d: Date | undefined) => string; number: (n: number) => string };
+type Ctx = { locale: Locale; setLocale: (l: Locale) => void; t: T; time: (d: Date | undefined) => string; clock: (d: Date | undefined) => string; number: (n: number) => string };
 const C = createContext<Ctx | null>(null);
 export const useI18n = () => useContext(C)!;
 
@@ -42,12 +42,14 @@ export function Localized({ children }: { children: ReactNode }) {
   const value = useMemo<Ctx | null>(() => {
     if (!cur) return null;
     const time = new Intl.DateTimeFormat(cur.locale, { dateStyle: "medium", timeStyle: "medium" });
+    const clock = new Intl.DateTimeFormat(cur.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
     const number = new Intl.NumberFormat(cur.locale);
     return {
       locale: cur.locale,
       setLocale,
       t: (k, v) => fill(cur.dict[k], v),
       time: (d) => (d ? time.format(d) : "–"),
+      clock: (d) => (d ? clock.format(d) : "–"),
       number: (n) => number.format(n),
     };
   }, [cur]);

@@ -217,6 +217,7 @@ const ja: Dict = {
   filterRecords: "イベントをフィルター",
   chooseRecord: "イベントを選択するとレコードが表示されます。",
   showReads: "読み取りも表示",
+  regionsN: "{n} リージョン",
   loadMore: "さらに読み込む",
   range: "期間",
   last30m: "過去 30 分",

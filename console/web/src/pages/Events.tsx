@@ -10,6 +10,7 @@ import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import Pagination from "@cloudscape-design/components/pagination";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Table from "@cloudscape-design/components/table";
 import Toggle from "@cloudscape-design/components/toggle";
 import { lookup, type Asked } from "../aws/trail";
@@ -160,10 +161,10 @@ export default function Events() {
           { id: "time", header: t("time"), cell: (r) => time(r.time), minWidth: 180 },
           { id: "name", header: t("eventName"), cell: (r) => r.name, isRowHeader: true },
           { id: "user", header: t("userName"), cell: (r) => r.user || "–", minWidth: 110 },
-          { id: "source", header: t("eventSource"), cell: (r) => r.source },
+          { id: "source", header: t("eventSource"), cell: (r) => r.source.replace(".amazonaws.com", "") },
           { id: "served", header: t("inferenceRegion"), cell: (r) => r.served ?? "–", minWidth: 140 },
+          { id: "error", header: t("errorCode"), cell: (r) => (r.errorCode ? <StatusIndicator type="error">{r.errorCode}</StatusIndicator> : "–") },
           { id: "resource", header: t("resourceName"), cell: (r) => <span className="arn" title={r.resources[0]}>{short(r.resources[0])}</span>, minWidth: 200 },
-          { id: "error", header: t("errorCode"), cell: (r) => r.errorCode ?? "–" },
         ]}
       />
       <div ref={place}>

@@ -357,10 +357,15 @@ function Bar({ v, from, till }: { v: Visit; from: number; till: number }) {
 }
 
 function States({ h, selected, onSelect, records }: { h: History; selected?: string; onSelect: (n: string) => void; records: Record_[] }) {
-  const { t, time } = useI18n();
+  const { t, clock } = useI18n();
   const from = h.from?.getTime() ?? 0;
   const till = (h.to ?? new Date()).getTime();
   const regions = useMemo(() => byState(records), [records]);
+  // A record names the state and not the iteration, so of several Regions a row cannot tell which was its own.
+  const regionOf = (v: Visit) => {
+    const all = regions[v.name]?.shares ?? [];
+    return all.length > 1 ? t("regionsN", { n: all.length }) : (all[0]?.region ?? "–");
+  };
   return (
     <List
       label={t("states")}
@@ -373,21 +378,21 @@ function States({ h, selected, onSelect, records }: { h: History; selected?: str
       header={<Header variant="h2" counter={`(${h.visits.length})`}>{t("states")}</Header>}
       empty={<Empty title={t("noMatches")} />}
       columns={[
-        { id: "name", header: t("name"), cell: (v) => <div style={{ paddingInlineStart: 16 * Math.min(v.depth, 6) }}>{v.name}</div>, isRowHeader: true, minWidth: 160 },
+        { id: "name", header: t("name"), cell: (v) => <div style={{ paddingInlineStart: 16 * Math.min(v.depth, 6) }}>{v.name}</div>, isRowHeader: true, minWidth: 130 },
         { id: "iteration", header: t("iteration"), cell: (v) => v.where || "–" },
         { id: "type", header: t("type"), cell: (v) => v.type },
-        { id: "status", header: t("status"), cell: (v) => <Status status={v.status} />, minWidth: 140 },
-        { id: "region", header: t("inferenceRegion"), cell: (v) => (regions[v.name]?.shares ?? []).map((s) => s.region).join(", ") || "–" },
-        { id: "started", header: t("started"), cell: (v) => time(v.from), minWidth: 180 },
+        { id: "status", header: t("status"), cell: (v) => <Status status={v.status} />, minWidth: 125 },
+        { id: "region", header: t("inferenceRegion"), cell: (v) => regionOf(v), minWidth: 130 },
+        { id: "started", header: t("started"), cell: (v) => clock(v.from), minWidth: 120 },
         { id: "duration", header: t("duration"), cell: (v) => duration(v.from, v.to, t) },
-        { id: "timeline", header: t("timeline"), cell: (v) => <Bar v={v} from={from} till={till} />, minWidth: 200 },
+        { id: "timeline", header: t("timeline"), cell: (v) => <Bar v={v} from={from} till={till} />, minWidth: 140 },
       ]}
     />
   );
 }
 
 function Events({ events, h }: { events: HistoryEvent[]; h: History }) {
-  const { t, time } = useI18n();
+  const { t, clock } = useI18n();
   const [open, setOpen] = useState<HistoryEvent>();
   return (
     <SpaceBetween size="m">
@@ -407,7 +412,7 @@ function Events({ events, h }: { events: HistoryEvent[]; h: History }) {
           { id: "type", header: t("type"), cell: (e) => (/Failed|TimedOut|Aborted/.test(String(e.type)) ? <StatusIndicator type="error">{e.type}</StatusIndicator> : e.type), isRowHeader: true },
           { id: "step", header: t("step"), cell: (e) => h.nameOf.get(e.id!) ?? "–" },
           { id: "elapsed", header: t("duration"), cell: (e) => duration(h.from, e.timestamp, t) },
-          { id: "time", header: t("time"), cell: (e) => time(e.timestamp), minWidth: 180 },
+          { id: "time", header: t("time"), cell: (e) => clock(e.timestamp), minWidth: 120 },
         ]}
       />
       {open && (
