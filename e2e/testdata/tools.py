@@ -65,6 +65,14 @@ own = [p for p in control.list_inference_profiles(maxResults=100, typeEquals="SY
 assert len(own) == 1 and len(own[0]["models"]) == 2, own
 converse(runtime, own[0]["inferenceProfileId"])
 
+# Invocation logs.
+logging = {"s3Config": {"bucketName": "logs"}, "textDataDeliveryEnabled": True}
+control.put_model_invocation_logging_configuration(loggingConfig=logging)
+assert control.get_model_invocation_logging_configuration()["loggingConfig"] == logging
+converse(runtime, profile)
+control.delete_model_invocation_logging_configuration()
+assert "loggingConfig" not in control.get_model_invocation_logging_configuration()
+
 # API keys: a long-term one of a user, and a short-term one as AWS's generators make them.
 iam = boto3.client("iam")
 iam.create_user(UserName="caller")
