@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -289,30 +288,8 @@ func (c *crasher) rebirth() {
 	c.slowest = max(c.slowest, time.Since(began))
 	c.server, c.end = s, end
 	cfg := s.Config(story.Region)
-	cfg.HTTPClient = &http.Client{Transport: inMemory{&http.Transport{MaxIdleConnsPerHost: 16}}}
+	cfg.HTTPClient = &http.Client{Transport: harness.InMemory{RoundTripper: &http.Transport{MaxIdleConnsPerHost: 16}}}
 	c.api.Store(sfn.NewFromConfig(cfg))
-}
-
-// inMemory hands the transport each request's body in a form that it knows.
-// smithy-go closes its own kind of body once there is an answer. A server that
-// answers while the transport still looks for the body's end makes it give up the
-// connection with an error, in the middle of the answer: https://github.com/aws/aws-sdk-go-v2/issues/2737.
-type inMemory struct{ http.RoundTripper }
-
-func (t inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body == nil {
-		return t.RoundTripper.RoundTrip(r)
-	}
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.Body.Close(); err != nil {
-		return nil, err
-	}
-	r = r.Clone(r.Context())
-	r.Body = io.NopCloser(bytes.NewReader(b))
-	return t.RoundTripper.RoundTrip(r)
 }
 
 // stillborn starts the server and kills it after a moment, ready or not.

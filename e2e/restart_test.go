@@ -49,7 +49,7 @@ func TestRestart(t *testing.T) {
 	const workers = 16
 	client := func() *sfn.Client {
 		cfg := s.Config(story.Region)
-		cfg.HTTPClient = &http.Client{Transport: inMemory{&http.Transport{MaxIdleConnsPerHost: workers}}}
+		cfg.HTTPClient = &http.Client{Transport: harness.InMemory{RoundTripper: &http.Transport{MaxIdleConnsPerHost: workers}}}
 		return sfn.NewFromConfig(cfg)
 	}
 	api := client()

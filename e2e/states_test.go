@@ -63,7 +63,7 @@ func TestStates(t *testing.T) {
 	})
 	// The SDK puts sync- before the host of StartSyncExecution and TestState: here
 	// the name leads to the server, as in an installation whose DNS has it.
-	cfg.HTTPClient = &http.Client{Transport: inMemory{&http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+	cfg.HTTPClient = &http.Client{Transport: harness.InMemory{RoundTripper: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(address, "sync-"))
 	}}}}
 	api := sfn.NewFromConfig(cfg)

@@ -66,7 +66,7 @@ func Start(ctx context.Context, binary, dataDir, config string) (*Server, error)
 	for time.Now().Before(deadline) {
 		select {
 		case <-s.exited:
-			return nil, fmt.Errorf("tokaido serve ended at once:\n%s", s.stderr)
+			return nil, fmt.Errorf("tokaido serve ended at once:\n%s", s.Log())
 		case <-time.After(5 * time.Millisecond):
 		}
 		b, err := os.ReadFile(endpointFile)
@@ -82,7 +82,7 @@ func Start(ctx context.Context, binary, dataDir, config string) (*Server, error)
 		}
 	}
 	s.Kill()
-	return nil, fmt.Errorf("tokaido serve was not ready in time:\n%s", s.stderr)
+	return nil, fmt.Errorf("tokaido serve was not ready in time:\n%s", s.Log())
 }
 
 // readKey reads the root key that the first start stored.
@@ -106,7 +106,31 @@ func (s *Server) Config(region string) aws.Config {
 		BaseEndpoint:     &s.Endpoint,
 		Credentials:      credentials.StaticCredentialsProvider{Value: s.Key},
 		RetryMaxAttempts: 1,
+		HTTPClient:       &http.Client{Transport: InMemory{&http.Transport{MaxIdleConnsPerHost: 16}}},
 	}
+}
+
+// InMemory hands the transport each request's body in a form that it knows.
+// smithy-go closes its own kind of body once there is an answer. A server that
+// answers while the transport still looks for the body's end makes it give up the
+// connection with an error, in the middle of the answer: https://github.com/aws/aws-sdk-go-v2/issues/2737.
+type InMemory struct{ http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (t InMemory) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		return t.RoundTripper.RoundTrip(r)
+	}
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Body.Close(); err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(b))
+	return t.RoundTripper.RoundTrip(r)
 }
 
 // Environ is an environment for the aws CLI and boto3.
@@ -144,16 +168,25 @@ func (s *Server) Stop() error {
 	case <-s.exited:
 	case <-time.After(20 * time.Second):
 		s.Kill()
-		return fmt.Errorf("tokaido serve did not end within 20 s of an interrupt:\n%s", s.stderr)
+		return fmt.Errorf("tokaido serve did not end within 20 s of an interrupt:\n%s", s.Log())
 	}
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-		return fmt.Errorf("tokaido serve ended with status %d:\n%s", code, s.stderr)
+		return fmt.Errorf("tokaido serve ended with status %d:\n%s", code, s.Log())
 	}
 	return nil
 }
 
-// Log returns the last of what the server wrote to standard error.
-func (s *Server) Log() string { return s.stderr.String() }
+// Log returns the last of what the server wrote to standard error, without the
+// lines that sign somebody in: logs of failed runs are kept by others.
+func (s *Server) Log() string {
+	var b strings.Builder
+	for line := range strings.Lines(s.stderr.String()) {
+		if !strings.Contains(line, "AWS_SECRET_ACCESS_KEY") && !strings.Contains(line, "/console") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
 
 // tail keeps the last of what is written to it.
 type tail struct {

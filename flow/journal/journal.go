@@ -232,7 +232,7 @@ func (d *Driver) recover(ctx context.Context) error {
 	}
 	wg.Wait()
 	if n > 0 && failed == nil {
-		d.cfg.Logger.InfoContext(ctx, "recovered executions", "count", n, "took", time.Since(begun).Round(time.Millisecond))
+		d.cfg.Logger.InfoContext(ctx, "recovered executions", "count", n, "took", time.Since(begun).Round(time.Millisecond).String())
 	}
 	return failed
 }

@@ -510,7 +510,11 @@ func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 	held, r.held = r.held, nil
 	moved := false // the index changes, even if the status does not
 	b := &s.batch
-	if err := r.x.StepInto(b, time.Now(), in); err != nil {
+	at := time.Now()
+	if _, starts := in.(engine.Start); starts {
+		at = r.begun // what DescribeExecution says, and the first event
+	}
+	if err := r.x.StepInto(b, at, in); err != nil {
 		s.breakOff(r.id, r.info.ARN, err)
 		if m != nil {
 			m.fail(s.broken[r.id])
