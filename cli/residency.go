@@ -88,6 +88,7 @@ of Regions, as in "jp,ap-northeast-2".`,
 			p := residency.Printer{Catalog: models, Lang: lang, Now: now}
 			r := residency.New(o)
 			reader := residency.Reader{Catalog: models}
+			tuneMemory()
 			show, end := progressBar(c)
 			if len(args) > 0 {
 				p.Source = strings.Join(args, ", ")

@@ -170,6 +170,7 @@ instead, without the log.`,
 			if check.Keys, err = f.ring(cfg); err != nil {
 				return err
 			}
+			tuneMemory()
 			show, end := progressBar(c)
 			check.Progress = show
 			began := time.Now()
@@ -398,6 +399,7 @@ there is none.`,
 			if err != nil {
 				return err
 			}
+			tuneMemory()
 			show, end := progressBar(c)
 			n := 0
 			w := c.OutOrStdout()
@@ -487,6 +489,7 @@ line. What is exported can be selected as in a search.`,
 			if err != nil {
 				return err
 			}
+			tuneMemory()
 			show, end := progressBar(c)
 			n := 0
 			if format == "jsonl" {

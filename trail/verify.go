@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -154,7 +155,7 @@ func verify(ctx context.Context, d disk, opt Check) (rep *findings, err error) {
 	if len(names) == 0 {
 		return rep, errors.New("verify trail: there is no segment")
 	}
-	v := &verifier{opt: opt, items: make(chan item, 4), work: make(chan *piece, 4), quit: make(chan struct{})}
+	v := newVerifier(opt)
 	for i, name := range names {
 		f, err := d.Open(name)
 		if err != nil {
@@ -296,6 +297,34 @@ type verifier struct {
 	items chan item
 	work  chan *piece
 	quit  chan struct{} // closed when nobody listens any more
+	free  chan *piece   // that are done with, for their memory
+}
+
+// newVerifier begins with nothing to read.
+func newVerifier(opt Check) *verifier {
+	return &verifier{opt: opt, items: make(chan item, 4), work: make(chan *piece, 4), quit: make(chan struct{}), free: make(chan *piece, maxFree)}
+}
+
+// maxFree is how many pieces' memory is kept for others.
+const maxFree = 32
+
+// piece is one that is used again, or a new one.
+func (v *verifier) piece() *piece {
+	select {
+	case p := <-v.free:
+		*p = piece{b: p.b[:0], frames: p.frames[:0]}
+		return p
+	default:
+		return new(piece)
+	}
+}
+
+// release takes a piece back of which nothing is used any more.
+func (v *verifier) release(p *piece) {
+	select {
+	case v.free <- p:
+	default:
+	}
 }
 
 func (v *verifier) close() (err error) {
@@ -361,13 +390,14 @@ func (v *verifier) read() {
 			return
 		}
 		for at := int64(headerSize); at < s.size; {
-			b, err := readPiece(s, at)
-			if err != nil {
+			p := v.piece()
+			p.of, p.at, p.done = s, at, make(chan struct{})
+			var err error
+			if p.b, err = readPiece(s, at, p.b); err != nil {
 				send(item{err: err})
 				return
 			}
-			p := &piece{of: s, at: at, b: b, done: make(chan struct{})}
-			at += int64(len(b))
+			at += int64(len(p.b))
 			select {
 			case v.work <- p:
 			case <-v.quit:
@@ -382,9 +412,9 @@ func (v *verifier) read() {
 
 // readPiece reads whole frames from an offset on, as their lengths say. Where
 // these make no sense it reads to the end of the buffer.
-func readPiece(s *segmentFile, at int64) ([]byte, error) {
+func readPiece(s *segmentFile, at int64, into []byte) ([]byte, error) {
 	for size := int64(pieceSize); ; {
-		b := make([]byte, min(size, s.size-at))
+		b := slices.Grow(into[:0], int(min(size, s.size-at)))[:min(size, s.size-at)]
 		n, err := s.f.ReadAt(b, at)
 		if err != nil && err != io.EOF { //nolint:errorlint // as above
 			return nil, err
@@ -420,7 +450,7 @@ var (
 
 // check looks at each frame by itself.
 func (p *piece) check(keys *Ring) {
-	p.frames = make([]checkedFrame, 0, len(p.b)/512)
+	p.frames = slices.Grow(p.frames, len(p.b)/512)
 	var first, last []byte
 	for at := 0; at < len(p.b); {
 		where := p.at + int64(at)
@@ -547,7 +577,9 @@ func (rep *findings) assemble(ctx context.Context, v *verifier) error {
 			rep.Bytes += p.at
 			return err
 		}
-		if done += int64(len(p.b)); v.opt.Progress != nil && done-told >= progressEvery {
+		done += int64(len(p.b))
+		v.release(p)
+		if v.opt.Progress != nil && done-told >= progressEvery {
 			told = done
 			v.opt.Progress(done, v.total)
 		}

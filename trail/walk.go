@@ -28,7 +28,7 @@ func Walk[T any](ctx context.Context, dir string, want func(body []byte) bool, p
 			return
 		}
 		defer d.Close()
-		v := &verifier{items: make(chan item, 4), work: make(chan *piece, 4), quit: make(chan struct{})}
+		v := newVerifier(Check{})
 		defer v.close()
 		if err := v.open(d); err != nil {
 			fail(err)
@@ -83,7 +83,9 @@ func Walk[T any](ctx context.Context, dir string, want func(body []byte) bool, p
 				fail(bad)
 				return
 			}
-			if done += int64(len(it.piece.b)); progress != nil {
+			done += int64(len(it.piece.b))
+			v.release(it.piece)
+			if progress != nil {
 				progress(done, v.total)
 			}
 		}

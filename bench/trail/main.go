@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -61,6 +62,7 @@ func main() {
 	producers := flag.Int("producers", 64, "of durable appends")
 	lasting := flag.Duration("for", 5*time.Second, "of each measurement of appends")
 	flag.Parse()
+	debug.SetGCPercent(400) // as the commands do
 	work := *dir
 	if work == "" {
 		var err error
