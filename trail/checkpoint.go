@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,8 +71,18 @@ func ParseCheckpoint(b []byte, keys note.Verifiers) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, s := range slices.Concat(n.Sigs, n.UnverifiedSigs) {
+		// note is content with bits that stand for nothing; here each byte counts.
+		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+			return nil, fmt.Errorf("checkpoint: a signature is not written as signatures are: %w", err)
+		}
+	}
 	for _, s := range n.Sigs {
 		if s.Name == c.Origin {
+			// note reads base64 whose unused bits are anything: not the bytes that were signed.
+			if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+				return nil, fmt.Errorf("checkpoint: the signature is not as it was written: %w", err)
+			}
 			c.Note = bytes.Clone(b)
 			return c, nil
 		}

@@ -107,6 +107,9 @@ func readBase(b []byte, keys *Ring) (chain, *Checkpoint, error) {
 	if err == nil {
 		c, err = p.base()
 	}
+	if _, signatures, _ := bytes.Cut(b, []byte("\n\n")); err == nil && bytes.Count(signatures, []byte("\n")) != 1 {
+		err = errors.New("it has more than the log's own signature")
+	}
 	if err != nil {
 		return chain{}, nil, &Corrupt{File: baseName, Reason: err.Error()}
 	}

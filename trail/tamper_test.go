@@ -581,6 +581,28 @@ func TestFormAgrees(t *testing.T) {
 	}
 }
 
+// TestSignatureHasOneForm: a signature's last character has bits that stand for
+// nothing, and all the same each byte counts.
+func TestSignatureHasOneForm(t *testing.T) {
+	k, ring := keyring(t)
+	for i := range 40 {
+		c := Checkpoint{Records: uint64(i), Time: at0}
+		if err := c.sign(logSigner(t, k)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseCheckpoint(c.Note, ring()); err != nil {
+			t.Fatal(err)
+		}
+		for bit := range 8 {
+			b := bytes.Clone(c.Note)
+			b[len(b)-3] ^= 1 << bit // before the = and the newline
+			if _, err := ParseCheckpoint(b, ring()); err == nil {
+				t.Fatalf("%q is believed for %q", b[len(b)-8:], c.Note[len(b)-8:])
+			}
+		}
+	}
+}
+
 func FuzzForm(f *testing.F) {
 	for i := range 8 {
 		f.Add(appendRecord(nil, record(i)))
