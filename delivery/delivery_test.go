@@ -360,11 +360,12 @@ func TestBucketKeepsItsFolder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := fmt.Sprint(more)
+		var s strings.Builder
+		s.WriteString(fmt.Sprint(more))
 		for _, o := range all {
-			s += " " + o.Key
+			s.WriteString(" " + o.Key)
 		}
-		return s
+		return s.String()
 	}
 	for _, c := range [][2]string{
 		{keys("", "", 9), "false a-b a/1 a/2 b"}, {keys("a", "", 2), "true a-b a/1"}, {keys("a", "a/1", 2), "false a/2"}, {keys("a/", "", 9), "false a/1 a/2"}, {keys("z", "", 9), "false"},

@@ -225,11 +225,11 @@ func large(work string, n int) {
 	r.End()
 	took = time.Since(began)
 	fmt.Printf("residency report, by profile and day, with a boundary: %d calls in %v: %.0f records/s\n", r.Total.Served.Calls+r.Total.Failed, took.Round(10*time.Millisecond), float64(n)/took.Seconds())
-	receipts(k, ring)
+	receipts(k)
 }
 
 // receipts measures signing and checking, a core each.
-func receipts(k *trail.Keys, ring *trail.Ring) {
+func receipts(k *trail.Keys) {
 	s, err := k.Region("ap-northeast-3")
 	check(err)
 	c := trail.Claim{RequestID: "r", Region: "ap-northeast-3", Model: "m", Time: time.Now()}
@@ -243,7 +243,7 @@ func receipts(k *trail.Keys, ring *trail.Ring) {
 	signing := time.Since(began) / n
 	public, err := trail.Public(k.Dir())
 	check(err)
-	ring, err = trail.NewRing(public...)
+	ring, err := trail.NewRing(public...)
 	check(err)
 	began = time.Now()
 	for range n {

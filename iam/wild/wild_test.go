@@ -129,13 +129,13 @@ func TestOverlap(t *testing.T) {
 		}
 	}
 	var texts []string
-	for n := 0; n < 5; n++ {
+	for n := range 5 {
 		for i := range 1 << n {
-			s := ""
+			var s strings.Builder
 			for j := range n {
-				s += string(rune('a' + i>>j&1))
+				s.WriteString(string(rune('a' + i>>j&1)))
 			}
-			texts = append(texts, s)
+			texts = append(texts, s.String())
 		}
 	}
 	for _, a := range all {
