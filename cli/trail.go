@@ -92,6 +92,9 @@ func (f *trailFlags) ring(cfg server.Config) (*trail.Ring, error) {
 			}
 		}
 	}
+	if f.keys == nil {
+		public = append(public, cfg.Trail.PeerKeys...) // of receipts of other nodes
+	}
 	if len(public) == 0 {
 		return nil, errors.New("no public keys: say where with --key")
 	}
