@@ -29,7 +29,7 @@ func TestGeneratedPoliciesRun(t *testing.T) {
 	write(config, "account: \""+account+"\"\ndataDir: "+filepath.Join(dir, "data")+"\n")
 	for name, ids := range map[string][]string{
 		"model": {"amazon.nova-lite-v1:0"}, "jp": {"jp.anthropic.claude-sonnet-4-5-20250929-v1:0"}, "apac": {"apac.anthropic.claude-sonnet-4-20250514-v1:0"},
-		"global": {"global.anthropic.claude-sonnet-4-5-20250929-v1:0"},
+		"global":  {"global.anthropic.claude-sonnet-4-5-20250929-v1:0"},
 		"several": {"jp.anthropic.claude-sonnet-4-5-20250929-v1:0", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-lite-v1:0"},
 	} {
 		t.Run(name, func(t *testing.T) {
