@@ -1011,10 +1011,10 @@ func FuzzServe(f *testing.F) {
 func TestBoto3(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		t.Skip("no python3")
+		t.Skip("python3 is not installed: the check with a real client did not run")
 	}
 	if exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 has no boto3")
+		t.Skip("python3 has no boto3: the check with a real client did not run")
 	}
 	f := serve(t, func(c *Config) { c.Now = nil })
 	const script = `

@@ -67,10 +67,10 @@ func client(t *testing.T, url, key, secret, name string, args ...string) string 
 func TestBoto3IAM(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		t.Skip("no python3")
+		t.Skip("python3 is not installed: the check with a real client did not run")
 	}
 	if exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 has no boto3")
+		t.Skip("python3 has no boto3: the check with a real client did not run")
 	}
 	url, key, secret, logged := whole(t)
 	const script = `
@@ -177,10 +177,10 @@ print('done')
 func TestAWSCLI(t *testing.T) {
 	aws, err := exec.LookPath("aws")
 	if err != nil {
-		t.Skip("no aws CLI")
+		t.Skip("the aws CLI is not installed: the check with it did not run")
 	}
 	if exec.Command(aws, "--version").Run() != nil {
-		t.Skip("the aws CLI does not run")
+		t.Skip("the aws CLI is installed and does not run: the check with it did not run")
 	}
 	url, key, secret, _ := whole(t)
 	const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"states.amazonaws.com"},"Action":"sts:AssumeRole"}]}`

@@ -485,10 +485,10 @@ func TestApplicationProfiles(t *testing.T) {
 func TestBoto3(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		t.Skip("no python3")
+		t.Skip("python3 is not installed: the check with a real client did not run")
 	}
 	if exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 has no boto3")
+		t.Skip("python3 has no boto3: the check with a real client did not run")
 	}
 	s := serve(t, simulated.Options{})
 	cut := serve(t, simulated.Options{Others: simulated.Behaviour{CutAfter: 4}})

@@ -126,10 +126,10 @@ print('ok')
 func TestBoto3(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		t.Skip("there is no python3")
+		t.Skip("python3 is not installed: the check with a real client did not run")
 	}
 	if exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 has no boto3")
+		t.Skip("python3 has no boto3: the check with a real client did not run")
 	}
 	a := newAPI(t)
 	server, err := awsapi.New(awsapi.Config{

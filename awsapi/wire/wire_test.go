@@ -265,10 +265,10 @@ func FuzzXMLText(f *testing.F) {
 func TestBotocoreReadsIt(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		t.Skip("no python3")
+		t.Skip("python3 is not installed: the check with a real client did not run")
 	}
 	if err := exec.Command(python, "-c", "import botocore").Run(); err != nil {
-		t.Skip("python3 has no botocore")
+		t.Skip("python3 has no botocore: its parsers did not read what we write")
 	}
 	const script = `
 import sys, json, botocore.loaders, botocore.model, botocore.parsers, botocore.eventstream
