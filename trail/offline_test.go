@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 )
 
 // TestFindIn reads a log while it is written: what was acknowledged before is
@@ -40,4 +41,34 @@ func TestFindIn(t *testing.T) {
 	stop()
 	wg.Wait()
 	mustClose(t, l)
+}
+
+// TestVerifyWhileWritten verifies a log that is written now and then: it may see
+// the half of a write, and must not take it for damage because nothing follows.
+func TestVerifyWhileWritten(t *testing.T) {
+	k, ringOf := keyring(t)
+	dir := t.TempDir()
+	l := mustOpen(t, dir, Options{Signer: logSigner(t, k), CheckpointEvery: time.Millisecond})
+	var wg sync.WaitGroup
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
+	defer stop()
+	wg.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			if err := l.Append(t.Context(), record(i)); err != nil {
+				t.Error(err)
+			}
+			if i%500 == 499 {
+				time.Sleep(15 * offlineWait) // and nothing grows
+			}
+		}
+	})
+	n := 0
+	for ; ctx.Err() == nil; n++ {
+		if rep, err := Verify(t.Context(), dir, Check{Keys: ringOf()}); err != nil {
+			t.Fatalf("%d: %v\n%+v", n, err, rep)
+		}
+	}
+	wg.Wait()
+	mustClose(t, l)
+	t.Logf("verified %d times", n)
 }

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,14 +83,17 @@ func (e *BadReceipts) Error() string {
 // that the log is whole but does not prove what it says.
 func Verify(ctx context.Context, dir string, c Check) (Report, error) {
 	for try := 1; ; try++ {
+		before := standing(dir)
 		rep, err := verifyDir(ctx, dir, c)
 		bad, ok := errors.AsType[*Corrupt](err)
 		switch {
-		case !ok || ctx.Err() != nil || !grows(ctx, filepath.Join(dir, bad.File)):
+		case !ok || ctx.Err() != nil || before == standingSoon(ctx, dir):
 			return rep.Report, err
 		case bad.Torn && try > 1: // more comes all the time: what is before the end counts
 			rep.Growing = true
-			return rep.Report, rep.end()
+			if err := rep.end(); err == nil || try == offlineTries {
+				return rep.Report, err
+			}
 		case try == offlineTries:
 			return rep.Report, err
 		}
@@ -106,18 +109,32 @@ func verifyDir(ctx context.Context, dir string, c Check) (*findings, error) {
 	return rep, errors.Join(err, d.Close())
 }
 
-// grows reports whether somebody writes to a file.
-func grows(ctx context.Context, name string) bool {
-	before, err := os.Stat(name)
+// standing tells one state of a log's files from another. What was read of a log
+// that stands before and after as it did is not the half of a write.
+func standing(dir string) string {
+	files, err := os.ReadDir(dir)
 	if err != nil {
-		return true // it was there
+		return err.Error()
 	}
+	var b strings.Builder
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			return err.Error()
+		}
+		fmt.Fprintln(&b, f.Name(), info.Size(), info.ModTime().UnixNano())
+	}
+	return b.String()
+}
+
+// standingSoon is how it stands a moment later: file systems tell times apart
+// by their clock's ticks.
+func standingSoon(ctx context.Context, dir string) string {
 	select {
 	case <-ctx.Done():
 	case <-time.After(10 * offlineWait):
 	}
-	after, err := os.Stat(name)
-	return err != nil || before.Size() != after.Size() || !before.ModTime().Equal(after.ModTime())
+	return standing(dir)
 }
 
 // findings are a Report in the making.
