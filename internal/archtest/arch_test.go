@@ -36,7 +36,7 @@ var floors = []struct {
 	{false, "gate residency flow/journal flow/temporal bedrock/backend/simulated bedrock/backend/openai bedrock/backend/anthropic bedrock/backend/amazon bedrock/backend/backendtest"},
 	{false, "connector delivery store/pebble store/postgres store/memory store/storetest awsapi"},
 	{false, "awsapi/sfn awsapi/bedrockrt awsapi/bedrockctl awsapi/iamctl awsapi/sts awsapi/cloudtrail awsapi/s3"},
-	{false, "console"},
+	{false, "console telemetry"},
 	{false, "server"},
 	{false, "cli"},
 	{false, "cmd/tokaido"},
@@ -58,6 +58,8 @@ var homes = map[string]string{
 	"go.temporal.io/sdk":            "flow/temporal",
 	"github.com/jackc/pgx":          "store/postgres",
 	"golang.org/x/mod":              "trail",
+	"go.opentelemetry.io":           "telemetry",
+	"github.com/prometheus":         "telemetry",
 }
 
 // free may be used by any room and uses none itself.
