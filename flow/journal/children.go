@@ -370,6 +370,9 @@ func (s *shard) revive(m *message) {
 		r.info.RedriveCount = int64(m.attempt) - 1
 	}
 	s.step(r, engine.Redrive{Token: m.token}, m)
+	if r.x.Status() == engine.Running {
+		s.d.counters.opened.Add(1)
+	}
 	s.rest(r)
 }
 

@@ -142,8 +142,8 @@ func TestMapRun(t *testing.T) {
 					t.Errorf("%d tasks", len(seen))
 				}
 				synctest.Wait()
-				if n := d.Stats().Live; n != 0 {
-					t.Errorf("%d executions stay in memory", n)
+				if s := d.Stats(); s.Live != 0 || s.Opened != 0 || s.EndedAs[engine.Succeeded] != 11 {
+					t.Errorf("executions stay in memory, or were not counted: %+v", s)
 				}
 				closed(t, d)
 			})
@@ -431,6 +431,9 @@ func TestRedrive(t *testing.T) {
 		}
 		time.Sleep(14 * 24 * time.Hour)
 		refused(old.ARN, "Execution redrivable period exceeded")
+		if s := d.Stats(); s.Opened != 0 || s.EndedAs[engine.Failed] != 1 || s.EndedAs[engine.Succeeded] != 2 {
+			t.Errorf("counted: %+v", s)
+		}
 		closed(t, d)
 	})
 }

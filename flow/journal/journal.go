@@ -112,8 +112,10 @@ type Stats struct {
 	Live     int64 // executions in memory
 	Timers   int64 // entries in the heaps
 	Tasks    int64 // tasks being performed, or waiting to be
+	Opened   int64 // executions that have not ended, in memory or not
 	Started  int64 // executions begun since Open
 	Ended    int64
+	EndedAs  [engine.PendingRedrive + 1]int64 // of these, by status
 	Steps    int64
 	Events   int64
 	Commits  int64 // durable writes
@@ -122,14 +124,22 @@ type Stats struct {
 }
 
 type counters struct {
-	live, timers, tasks, started, ended, steps, events, commits, rows, reloaded atomic.Int64
+	live, timers, tasks, opened, started, ended, steps, events, commits, rows, reloaded atomic.Int64
+
+	endedAs [engine.PendingRedrive + 1]atomic.Int64
 }
 
 // Stats returns the driver's numbers.
 func (d *Driver) Stats() Stats {
 	c := &d.counters
-	return Stats{c.live.Load(), c.timers.Load(), c.tasks.Load(), c.started.Load(), c.ended.Load(), c.steps.Load(),
-		c.events.Load(), c.commits.Load(), c.rows.Load(), c.reloaded.Load()}
+	s := Stats{
+		Live: c.live.Load(), Timers: c.timers.Load(), Tasks: c.tasks.Load(), Opened: c.opened.Load(), Started: c.started.Load(), Ended: c.ended.Load(),
+		Steps: c.steps.Load(), Events: c.events.Load(), Commits: c.commits.Load(), Rows: c.rows.Load(), Reloaded: c.reloaded.Load(),
+	}
+	for i := range c.endedAs {
+		s.EndedAs[i] = c.endedAs[i].Load()
+	}
+	return s
 }
 
 // Open reads the executions that have not ended, and makes them go on.
@@ -231,6 +241,7 @@ func (d *Driver) recover(ctx context.Context) error {
 		close(q)
 	}
 	wg.Wait()
+	d.counters.opened.Store(int64(n))
 	if n > 0 && failed == nil {
 		d.cfg.Logger.InfoContext(ctx, "recovered executions", "count", n, "took", time.Since(begun).Round(time.Millisecond).String())
 	}

@@ -283,7 +283,7 @@ func TestStop(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		if s := d.Stats(); s.Live != 0 || s.Tasks != 0 {
+		if s := d.Stats(); s.Live != 0 || s.Opened != 0 || s.Tasks != 0 {
 			t.Errorf("left: %+v", s)
 		}
 		closed(t, d)
@@ -336,7 +336,7 @@ func TestExpress(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		if s := d.Stats(); s.Live != 0 || s.Started != s.Ended || s.Timers > 20 {
+		if s := d.Stats(); s.Live != 0 || s.Opened != 0 || s.Started != s.Ended || s.Timers > 20 {
 			t.Errorf("left: %+v", s)
 		}
 		if id, _ := l.LastID(t.Context()); id != 0 {
@@ -383,7 +383,7 @@ func TestRestart(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if s := d.Stats(); s.Live != 0 || s.Tasks != 0 {
+		if s := d.Stats(); s.Live != 0 || s.Opened != 0 || s.Tasks != 0 {
 			t.Errorf("left: %+v", s)
 		}
 		closed(t, d)

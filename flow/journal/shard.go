@@ -228,6 +228,7 @@ func (s *shard) take(m *message) {
 		r := m.run
 		s.live[r.id] = r
 		s.d.counters.started.Add(1)
+		s.d.counters.opened.Add(1)
 		r.begun = time.Now().UTC().Truncate(time.Millisecond)
 		r.info.Started = r.begun
 		s.step(r, m.in, m)
@@ -665,6 +666,8 @@ func (s *shard) cancel(r *run, c engine.Cancel) {
 // finished lets go of an execution that has ended, and tells those who wait.
 func (s *shard) finished(r *run, f engine.Finish) {
 	s.d.counters.ended.Add(1)
+	s.d.counters.opened.Add(-1)
+	s.d.counters.endedAs[r.info.Status].Add(1)
 	o := flow.Outcome{Execution: r.info, Output: f.Output, Error: f.Error, Cause: f.Cause}
 	for _, w := range append(s.waiting[r.id], r.waiters...) {
 		select {
