@@ -209,7 +209,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
 		Ops: slices.Concat(
 			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Ops(runtime), bedrockctl.LoggingOps(invocations),
-			iamctl.Ops(people), sts.Ops(people, guard), cloudtrail.Ops(audit), cloudtrail.TrailOps(files), s3.Ops(files),
+			iamctl.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), cloudtrail.Ops(audit), cloudtrail.TrailOps(files), s3.Ops(files),
 		),
 	})
 	if err != nil {
