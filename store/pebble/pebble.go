@@ -27,8 +27,8 @@ import (
 
 // What a store holds in memory at most, in bytes, unless Options say otherwise.
 const (
-	defaultCache    = 32 << 20
-	defaultMemTable = 16 << 20 // of which there may be memTables at once
+	defaultCache    = 64 << 20
+	defaultMemTable = 64 << 20 // of which there may be memTables at once
 	memTables       = 4
 	maxOpenFiles    = 500
 )
@@ -100,7 +100,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s := &Store{fs: o.FS, dir: dir, reserve: o.Reserve, logger: o.Logger, tips: map[uint64]int64{}}
 	opts := &pebble.Options{
-		FS:                          o.FS,
+		FS:                          zeroedFS{o.FS},
 		Logger:                      (*logger)(s),
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   o.Cache,
