@@ -13,6 +13,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,13 +50,14 @@ func main() {
 	profile := flag.String("cpu-profile", "", "file for a CPU profile of a started server")
 	flag.Parse()
 	key := sigv4.Credentials{AccessKeyID: "test", Secret: "test"}
+	server := func() (time.Duration, error) { return 0, nil }
 	if *endpoint == "" {
-		stop, at, err := start(*binary, *dataDir, *profile)
+		cmd, stop, at, err := start(*binary, *dataDir, *profile)
 		if err != nil {
 			log.Fatal(err)
 		}
 		defer stop()
-		*endpoint = at
+		*endpoint, server = at, func() (time.Duration, error) { return cpuOf(cmd.Process.Pid) }
 	}
 	c := &client{endpoint: *endpoint, key: key, http: &http.Client{Transport: &http.Transport{
 		MaxIdleConns: *clients * 2, MaxIdleConnsPerHost: *clients * 2, DisableCompression: true,
@@ -62,16 +65,16 @@ func main() {
 	if u, err := url.Parse(*endpoint); err == nil {
 		c.host = u.Host
 	}
-	if err := run(c, *mode, *clients, *length); err != nil {
-		log.Fatal(err)
+	if err := run(c, *mode, *clients, *length, server); err != nil {
+		log.Print(err)
 	}
 }
 
 // start runs a server of its own.
-func start(binary, dir, profile string) (stop func(), endpoint string, err error) {
+func start(binary, dir, profile string) (cmd *exec.Cmd, stop func(), endpoint string, err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "tokaido-bench-"); err != nil {
-			return nil, "", err
+			return nil, nil, "", err
 		}
 	}
 	file := filepath.Join(dir, "endpoint")
@@ -80,10 +83,10 @@ func start(binary, dir, profile string) (stop func(), endpoint string, err error
 	if profile != "" {
 		args = append(args, "--cpu-profile", profile)
 	}
-	cmd := exec.Command(binary, args...)
+	cmd = exec.Command(binary, args...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	stop = func() {
 		cmd.Process.Signal(os.Interrupt)
@@ -94,12 +97,31 @@ func start(binary, dir, profile string) (stop func(), endpoint string, err error
 	}
 	for range 2000 {
 		if b, err := os.ReadFile(file); err == nil && len(b) > 0 {
-			return stop, strings.TrimSpace(string(b)), nil
+			return cmd, stop, strings.TrimSpace(string(b)), nil
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	stop()
-	return nil, "", fmt.Errorf("%s serve was not ready in 20 s", binary)
+	return nil, nil, "", fmt.Errorf("%s serve was not ready in 20 s", binary)
+}
+
+// clockTick is the unit of the kernel's accounts of processes, everywhere that
+// Go runs on Linux.
+const clockTick = 10 * time.Millisecond
+
+// cpuOf is the processor time that a process has had.
+func cpuOf(pid int) (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("process %d: %q", pid, b)
+	}
+	user, err1 := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
 }
 
 type client struct {
@@ -214,7 +236,7 @@ func (c *client) roleARN(ctx context.Context) string {
 	return "arn:aws:iam::" + account + ":role/bench"
 }
 
-func run(c *client, mode string, clients int, length time.Duration) error {
+func run(c *client, mode string, clients int, length time.Duration, server func() (time.Duration, error)) error {
 	ctx := context.Background()
 	kind := map[string]string{"standard": "STANDARD", "sync": "EXPRESS"}[mode]
 	if kind == "" {
@@ -232,6 +254,7 @@ func run(c *client, mode string, clients int, length time.Duration) error {
 		whole  []time.Duration
 		failed atomic.Pointer[error]
 		count  atomic.Int64
+		asked  atomic.Int64 // DescribeExecution
 	)
 	one := map[string]func() (time.Duration, error){
 		"sync": func() (time.Duration, error) {
@@ -253,6 +276,7 @@ func run(c *client, mode string, clients int, length time.Duration) error {
 			}
 			took := time.Since(began)
 			for {
+				asked.Add(1)
 				var d struct{ Status, Output string }
 				if err := c.call(ctx, "DescribeExecution", map[string]string{"executionArn": x.ExecutionArn}, &d); err != nil {
 					return 0, err
@@ -266,6 +290,14 @@ func run(c *client, mode string, clients int, length time.Duration) error {
 			}
 		},
 	}[mode]
+	serverBefore, err := server()
+	if err != nil {
+		return err
+	}
+	clientBefore, err := cpuOf(os.Getpid())
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	for range clients {
 		wg.Go(func() {
@@ -290,6 +322,14 @@ func run(c *client, mode string, clients int, length time.Duration) error {
 	if err := failed.Load(); err != nil {
 		return *err
 	}
+	serverAfter, err := server()
+	if err != nil {
+		return err
+	}
+	clientAfter, err := cpuOf(os.Getpid())
+	if err != nil {
+		return err
+	}
 	n := count.Load()
 	slices.Sort(starts)
 	slices.Sort(whole)
@@ -300,5 +340,9 @@ func run(c *client, mode string, clients int, length time.Duration) error {
 	fmt.Printf("%s, %d clients, %d cores, %s: %d executions of %d Pass states, each checked\n", mode, clients, runtime.NumCPU(), took.Round(time.Millisecond), n, passes)
 	fmt.Printf("  %.0f executions/s, %.0f transitions/s\n", float64(n)/took.Seconds(), float64(n*passes)/took.Seconds())
 	fmt.Printf("  %s p50 %v p99 %v; start to verified p50 %v p99 %v\n", name, at(starts, .5), at(starts, .99), at(whole, .5), at(whole, .99))
+	each := func(d time.Duration) time.Duration { return (d / time.Duration(n)).Round(time.Microsecond) }
+	fmt.Printf("  CPU of each execution: server %v, load %v; cores busy: server %.2f, load %.2f; DescribeExecution asked %.2f times\n",
+		each(serverAfter-serverBefore), each(clientAfter-clientBefore), (serverAfter-serverBefore).Seconds()/took.Seconds(),
+		(clientAfter-clientBefore).Seconds()/took.Seconds(), float64(asked.Load())/float64(n))
 	return nil
 }
