@@ -75,7 +75,30 @@ type Config struct {
 	// OnRejected, if set, is told of the sign-ins that failed, before the answer is
 	// written: of all but those that Stats counts as Untold.
 	OnRejected func(context.Context, Rejected)
+
+	// OnAnswered, if set, is told of every request once it is over. It must be quick.
+	OnAnswered func(Answered)
 }
+
+// Answered is a request that is over.
+type Answered struct {
+	Op      *Op // nil: none was found
+	Outcome Outcome
+	Took    time.Duration
+}
+
+// Outcome is what a request came to.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeOK        Outcome = "ok"
+	OutcomeDenied    Outcome = "denied" // by policies, or for want of a good signature
+	OutcomeThrottled Outcome = "throttled"
+	OutcomeRefused   Outcome = "refused" // for another fault of the caller's
+	OutcomeFailed    Outcome = "failed"
+	OutcomeGone      Outcome = "gone" // the client did not wait for the answer
+)
 
 // Rejected is a sign-in that failed.
 type Rejected struct {
@@ -99,7 +122,7 @@ type Server struct {
 	stats stats
 }
 
-type stats struct{ calls, faults, internal, rejected, untold atomic.Int64 }
+type stats struct{ calls, faults, internal, rejected, untold, inFlight atomic.Int64 }
 
 // Stats are a Server's counts since it began.
 type Stats struct {
@@ -109,6 +132,7 @@ type Stats struct {
 	Rejected int64 // sign-ins that failed
 	Untold   int64 // of these, what OnRejected was spared because there were too many
 	Held     int64 // bytes of bodies held now
+	InFlight int64 // requests under way
 }
 
 // New makes a Server. It refuses operations that nobody could reach, that two
@@ -139,7 +163,7 @@ func (s *Server) Ops() []Op { return s.ops }
 
 // Stats returns the counts.
 func (s *Server) Stats() Stats {
-	return Stats{s.stats.calls.Load(), s.stats.faults.Load(), s.stats.internal.Load(), s.stats.rejected.Load(), s.stats.untold.Load(), s.held.Load()}
+	return Stats{s.stats.calls.Load(), s.stats.faults.Load(), s.stats.internal.Load(), s.stats.rejected.Load(), s.stats.untold.Load(), s.held.Load(), s.stats.inFlight.Load()}
 }
 
 // call is one request on its way through.
@@ -155,6 +179,8 @@ type call struct {
 	namespace string
 	held      int64 // bytes set aside for the body
 	req       *Request
+	outcome   Outcome
+	stranger  bool // the sign-in failed
 }
 
 // watched notes whether an answer has begun.
@@ -179,16 +205,25 @@ func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.stats.calls.Add(1)
+	s.stats.inFlight.Add(1)
+	began := time.Now()
 	c := &call{
 		s: s, w: &watched{ResponseWriter: w}, r: r, id: uuid.NewString(), now: s.cfg.Now(),
-		target: requestTarget(r), protocol: RESTJSON, namespace: wire.EdgeNamespace,
+		target: requestTarget(r), protocol: RESTJSON, namespace: wire.EdgeNamespace, outcome: OutcomeOK,
 	}
+	defer func() { // also of a handler that is aborted
+		s.stats.inFlight.Add(-1)
+		if s.cfg.OnAnswered != nil {
+			s.cfg.OnAnswered(Answered{c.op, c.outcome, time.Since(began)})
+		}
+	}()
 	w.Header().Set("X-Amzn-Requestid", c.id)
 	w.Header().Set("X-Amz-Request-Id", c.id)
 	defer func() {
 		s.held.Add(-c.held)
 		if x := recover(); x != nil {
 			if x == http.ErrAbortHandler { //nolint:errorlint // it is compared so by net/http
+				c.outcome = OutcomeGone
 				panic(x)
 			}
 			c.fail(fmt.Errorf("panic: %v\n%s", x, debug.Stack()))
@@ -553,11 +588,14 @@ func (c *call) fail(err error) {
 	}
 	switch {
 	case ok && f.Kind != fault.Server:
+		c.outcome = c.refusal(f)
 		c.s.stats.faults.Add(1)
 		c.s.cfg.Logger.DebugContext(ctx, "refused", "op", name, "request", c.id, "code", f.Code)
 	case gone && !ok:
+		c.outcome = OutcomeGone
 		c.s.cfg.Logger.DebugContext(ctx, "the client went away", "op", name, "request", c.id)
 	default:
+		c.outcome = OutcomeFailed
 		c.s.stats.internal.Add(1)
 		level := slog.LevelError
 		if ok && f.Err == nil { // said on purpose, as when there is no room
@@ -576,6 +614,17 @@ func (c *call) fail(err error) {
 		return
 	}
 	writeFault(c.w, c.protocol, c.namespace, f, c.id)
+}
+
+// refusal is the outcome of a caller's fault.
+func (c *call) refusal(f *fault.Error) Outcome {
+	switch {
+	case f.Auth, c.stranger:
+		return OutcomeDenied
+	case f.Kind == fault.Throttle:
+		return OutcomeThrottled
+	}
+	return OutcomeRefused
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -67,6 +67,7 @@ func (c *call) signIn(ctx context.Context, body []byte) (by *principal.Principal
 var mustSign = []string{"x-amz-target"}
 
 func (c *call) rejected(ctx context.Context, f *fault.Error, key, region string) error {
+	c.stranger = true
 	c.s.stats.rejected.Add(1)
 	if !c.s.fails.add(key, c.meta().SourceIP, c.now) {
 		c.s.stats.untold.Add(1)

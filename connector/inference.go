@@ -25,6 +25,7 @@ type Inference struct {
 
 	Logs     *InvocationLogs // nil: none are kept
 	Receipts *trail.Receipts // nil: none are made
+	Observer Observer        // nil: nobody is told
 }
 
 // exchange is what a receipt covers besides the Result: the body as the model
@@ -173,10 +174,11 @@ func (in *Inference) act(ctx context.Context, from From, name, action, modelID s
 			return nil, wrong
 		}
 		x := &exchange{response: trail.NewDigest()}
-		if action != bedrock.ActionCount {
-			x.log = in.Logs.begin(from)
+		if action == bedrock.ActionCount { // counts tokens, and runs nothing
+			return run(ctx, plan, a, x)
 		}
-		res, err := run(ctx, plan, a, x)
+		x.log = in.Logs.begin(from)
+		res, err := in.observed(plan, func() (*bedrock.Result, error) { return run(ctx, plan, a, x) })
 		if res != nil {
 			note(a, plan, res)
 		}
