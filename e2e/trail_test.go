@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -72,11 +73,17 @@ func TestValidateLogs(t *testing.T) {
 		"--enable-log-file-validation", "--query", "TrailARN", "--output", "text")
 	call("cloudtrail", "put-event-selectors", "--trail-name", "audit", "--event-selectors", `[{"ReadWriteType":"All","IncludeManagementEvents":true}]`)
 	call("cloudtrail", "start-logging", "--name", "audit")
-	for range 3 {
+	account := strings.Split(arn, ":")[4]
+	base := filepath.Join(s.DataDir, "buckets", "audit-logs", "p", "AWSLogs", account)
+	// Three digests with a log file each: that the newest one is gone nothing can tell.
+	for n := range 3 {
 		if _, err := converse(t.Context(), s, "hello"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(1200 * time.Millisecond)
+		await(t, "a log file and a digest file", func() bool {
+			return len(below(t, filepath.Join(base, "CloudTrail", story.Region), ".json.gz")) > n &&
+				len(below(t, filepath.Join(base, "CloudTrail-Digest", story.Region), ".json.gz")) > n
+		})
 	}
 	call("cloudtrail", "stop-logging", "--name", "audit")
 	if got := call("cloudtrail", "get-trail-status", "--name", "audit", "--query", "[IsLogging,LatestDeliveryError]", "--output", "text"); got != "False\tNone" {
@@ -90,10 +97,8 @@ func TestValidateLogs(t *testing.T) {
 		t.Fatalf("validate-logs: %v\n%s", err, out)
 	}
 	t.Log(out[strings.Index(out, "Results requested"):])
-	account := strings.Split(arn, ":")[4]
-	base := filepath.Join(s.DataDir, "buckets", "audit-logs", "p", "AWSLogs", account)
 	for _, kind := range []string{"CloudTrail", "CloudTrail-Digest"} {
-		name := some(t, filepath.Join(base, kind, story.Region), ".json.gz")
+		name := below(t, filepath.Join(base, kind, story.Region), ".json.gz")[0]
 		before, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -137,19 +142,32 @@ func TestValidateLogs(t *testing.T) {
 	}
 }
 
-// some is a file below dir.
-func some(t *testing.T, dir, suffix string) (name string) {
+// below lists the files below dir, the oldest first; none if there is no dir.
+func below(t *testing.T, dir, suffix string) (names []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err == nil && name == "" && !d.IsDir() && d.Name()[0] != '.' && strings.HasSuffix(p, suffix) {
-			name = p // the oldest: that the newest digest is gone, nothing can tell
+		if err == nil && !d.IsDir() && d.Name()[0] != '.' && strings.HasSuffix(p, suffix) {
+			names = append(names, p)
+		}
+		if errors.Is(err, fs.ErrNotExist) { // not yet, or no longer
+			return nil
 		}
 		return err
 	})
-	if err != nil || name == "" {
-		t.Fatalf("no %s in %s: %v", suffix, dir, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return name
+	return names
+}
+
+// await waits until something is so.
+func await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
 }
 
 // TestKilledTrail kills the server with SIGKILL while inferences are answered:
@@ -172,6 +190,7 @@ func TestKilledTrail(t *testing.T) {
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		running, cancel := context.WithCancel(ctx)
+		enough := len(answered) + 20 + rand.IntN(100)
 		for range 8 {
 			wg.Go(func() {
 				for running.Err() == nil {
@@ -185,13 +204,14 @@ func TestKilledTrail(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(500*time.Millisecond + rand.N(time.Second))
+		await(t, "answers", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(answered) >= enough
+		})
 		s.Kill()
 		cancel()
 		wg.Wait()
-		if len(answered) == 0 {
-			t.Fatalf("round %d: nothing was answered", round)
-		}
 		// A torn end is what a crash leaves; damage anywhere else it is not.
 		if out, err := s.Run(ctx, "trail", "verify"); err != nil && !strings.Contains(err.Error(), ".trail is damaged at offset") {
 			t.Errorf("round %d: as it was left: %v\n%s", round, err, out)
@@ -262,7 +282,13 @@ func TestNothingSecretIsTold(t *testing.T) {
 	runtime := bedrockruntime.NewFromConfig(s.Config(story.Region))
 	runtime.InvokeModel(ctx, &bedrockruntime.InvokeModelInput{ModelId: aws.String(story.Profile), Body: []byte(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":"` + prompt + `"}]}`)})
 	runtime.InvokeModel(ctx, &bedrockruntime.InvokeModelInput{ModelId: aws.String(story.Profile), Body: []byte(`{"broken":"` + key)})
-	time.Sleep(1500 * time.Millisecond) // delivered and signed
+	if cliErr == nil {
+		await(t, "a log file with the calls", func() bool { return len(below(t, filepath.Join(s.DataDir, "buckets"), ".json.gz")) > 0 })
+	}
+	await(t, "a checkpoint", func() bool {
+		_, err := os.Stat(filepath.Join(s.DataDir, "trail", "checkpoint"))
+		return err == nil
+	})
 	told := map[string]string{"the server's log": s.Log()}
 	for _, args := range [][]string{
 		{"trail", "verify"}, {"trail", "verify", "--format", "json"}, {"trail", "search"}, {"trail", "search", "--format", "json"}, {"trail", "export", "--format", "jsonl"},

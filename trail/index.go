@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
 )
@@ -138,6 +139,9 @@ func (x *index) dropFirst() *indexed {
 func (x *index) firstRecord() uint64 {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
+	if len(x.segments) == 0 { // closed
+		return 1
+	}
 	return x.segments[0].first
 }
 
@@ -291,6 +295,9 @@ func (x *index) search(q *Query, limit uint64, n int) (found []uint64, err error
 		}
 		below := int(min(limit-s.first, 1<<31))
 		got, err := x.inSegment(s, q, below, n-len(found), from, to)
+		if errors.Is(err, os.ErrClosed) {
+			continue // removed meanwhile
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -355,7 +362,9 @@ func (x *index) request(id string) (found []uint64, err error) {
 			x.mu.RLock()
 			some = s.live.search(k, w)
 			x.mu.RUnlock()
-		} else if some, err = s.sealed.search(k, w); err != nil {
+		} else if some, err = s.sealed.search(k, w); errors.Is(err, os.ErrClosed) {
+			continue // removed meanwhile
+		} else if err != nil {
 			return nil, fmt.Errorf("trail: index of %s: %w", s.name, err)
 		}
 		for _, no := range slices.Backward(some) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"time"
 
 	"tokaido/value"
@@ -75,42 +74,25 @@ func (r *reader) read(dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	c := chain{next: 1}
-	if b, err := d.ReadFile(baseName); err == nil {
-		if c, _, err = readBase(b, nil); err != nil {
-			return err
-		}
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	names, err := d.List()
+	snap, err := standingTogether(d)
 	if err != nil {
 		return err
 	}
-	base := c.next
-	var total, done int64
-	if r.progress != nil {
-		for _, name := range names {
-			if info, err := d.root.Stat(name); err == nil {
-				total += info.Size()
-			}
-		}
+	defer func() { err = errors.Join(err, snap.close()) }()
+	c, _, err := snap.begin(nil)
+	if err != nil {
+		return err
 	}
-	for i, name := range names {
-		if c.tree.n > 0 && c.next == base && firstOf(name) < base {
-			continue // it is being removed
-		}
-		f, err := d.Open(name)
-		if err != nil {
-			return err
-		}
-		s, err := c.scan(name, f, i == len(names)-1, func(at int64, body []byte) error {
+	var done int64
+	for i := range snap.files {
+		f := &snap.files[i]
+		s, err := c.scan(f, func(at int64, body []byte) error {
 			if c.next%checkEvery == 0 {
 				if r.ctx.Err() != nil {
 					return context.Cause(r.ctx)
 				}
 				if r.progress != nil {
-					r.progress(done+at, total)
+					r.progress(done+at, snap.total)
 				}
 			}
 			if c.next <= r.last {
@@ -122,7 +104,7 @@ func (r *reader) read(dir string) (err error) {
 			}
 			rec, err := parseBody(body)
 			if err != nil {
-				return &Corrupt{File: name, Offset: at, Reason: err.Error()}
+				return &Corrupt{File: f.name, Offset: at, Reason: err.Error()}
 			}
 			if !r.yield(Stored{c.next, rec}, nil) {
 				return errEnough
@@ -130,12 +112,12 @@ func (r *reader) read(dir string) (err error) {
 			return nil
 		})
 		done += s.end
-		if err := errors.Join(err, f.Close()); err != nil {
+		if err != nil {
 			return fmt.Errorf("read trail: %w", err)
 		}
 	}
 	if r.progress != nil {
-		r.progress(total, total)
+		r.progress(snap.total, snap.total)
 	}
 	return nil
 }

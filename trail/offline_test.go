@@ -2,6 +2,7 @@ package trail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -50,25 +51,139 @@ func TestVerifyWhileWritten(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, dir, Options{Signer: logSigner(t, k), CheckpointEvery: time.Millisecond})
 	var wg sync.WaitGroup
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
-	defer stop()
+	const rounds = 6
 	wg.Go(func() {
-		for i := 0; ctx.Err() == nil; i++ {
+		for i := range 500 * rounds {
 			if err := l.Append(t.Context(), record(i)); err != nil {
 				t.Error(err)
 			}
 			if i%500 == 499 {
-				time.Sleep(15 * offlineWait) // and nothing grows
+				time.Sleep(15 * offlineWait) // nothing grows, for what is tried again
 			}
 		}
 	})
-	n := 0
-	for ; ctx.Err() == nil; n++ {
-		if rep, err := Verify(t.Context(), dir, Check{Keys: ringOf()}); err != nil {
-			t.Fatalf("%d: %v\n%+v", n, err, rep)
+	verified := 0
+	for n := uint64(0); n < 500*rounds; verified++ {
+		rep, err := Verify(t.Context(), dir, Check{Keys: ringOf()})
+		if err != nil {
+			t.Fatalf("%d: %v\n%+v", verified, err, rep)
 		}
+		n = rep.Head.Records
 	}
 	wg.Wait()
 	mustClose(t, l)
-	t.Logf("verified %d times", n)
+	t.Logf("verified %d times", verified)
+}
+
+// TestReadersWhileWritten: whoever reads a log while it is written, begins new
+// segments and loses old ones finds it whole.
+func TestReadersWhileWritten(t *testing.T) {
+	k, ringOf := keyring(t)
+	dir := t.TempDir()
+	ring := ringOf
+	l := mustOpen(t, dir, Options{SegmentSize: 8 << 10, RetainBytes: 64 << 10, Signer: logSigner(t, k), CheckpointEvery: time.Millisecond})
+	const total = 3000
+	if err := l.Append(t.Context(), record(0)); err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for i := 1; i < total; i++ {
+			if err := l.Append(t.Context(), record(i)); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	ctx := t.Context()
+	var wg sync.WaitGroup
+	for name, read := range map[string]func() error{
+		"Read": func() error {
+			last := uint64(0)
+			for s, err := range Read(ctx, dir, nil, func(done, total int64) {}) {
+				if err != nil {
+					return err
+				}
+				if last != 0 && s.Seq != last+1 || s.Record.RequestID != fmt.Sprint("request-", s.Seq-1) {
+					return fmt.Errorf("record %d, %s, after %d", s.Seq, s.Record.RequestID, last)
+				}
+				last = s.Seq
+			}
+			return nil
+		},
+		"Walk": func() error {
+			last := uint64(0)
+			for batch, err := range Walk(ctx, dir, nil, nil, func(s Stored) (uint64, bool) { return s.Seq, true }) {
+				if err != nil {
+					return err
+				}
+				for _, seq := range batch {
+					if last != 0 && seq != last+1 {
+						return fmt.Errorf("record %d after %d", seq, last)
+					}
+					last = seq
+				}
+			}
+			return nil
+		},
+		"Verify": func() error {
+			_, err := Verify(ctx, dir, Check{Keys: ring()})
+			return err
+		},
+		"Prove": func() error {
+			seq := l.published.Load()
+			_, err := Prove(ctx, dir, fmt.Sprint("request-", seq-1))
+			if errors.Is(err, ErrNoCheckpoint) || l.index.firstRecord() > seq { // none yet, or removed meanwhile
+				return nil
+			}
+			return err
+		},
+		"FindIn": func() error {
+			_, err := FindIn(ctx, dir, fmt.Sprint("request-", l.Head().Records-1))
+			return err
+		},
+		"Find": func() error {
+			id := fmt.Sprint("request-", l.Head().Records-1)
+			rs, err := l.Find(ctx, id)
+			if err == nil && len(rs) > 1 {
+				err = fmt.Errorf("%s is there %d times", id, len(rs))
+			}
+			return err
+		},
+		"After": func() error {
+			_, _, err := l.After(ctx, 0, 100)
+			return err
+		},
+		"Lookup": func() error {
+			for q := (Query{Region: "ap-northeast-1", Attribute: ByEventName, Value: "Converse"}); ; {
+				p, err := l.Lookup(ctx, q)
+				if err != nil || p.Next == "" {
+					return err
+				}
+				q.Token = p.Next
+			}
+		},
+	} {
+		wg.Go(func() {
+			n := 0
+			for going := true; going && !t.Failed(); n++ {
+				select {
+				case <-written:
+					going = false
+				default:
+				}
+				if err := read(); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			t.Logf("%s: %d times", name, n)
+		})
+	}
+	wg.Wait()
+	<-written
+	mustClose(t, l)
+	rep, err := Verify(ctx, dir, Check{Keys: ring()})
+	if err != nil || rep.Head.Records != total || rep.Removed == 0 {
+		t.Errorf("%+v, %v", rep, err)
+	}
 }

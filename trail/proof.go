@@ -141,30 +141,19 @@ func pass(ctx context.Context, dir string, records uint64, node func(int, int64,
 		return c, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	c = chain{next: 1}
-	if b, err := d.ReadFile(baseName); err == nil {
-		if c, _, err = readBase(b, nil); err != nil {
-			return c, err
-		}
-	} else if !errors.Is(err, os.ErrNotExist) {
+	snap, err := standingTogether(d)
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, snap.close()) }()
+	if c, _, err = snap.begin(nil); err != nil {
 		return c, err
 	}
 	if c.node = node; node != nil {
 		c.tree.nodes(node)
 	}
-	names, err := d.List()
-	if err != nil {
-		return c, err
-	}
-	for i, name := range names {
-		if firstOf(name) < c.next {
-			continue // removed but for the file
-		}
-		f, err := d.Open(name)
-		if err != nil {
-			return c, err
-		}
-		_, err = c.scan(name, f, i == len(names)-1, func(at int64, body []byte) error {
+	for i := range snap.files {
+		_, err := c.scan(&snap.files[i], func(at int64, body []byte) error {
 			if c.next > records {
 				return errFar
 			}
@@ -177,11 +166,13 @@ func pass(ctx context.Context, dir string, records uint64, node func(int, int64,
 			b, _ := appendFrame(nil, c.next, c.prev, body, false) // there is one way to write it
 			return each(c.next, b[frameSize:], body)
 		})
-		cerr := f.Close()
 		if errors.Is(err, errFar) {
-			return c, cerr
+			return c, nil
 		}
-		if err := errors.Join(err, cerr); err != nil {
+		if bad, ok := errors.AsType[*Corrupt](err); ok && bad.Torn && c.next > records {
+			return c, nil // the half of a write, and all that is asked for lies before it
+		}
+		if err != nil {
 			return c, err
 		}
 	}

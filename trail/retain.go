@@ -20,8 +20,10 @@ const (
 // publish writes each checkpoint where the world finds the latest. A reader may
 // find an older one than the log holds, never a newer one.
 func (l *Log) publish() {
-	for b := range l.latest {
-		if err := l.disk.WriteFile(latestName, b); err != nil && !errors.Is(err, errNoAux) {
+	for p := range l.latest {
+		if err := l.disk.WriteFile(latestName, p.Note); err == nil {
+			l.published.Store(p.Records)
+		} else if !errors.Is(err, errNoAux) {
 			l.opts.Logger.Error("trail: the latest checkpoint could not be published", "err", err)
 		}
 	}
@@ -43,6 +45,7 @@ func (l *Log) checkLatest() error {
 	if err != nil {
 		return &Corrupt{File: latestName, Reason: err.Error()}
 	}
+	l.published.Store(p.Records)
 	if have := l.chain.next - 1; p.Records > have {
 		return &Corrupt{File: l.index.last().name, Offset: l.at, Reason: fmt.Sprintf("the log ends with record %d, but a checkpoint of %d records was signed: its end was cut off", have, p.Records)}
 	}
@@ -158,6 +161,9 @@ func (l *Log) retain() {
 	n := 0
 	for n < len(segments)-1 && segments[n].sealed != nil { // the last one is being written
 		s := &segments[n]
+		if s.first-1+uint64(s.sealed.Records) > l.published.Load() {
+			break // what is published must not be older than the base
+		}
 		size, _ := s.file.Size()
 		if (l.opts.RetainFor == 0 || s.sealed.To >= oldest) && (l.opts.RetainBytes == 0 || total <= l.opts.RetainBytes) {
 			break

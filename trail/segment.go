@@ -252,12 +252,9 @@ const scanBuffer = 4 << 20
 // each gets every record with its place, when c stands before it; an error of
 // its own stops the scan. The error for damage is a *Corrupt; c then stands
 // before the bad frame. Signatures are not checked here.
-func (c *chain) scan(name string, f file, last bool, each func(at int64, body []byte) error) (s scanned, err error) {
-	size, err := f.Size()
-	if err != nil {
-		return s, err
-	}
-	r := &window{f: f, size: size}
+func (c *chain) scan(f *segmentFile, each func(at int64, body []byte) error) (s scanned, err error) {
+	name, size, last := f.name, f.size, f.last
+	r := &window{f: f.f, size: size}
 	bad := func(at int64, why string) error { return &Corrupt{File: name, Offset: at, Reason: why} }
 
 	head, err := r.at(0, headerSize)

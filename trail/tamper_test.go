@@ -399,8 +399,7 @@ func TestRetention(t *testing.T) {
 				t.Fatal(err)
 			}
 			total++
-			l.index.list() // let the indexes be written
-			time.Sleep(time.Millisecond)
+			awaitIndexes(t, l)
 		}
 		if got, err := l.Lookup(t.Context(), Query{Limit: 5}); err != nil || len(got.Records) != 5 {
 			t.Errorf("lookup: %d, %v", len(got.Records), err)
@@ -453,7 +452,7 @@ func TestProofs(t *testing.T) {
 		if err := l.Append(t.Context(), record(100+i)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond)
+		awaitIndexes(t, l)
 	}
 	mustClose(t, l)
 	for _, id := range []string{"request-129", "request-120", "request-110"} {

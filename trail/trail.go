@@ -25,6 +25,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -85,8 +86,9 @@ type Log struct {
 	wake chan struct{} // of run
 	done chan struct{} // closed when run has ended
 
-	latest  chan []byte    // checkpoints to be published, the last of them counts
-	helpers sync.WaitGroup // that publish and that seal
+	latest    chan *Checkpoint // to be published, the last of them counts
+	published atomic.Uint64    // records that the published one covers
+	helpers   sync.WaitGroup   // that publish and that seal
 
 	// owned by run (and by Open before it starts)
 	chain   chain
@@ -141,7 +143,7 @@ func open(d disk, opts Options) (*Log, error) {
 	}
 	l := &Log{
 		opts: opts, disk: d, index: newIndex(), chain: chain{next: 1},
-		room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}), latest: make(chan []byte, 1),
+		room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}), latest: make(chan *Checkpoint, 1),
 	}
 	orphans, err := l.recover()
 	if err != nil {
@@ -207,7 +209,11 @@ func (l *Log) recover() (orphans []uint64, err error) {
 			}
 		}
 		l.index.addSegment(name, f, l.chain.next)
-		s, err := l.chain.scan(name, f, last, func(at int64, body []byte) error {
+		size, err := f.Size()
+		if err != nil {
+			return nil, err
+		}
+		s, err := l.chain.scan(&segmentFile{name, f, size, last}, func(at int64, body []byte) error {
 			r, err := parseBody(body)
 			if err != nil {
 				return &Corrupt{File: name, Offset: at, Reason: err.Error()}
@@ -577,6 +583,7 @@ func (l *Log) write(group []*entry, h how) (err error, broken bool) {
 			return err, broken
 		}
 	}
+	var signed *Checkpoint
 	buf, c, last := l.buf[:0], l.chain, l.last
 	c.tree = c.tree.clone()
 	for i, e := range group {
@@ -595,6 +602,7 @@ func (l *Log) write(group []*entry, h how) (err error, broken bool) {
 		last = l.at + int64(len(buf))
 		buf, c.prev = appendNoteFrame(buf, p.Note, len(group) == 0 && l.synced)
 		c.signed, c.note = p.Records, p.Note
+		signed = &p
 	}
 	if cap(buf) <= 2*maxGroup {
 		l.buf = buf
@@ -619,12 +627,12 @@ func (l *Log) write(group []*entry, h how) (err error, broken bool) {
 	}
 	l.chain, l.at, l.last = c, l.at+int64(len(buf)), last
 	l.index.addAll(group)
-	if h.sign { // durable from here on
+	if signed != nil { // durable from here on
 		select {
 		case <-l.latest: // nobody has come for the one before
 		default:
 		}
-		l.latest <- c.note
+		l.latest <- signed
 	}
 	return nil, false
 }

@@ -357,11 +357,33 @@ func TestRelaxedReachesTheDisk(t *testing.T) {
 	if err := l.Append(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	for range 100 { // until the mark says that it is durable
-		if rep, err := Verify(t.Context(), dir, Check{}); err == nil && rep.Head.Records == 1 && rep.Marked {
-			return
+	await(t, "the mark, which says that it is durable", func() bool {
+		rep, err := Verify(t.Context(), dir, Check{})
+		return err == nil && rep.Head.Records == 1 && rep.Marked
+	})
+}
+
+// await waits until something is so.
+func await(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
 		}
-		time.Sleep(FlushEvery / 4)
 	}
-	t.Error("never durable")
+}
+
+// awaitIndexes waits until every full segment has its index in a file, as a
+// segment must that is to be removed.
+func awaitIndexes(t testing.TB, l *Log) {
+	t.Helper()
+	await(t, "the indexes of full segments", func() bool {
+		all := l.index.list()
+		for _, s := range all[:len(all)-1] {
+			if s.sealed == nil {
+				return false
+			}
+		}
+		return true
+	})
 }

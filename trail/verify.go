@@ -162,29 +162,18 @@ func verify(ctx context.Context, d disk, opt Check) (rep *findings, err error) {
 	if err := rep.begin(d, opt); err != nil {
 		return rep, fmt.Errorf("verify trail: %w", err)
 	}
-	names, err := d.List()
+	snap, err := standingTogether(d)
 	if err != nil {
-		return rep, err
+		return rep, fmt.Errorf("verify trail: %w", err)
 	}
-	for len(names) > 0 && firstOf(names[0]) < rep.c.next && rep.base != nil {
-		names = names[1:] // removed but for the file
+	defer func() { err = errors.Join(err, snap.close()) }()
+	if err := rep.based(snap, opt); err != nil {
+		return rep, fmt.Errorf("verify trail: %w", err)
 	}
-	if len(names) == 0 {
+	if len(snap.files) == 0 {
 		return rep, errors.New("verify trail: there is no segment")
 	}
-	v := newVerifier(opt)
-	for i, name := range names {
-		f, err := d.Open(name)
-		if err != nil {
-			return rep, errors.Join(err, v.close())
-		}
-		size, err := f.Size()
-		if err != nil {
-			return rep, errors.Join(err, f.Close(), v.close())
-		}
-		v.files = append(v.files, segmentFile{name, f, size, i == len(names)-1})
-		v.total += size
-	}
+	v := newVerifier(opt, snap)
 	var wg sync.WaitGroup
 	wg.Go(v.read)
 	workers := opt.Workers
@@ -202,7 +191,6 @@ func verify(ctx context.Context, d disk, opt Check) (rep *findings, err error) {
 	err = rep.assemble(ctx, v)
 	close(v.quit)
 	wg.Wait()
-	err = errors.Join(err, v.close())
 	if err == nil {
 		err = rep.end()
 	}
@@ -229,16 +217,18 @@ func (rep *findings) begin(d disk, opt Check) error {
 	} else if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, errNoAux) {
 		return err
 	}
-	b, err = d.ReadFile(baseName)
-	if err == nil {
-		if rep.c, rep.base, err = readBase(b, opt.Keys); err != nil {
-			return err
-		}
+	return nil
+}
+
+// based begins with what stands for the segments that were removed.
+func (rep *findings) based(snap *snapshot, opt Check) (err error) {
+	if rep.c, rep.base, err = snap.begin(opt.Keys); err != nil {
+		return err
+	}
+	if rep.base != nil {
 		rep.Removed, rep.Origin = rep.base.Records, rep.base.Origin
 		rep.Signed = rep.base.Records
 		rep.Head = Head{rep.base.Records, rep.base.Chain}
-	} else if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, errNoAux) {
-		return err
 	}
 	if opt.Latest != nil {
 		if opt.Keys != nil {
@@ -308,9 +298,8 @@ type segmentFile struct {
 
 // verifier is the machinery of one Verify.
 type verifier struct {
-	opt   Check
-	files []segmentFile
-	total int64
+	opt Check
+	*snapshot
 	items chan item
 	work  chan *piece
 	quit  chan struct{} // closed when nobody listens any more
@@ -318,8 +307,8 @@ type verifier struct {
 }
 
 // newVerifier begins with nothing to read.
-func newVerifier(opt Check) *verifier {
-	return &verifier{opt: opt, items: make(chan item, 4), work: make(chan *piece, 4), quit: make(chan struct{}), free: make(chan *piece, maxFree)}
+func newVerifier(opt Check, snap *snapshot) *verifier {
+	return &verifier{opt: opt, snapshot: snap, items: make(chan item, 4), work: make(chan *piece, 4), quit: make(chan struct{}), free: make(chan *piece, maxFree)}
 }
 
 // maxFree is how many pieces' memory is kept for others.
@@ -342,13 +331,6 @@ func (v *verifier) release(p *piece) {
 	case v.free <- p:
 	default:
 	}
-}
-
-func (v *verifier) close() (err error) {
-	for _, f := range v.files {
-		err = errors.Join(err, f.f.Close())
-	}
-	return err
 }
 
 // item is what comes next in the log: the start of a segment, or a piece of it.

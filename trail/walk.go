@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"runtime"
 	"sync"
 )
@@ -28,12 +27,16 @@ func Walk[T any](ctx context.Context, dir string, want func(body []byte) bool, p
 			return
 		}
 		defer d.Close()
-		v := newVerifier(Check{})
-		defer v.close()
-		if err := v.open(d); err != nil {
+		snap, err := standingTogether(d)
+		if err == nil && len(snap.files) == 0 {
+			err = errors.New("there is no segment")
+		}
+		if err != nil {
 			fail(err)
 			return
 		}
+		v := newVerifier(Check{}, snap)
+		defer snap.close()
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		defer close(v.quit)
@@ -54,10 +57,11 @@ func Walk[T any](ctx context.Context, dir string, want func(body []byte) bool, p
 				fail(it.err)
 				return
 			case it.begin != nil:
-				if now = it.begin; len(it.header) < headerSize && now.last {
-					return // it is being begun
-				}
+				now = it.begin
 				if _, _, err := parseHeader(it.header); err != nil {
+					if now.last && now.size <= headerSize {
+						return // it is being begun
+					}
 					fail(&Corrupt{File: now.name, Reason: err.Error()})
 					return
 				}
@@ -86,47 +90,10 @@ func Walk[T any](ctx context.Context, dir string, want func(body []byte) bool, p
 			done += int64(len(it.piece.b))
 			v.release(it.piece)
 			if progress != nil {
-				progress(done, v.total)
+				progress(done, snap.total)
 			}
 		}
 	}
-}
-
-// open opens the segments of a log that are not removed.
-func (v *verifier) open(d disk) error {
-	first := uint64(0)
-	if b, err := d.ReadFile(baseName); err == nil {
-		c, _, err := readBase(b, nil)
-		if err != nil {
-			return err
-		}
-		first = c.next
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	names, err := d.List()
-	if err != nil {
-		return err
-	}
-	for i, name := range names {
-		if firstOf(name) < first {
-			continue
-		}
-		f, err := d.Open(name)
-		if err != nil {
-			return err
-		}
-		size, err := f.Size()
-		if err != nil {
-			return errors.Join(err, f.Close())
-		}
-		v.files = append(v.files, segmentFile{name, f, size, i == len(names)-1})
-		v.total += size
-	}
-	if len(v.files) == 0 {
-		return errors.New("there is no segment")
-	}
-	return nil
 }
 
 func mapPiece[T any](p *piece, want func([]byte) bool, each func(Stored) (T, bool)) []T {
