@@ -19,6 +19,8 @@ import (
 type Options struct {
 	Account string           // twelve digits; "": the stored one, else a new one
 	Now     func() time.Time // nil: time.Now
+
+	Control ControlOptions // an organization's policies that bind from the start
 }
 
 // Directory is everybody there is: one account and who is in it. Its methods
@@ -28,6 +30,8 @@ type Directory struct {
 	now      func() time.Time
 	aws      map[string]*policy // AWS's managed policies by ARN
 	sessions sessions
+	controls []*control // AWS's and the configuration's policies of an organization
+	narrow   bool       // see ControlOptions
 
 	mu    sync.Mutex // held by the one who changes something
 	state atomic.Pointer[state]
@@ -43,6 +47,8 @@ type state struct {
 	keys     map[string]*AccessKey
 	dev      map[string]*AccessKey // AddKey's: never stored
 	apiKeys  map[string]*APIKey    // by alias
+	org      *organization         // nil: the account is in none
+	stored   map[string]*control   // the organization's own policies, by id
 
 	principals sync.Map // ID of a long-term access key or API key to *Principal, made when asked for
 }
@@ -79,12 +85,22 @@ func Open(ctx context.Context, store Store, opts Options) (*Directory, error) {
 		}
 		d.aws[p.ARN] = c
 	}
-	s := &state{byID: map[string]*entity{}, policies: map[string]*policy{}, keys: map[string]*AccessKey{}, dev: map[string]*AccessKey{}, apiKeys: map[string]*APIKey{}}
+	if err := d.configure(opts.Control); err != nil {
+		return nil, err
+	}
+	s := &state{
+		byID: map[string]*entity{}, policies: map[string]*policy{}, keys: map[string]*AccessKey{}, dev: map[string]*AccessKey{},
+		apiKeys: map[string]*APIKey{}, stored: map[string]*control{},
+	}
+	var org *Organization
 	for k := range s.entities {
 		s.entities[k] = map[string]*entity{}
 	}
 	for e, err := range store.Load(ctx) {
-		if err == nil {
+		if err == nil && e.Key == organizationKey {
+			org = new(Organization)
+			err = json.Unmarshal(e.Data, org)
+		} else if err == nil {
 			err = s.load(e)
 		}
 		if err != nil {
@@ -118,7 +134,17 @@ func Open(ctx context.Context, store Store, opts Options) (*Directory, error) {
 		return nil, fmt.Errorf("open directory: %w", err)
 	}
 	d.sessions.aead = aead
+	if org != nil {
+		org.Account = s.account.ID
+		s.org = d.organization(*org, s.stored)
+	}
 	d.state.Store(s)
+	if s.org == nil && len(opts.Control.Policies) > 0 {
+		// Policies that are configured are an organization's: from now on there is one.
+		if err := d.update(ctx, (*change).newOrganization); err != nil {
+			return nil, fmt.Errorf("open directory: %w", err)
+		}
+	}
 	return d, nil
 }
 
@@ -152,6 +178,13 @@ func (s *state) load(e Entry) error {
 			s.apiKeys[k.Alias] = &k
 			if e.Key != apiKeyKey+k.Alias {
 				err = fmt.Errorf("it holds API key %s", k.Alias)
+			}
+		}
+	case controlPolicyKey:
+		var p ControlPolicy
+		if err = json.Unmarshal(e.Data, &p); err == nil {
+			if s.stored[p.ID], err = compileControl(p); err == nil && e.Key != controlPolicyKey+p.ID {
+				err = fmt.Errorf("it holds the organization's policy %s", p.ID)
 			}
 		}
 	default:
@@ -188,7 +221,7 @@ type change struct {
 	d      *Directory
 	now    time.Time
 	saves  []Change
-	copied [numKinds + 3]bool // the entity maps, policies, keys, API keys
+	copied [numKinds + 4]bool // the entity maps, policies, keys, API keys, the organization's policies
 }
 
 // update makes a change: f's error leaves everything as it was. Nobody sees the
@@ -199,6 +232,7 @@ func (d *Directory) update(ctx context.Context, f func(*change) error) error {
 	old := d.state.Load()
 	c := &change{d: d, now: d.stamp(), state: &state{
 		account: old.account, entities: old.entities, byID: old.byID, policies: old.policies, keys: old.keys, dev: old.dev, apiKeys: old.apiKeys,
+		org: old.org, stored: old.stored,
 	}}
 	if err := f(c); err != nil {
 		return err
@@ -293,7 +327,7 @@ func (d *Directory) policy(s *state, arn string) *policy {
 
 // bind is what binds e in state s.
 func (d *Directory) bind(s *state, e *entity) iam.Policies {
-	var p iam.Policies
+	p := s.governed()
 	add := func(e *entity) {
 		p.Identity = append(p.Identity, e.inline...)
 		for _, arn := range e.Attached {
@@ -377,13 +411,13 @@ func (d *Directory) Credential(ctx context.Context, accessKeyID, sessionToken st
 // owner is gone.
 func (d *Directory) longTerm(s *state, owner string) *Principal {
 	if owner == s.account.ID {
-		return &Principal{Type: Root, Account: owner, ARN: s.account.rootARN(), ID: owner}
+		return &Principal{Type: Root, Account: owner, ARN: s.account.rootARN(), ID: owner, Organization: s.orgPath(), Policies: s.governed()}
 	}
 	e := s.byID[owner]
 	if e == nil || e.Kind != KindUser {
 		return nil
 	}
-	return &Principal{Type: User, Account: s.account.ID, ARN: e.ARN, ID: e.ID, Name: e.Name, Tags: e.Tags, Policies: d.bind(s, e)}
+	return &Principal{Type: User, Account: s.account.ID, ARN: e.ARN, ID: e.ID, Name: e.Name, Tags: e.Tags, Organization: s.orgPath(), Policies: d.bind(s, e)}
 }
 
 // Bootstrap makes an access key of the account's root user if it has none; only
@@ -425,6 +459,9 @@ func (d *Directory) AddKey(ctx context.Context, accessKeyID, secret string) erro
 	}
 	dev := maps.Clone(old.dev)
 	dev[accessKeyID] = &AccessKey{ID: accessKeyID, Secret: Secret(secret), Owner: old.account.ID, Created: d.stamp()}
-	d.state.Store(&state{account: old.account, entities: old.entities, byID: old.byID, policies: old.policies, keys: old.keys, dev: dev, apiKeys: old.apiKeys})
+	d.state.Store(&state{
+		account: old.account, entities: old.entities, byID: old.byID, policies: old.policies, keys: old.keys, dev: dev, apiKeys: old.apiKeys,
+		org: old.org, stored: old.stored,
+	})
 	return nil
 }

@@ -10,6 +10,7 @@ package principal
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"tokaido/iam"
@@ -51,6 +52,7 @@ type Principal struct {
 	Tags           []Tag // of the user or role, overridden by those of the session
 	TransitiveTags []string
 	SourceIdentity string
+	Organization   string // its account's place in an organization, o-…/r-…/; "": in none
 	Policies       iam.Policies
 }
 
@@ -86,6 +88,9 @@ func (p *Principal) Context() iam.Context {
 		one("aws:PrincipalIsAWSService", "false"), one("aws:ViaAWSService", "false"))
 	if p.Type == User {
 		c = append(c, one("aws:username", p.Name))
+	}
+	if id, _, ok := strings.Cut(p.Organization, "/"); ok {
+		c = append(c, one("aws:PrincipalOrgID", id), iam.Attribute{Key: "aws:PrincipalOrgPaths", Values: []string{p.Organization}, Multi: true})
 	}
 	for _, t := range p.Tags {
 		c = append(c, one("aws:PrincipalTag/"+t.Key, t.Value))

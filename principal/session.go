@@ -206,7 +206,7 @@ func (d *Directory) sessionPrincipal(s *state, o *opened) *Principal {
 func (d *Directory) rolePrincipal(s *state, e *entity, name string) *Principal {
 	return &Principal{
 		Type: AssumedRole, Account: s.account.ID, ARN: "arn:aws:sts::" + s.account.ID + ":assumed-role/" + e.Name + "/" + name,
-		ID: e.ID + ":" + name, Name: e.Name, RoleARN: e.ARN, SessionName: name, Tags: e.Tags, Policies: d.bind(s, e),
+		ID: e.ID + ":" + name, Name: e.Name, RoleARN: e.ARN, SessionName: name, Tags: e.Tags, Organization: s.orgPath(), Policies: d.bind(s, e),
 	}
 }
 
@@ -267,7 +267,7 @@ func (d *Directory) AssumeForService(ctx context.Context, roleARN, service, sour
 	add("aws:SourceAccount", sourceAccount)
 	add("sts:RoleSessionName", session)
 	need := []iam.Authorization{{Action: "sts:AssumeRole", Resource: e.ARN}}
-	if ds := iam.EvaluateAll(&iam.Policies{Resource: e.trustBound()}, by.Caller(), need, global); !ds[0].Allowed {
+	if ds := iam.EvaluateAll(&iam.Policies{RCP: s.governed().RCP, Resource: e.trustBound()}, by.Caller(), need, global); !ds[0].Allowed {
 		return nil, refuse(ds)
 	}
 	p := d.rolePrincipal(s, e, session)
