@@ -7,7 +7,7 @@ LDFLAGS   := -s -w -X tokaido/cli.version=$(VERSION)
 TOOL      := $(GO) tool -modfile=tools/go.mod
 export CGO_ENABLED ?= 0
 
-.PHONY: help build go-build console console-test run demo test test-race e2e check kill crash bench clean
+.PHONY: help build go-build console console-test run demo test test-race e2e check kill crash llama bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ kill: go-build ## kill -9 the server while executions wait, ROUNDS times (defaul
 
 crash: go-build ## kill -9 the server under a load of everything durable, ROUNDS times (default 1000), and check every history
 	cd e2e && TOKAIDO_BIN=$(abspath $(BIN)) TOKAIDO_CRASHES=$(or $(ROUNDS),1000) $(GO) test -count=1 -timeout 120m -run 'TestCrash$$' -v .
+
+llama: ## a real llama.cpp server in a temporary folder, for the tests of the openai backend (npm, git, g++; some minutes)
+	@tools/llama $(or $(DIR),$(or $(TMPDIR),/tmp)/tokaido-llama) $(JOBS)
 
 bench: ## run every benchmark of the main module once
 	$(GO) test -run '^$$' -bench . -benchmem ./...
