@@ -63,7 +63,7 @@ export default defineConfig({
           groups: [
             { name: "react", test: /node_modules\/(react|react-dom|scheduler)\// },
             { name: "aws-core", test: /node_modules\/(@smithy|@aws-sdk\/(?!client-)|@aws-crypto|@aws\/)/ },
-            { name: "flow", test: /node_modules\/(@xyflow|@dagrejs|d3-)/ },
+            { name: "flow", test: /node_modules\/(@xyflow|d3-)/ },
             { name: "editor", test: /node_modules\/(@codemirror|@lezer)/ },
           ],
         },

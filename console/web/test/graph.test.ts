@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { asksModel, toGraph, type Scope } from "../src/graph/model";
-import { layoutDagre } from "../src/graph/layout";
+import { absolute, layout, neighbour } from "../src/graph/layout";
 
 const pass = { Type: "Pass", End: true };
 const ask = { Type: "Task", Resource: "arn:aws:states:::bedrock:invokeModel", End: true };
@@ -25,7 +25,7 @@ describe("graph", () => {
   it("has every state, Start and End", () => expect(count(g)).toBe(9 + 2));
   it("draws every way out of a state", () => expect(g.edges.map((e) => e.kind).sort()).toEqual(["catch", "choice", "default", "next", "next", "next", "next"]));
   it.each(["TB", "LR"] as const)("lays out %s without overlaps inside one parent", (dir) => {
-    const p = layoutDagre(g, dir);
+    const p = layout(g, dir);
     for (const a of p.nodes)
       for (const b of p.nodes) {
         if (a === b || a.parent !== b.parent) continue;
@@ -45,6 +45,56 @@ describe("graph", () => {
   });
   it("survives what is not finished yet", () => {
     for (const j of [{}, { StartAt: "x" }, { States: null }, { StartAt: "a", States: { a: null } }, { StartAt: "a", States: { a: { Type: "Task", Next: "zz" } } }])
-      expect(() => layoutDagre(toGraph(j), "TB")).not.toThrow();
+      expect(() => layout(toGraph(j), "TB")).not.toThrow();
+  });
+});
+
+describe("layout", () => {
+  const many = (n: number) => {
+    const States: Record<string, object> = {};
+    for (let i = 0; i < n; i++) {
+      const to = (k: number) => "S" + Math.min(n - 1, i + k);
+      States["S" + i] =
+        i === n - 1
+          ? { Type: "Succeed" }
+          : i % 10 === 5
+            ? { Type: "Choice", Choices: [{ Condition: "{% $x %}", Next: to(7) }], Default: to(1) }
+            : i % 10 === 8
+              ? { ...ask, End: undefined, Catch: [{ ErrorEquals: ["States.ALL"], Next: "S" + (n - 1) }], Next: to(1) }
+              : { Type: "Pass", Next: to(1) };
+    }
+    return toGraph({ StartAt: "S0", States });
+  };
+  it("takes edges that go back, or far, out of the way", () => {
+    const p = layout(toGraph({ StartAt: "A", States: { A: { Type: "Pass", Next: "B" }, B: { Type: "Choice", Choices: [{ Condition: "{% $x %}", Next: "A" }], Default: "C" }, C: { Type: "Succeed" } } }), "TB");
+    const back = p.edges.find((e) => e.edge.target === "/A" && e.edge.source === "/B")!;
+    expect(back.lane).toBe(true);
+    expect(Math.min(...back.points.map((q) => q.x))).toBeLessThan(Math.min(...p.nodes.map((n) => n.x)));
+    expect(p.edges.filter((e) => e.lane).length).toBe(1);
+    const a = p.nodes.find((n) => n.node.name === "A")!;
+    const c = p.nodes.find((n) => n.node.name === "C")!;
+    expect(a.y).toBeLessThan(c.y);
+  });
+  it("draws a chain straight", () => {
+    const p = layout(toGraph({ StartAt: "A", States: { A: { Type: "Pass", Next: "B" }, B: { Type: "Pass", Next: "C" }, C: { Type: "Succeed" } } }), "TB");
+    expect(new Set(p.nodes.map((n) => Math.round(n.x + n.w / 2))).size).toBe(1);
+  });
+  it.each(["TB", "LR"] as const)("places a thousand states %s inside its box, each once, the same way always", (dir) => {
+    const g = many(1000);
+    const p = layout(g, dir);
+    expect(p.nodes.length).toBe(1002);
+    for (const n of p.nodes) expect(n.x >= 0 && n.y >= 0 && n.x + n.w <= p.w + 0.1 && n.y + n.h <= p.h + 0.1, n.node.name).toBe(true);
+    for (const e of p.edges) for (const q of e.points) expect(q.x >= 0 && q.y >= 0 && q.x <= p.w + 0.1 && q.y <= p.h + 0.1, e.edge.id).toBe(true);
+    expect(JSON.stringify(layout(many(1000), dir))).toBe(JSON.stringify(p));
+  });
+  it("lets the arrow keys follow the edges, and places where there is none", () => {
+    const p = layout(toGraph(definition), "TB");
+    const at = absolute(p);
+    expect(neighbour(p, at, "/First", "ArrowDown", "TB")).toBe("/Each");
+    expect(neighbour(p, at, "/Each", "ArrowUp", "TB")).toBe("/First");
+    expect(neighbour(p, at, "/First", "ArrowUp", "TB")).not.toBe("#start");
+    expect(neighbour(p, at, "/Both/0/A", "ArrowDown", "TB")).toBe("/Both/0/B");
+    expect(neighbour(p, at, "/Both/0/A", "ArrowRight", "TB")).toBe("/Both/1/C");
+    expect(neighbour(p, at, "/nobody", "ArrowLeft", "TB")).toBeUndefined();
   });
 });

@@ -1,11 +1,11 @@
-import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
-import { Background, BaseEdge, BackgroundVariant, EdgeLabelRenderer, Handle, MarkerType, Position, ReactFlow, ReactFlowProvider, useReactFlow, type Edge, type EdgeProps, type Node, type NodeProps } from "@xyflow/react";
+import { useEffect, useMemo, useRef, useState, type DragEvent, type KeyboardEvent } from "react";
+import { Background, BaseEdge, BackgroundVariant, EdgeLabelRenderer, Handle, MarkerType, Position, ReactFlow, ReactFlowProvider, useReactFlow, ViewportPortal, type Edge, type EdgeProps, type Node, type NodeProps } from "@xyflow/react";
 import "@xyflow/react/dist/base.css";
 import "./graph.css";
 import Icon, { type IconProps } from "@cloudscape-design/components/icon";
 import Button from "@cloudscape-design/components/button";
 import { toGraph, type GNode, type NodeType, type Status } from "./model";
-import { bump, layoutDagre, type Dir, type Placed, type Pt } from "./layout";
+import { absolute, layout, neighbour, path, type Arrow, type Dir, type Placed, type PlacedEdge, type PlacedNode } from "./layout";
 import type { Served } from "../model/inference";
 import { useI18n, type Key, type T } from "../i18n";
 
@@ -58,15 +58,15 @@ function StateNode({ data, selected }: NodeProps<Node<Data>>) {
   );
 }
 
-type EData = { points: Pt[]; labelAt?: Pt; text: string; kind: string; dir: Dir; taken?: boolean; [k: string]: unknown };
+type EData = { e: PlacedEdge; text: string; dir: Dir; taken?: boolean; [k: string]: unknown };
 function RouteEdge({ id, data, markerEnd }: EdgeProps<Edge<EData>>) {
-  const d = data!;
+  const { e, text, dir, taken } = data!;
   return (
     <>
-      <BaseEdge id={id} path={bump(d.points, d.dir)} markerEnd={markerEnd} className={`asl-edge k-${d.kind} ${d.taken ? "taken" : ""}`} />
-      {d.labelAt && (
+      <BaseEdge id={id} path={path(e, dir)} markerEnd={markerEnd} className={`asl-edge k-${e.edge.kind} ${taken ? "taken" : ""}`} />
+      {e.label && (
         <EdgeLabelRenderer>
-          <div className={`asl-elabel k-${d.kind}`} style={{ transform: `translate(-50%,-50%) translate(${d.labelAt.x}px,${d.labelAt.y}px)` }} title={d.text}>{d.text}</div>
+          <div className={`asl-elabel k-${e.edge.kind}`} style={{ transform: `translate(-50%,-50%) translate(${e.label.x}px,${e.label.y}px)` }} title={text}>{text}</div>
         </EdgeLabelRenderer>
       )}
     </>
@@ -85,7 +85,36 @@ export type GraphProps = {
   onSelect?: (name: string) => void;
   dir?: Dir;
   height?: number;
+  onDelete?: (name: string) => void; // of a definition that can be changed
+  onDrop?: (what: string, at: Drop) => void;
 };
+
+// Drop is where something dragged here would go: into an edge, or into an empty definition.
+export type Drop = { from?: string; to?: string; kind?: string; x: number; y: number; w: number };
+
+// nearest is the edge that a point is close to.
+function nearest(p: Placed, places: Map<string, PlacedNode>, x: number, y: number): Drop | undefined {
+  let best: Drop | undefined;
+  let least = 60;
+  const name = (id: string) => (/#(start|end)$/.test(id) ? undefined : places.get(id)?.node.name);
+  for (const e of p.edges) {
+    for (let i = 1; i < e.points.length; i++) {
+      const [a, b] = [e.points[i - 1]!, e.points[i]!];
+      const len = (b.x - a.x) ** 2 + (b.y - a.y) ** 2 || 1;
+      const k = Math.max(0, Math.min(1, ((x - a.x) * (b.x - a.x) + (y - a.y) * (b.y - a.y)) / len));
+      const q = { x: a.x + k * (b.x - a.x), y: a.y + k * (b.y - a.y) };
+      const d = Math.hypot(x - q.x, y - q.y);
+      if (d < least) [least, best] = [d, { from: name(e.edge.source), to: name(e.edge.target), kind: e.edge.kind, x: q.x - 70, y: q.y - 2, w: 140 }];
+    }
+  }
+  // below a state that leads nowhere yet, and inside a state that is empty
+  for (const n of places.values()) {
+    if (/#/.test(n.node.id.slice(-6)) && n.node.type === "Start") continue;
+    const inside = x > n.x && x < n.x + n.w && y > n.y && y < n.y + n.h + 40;
+    if (inside && !best && n.node.type !== "Start" && n.node.type !== "End") best = { from: n.node.name, x: n.x, y: n.y + n.h + 6, w: n.w };
+  }
+  return best ?? (p.nodes.length <= 1 ? { x: 0, y: 40, w: 140 } : undefined);
+}
 
 // badgeText is where a state's calls were answered, and with how many tokens.
 export function badgeText(s: Served, t: T): string {
@@ -96,16 +125,17 @@ export function badgeText(s: Served, t: T): string {
   return parts.join(" · ");
 }
 
-function Inner({ definition, statuses, counts, served, selected, onSelect, dir = "TB", height = 620 }: GraphProps) {
+function Inner({ definition, statuses, counts, served, selected, onSelect, dir = "TB", height = 620, onDelete, onDrop }: GraphProps) {
   const { t } = useI18n();
   const rf = useReactFlow();
   const box = useRef<HTMLDivElement>(null);
   const [placed, setPlaced] = useState<Placed | null>(null);
+  const [target, setTarget] = useState<Drop>();
 
   const live = statuses !== undefined;
   useEffect(() => {
     try {
-      setPlaced(layoutDagre(toGraph(JSON.parse(definition), live), dir));
+      setPlaced(layout(toGraph(JSON.parse(definition), live), dir));
     } catch {
       // the last good graph stays while the text does not parse
     }
@@ -152,7 +182,7 @@ function Inner({ definition, statuses, counts, served, selected, onSelect, dir =
           selectable: false,
           zIndex: 1,
           markerEnd: { type: MarkerType.ArrowClosed, width: 14, height: 14, color: taken ? "var(--asl-edge-taken)" : e.edge.kind === "catch" ? "var(--asl-catch)" : "var(--asl-edge)" },
-          data: { points: e.points, labelAt: e.label, text: e.edge.kind === "default" ? "Default" : e.edge.label, kind: e.edge.kind, dir, taken },
+          data: { e, text: e.edge.kind === "default" ? "Default" : e.edge.label, dir, taken },
         };
       }),
     [placed, dir, statuses],
@@ -180,37 +210,80 @@ function Inner({ definition, statuses, counts, served, selected, onSelect, dir =
     return () => ro.disconnect();
   }, []);
 
+  const places = useMemo(() => (placed ? absolute(placed) : new Map<string, PlacedNode>()), [placed]);
   const onKeyDown = (ev: KeyboardEvent) => {
-    const d = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[ev.key];
     const cur = (document.activeElement as HTMLElement | null)?.closest<HTMLElement>(".react-flow__node");
-    if (!d || !cur || !box.current) return;
-    ev.preventDefault();
-    // up and down follow the edges; where there is none, and sideways, places count
-    const id = cur.dataset.id;
-    const along = d[1] && placed?.edges.find((e) => (d[1]! > 0 ? e.edge.source : e.edge.target) === id)?.edge;
-    const next = along && box.current.querySelector<HTMLElement>(`.react-flow__node[tabindex="0"][data-id="${CSS.escape(d[1]! > 0 ? along.target : along.source)}"]`);
-    if (next) return next.focus();
-    const c = (el: Element) => {
-      const r = el.getBoundingClientRect();
-      return { x: r.x + r.width / 2, y: d[1] ? (d[1] > 0 ? r.top : r.top) : r.y + r.height / 2 };
-    };
-    const o = c(cur);
-    let best: HTMLElement | null = null;
-    let bd = Infinity;
-    for (const el of box.current.querySelectorAll<HTMLElement>('.react-flow__node[tabindex="0"]')) {
-      if (el === cur) continue;
-      const q = c(el);
-      const along = (q.x - o.x) * d[0]! + (q.y - o.y) * d[1]!;
-      const across = Math.abs((q.x - o.x) * d[1]!) + Math.abs((q.y - o.y) * d[0]!);
-      if (along <= 4) continue;
-      const s = along + across * 2;
-      if (s < bd) [bd, best] = [s, el];
+    if (!cur || !placed) return;
+    if (ev.key === "Escape") return box.current?.focus();
+    if (onDelete && (ev.key === "Delete" || ev.key === "Backspace")) {
+      ev.preventDefault();
+      const g = places.get(cur.dataset.id!)?.node;
+      if (g) onDelete(g.name);
+      return;
     }
-    best?.focus();
+    if (!/^Arrow/.test(ev.key) || ev.ctrlKey || ev.altKey || ev.metaKey) return;
+    ev.preventDefault();
+    ev.stopPropagation();
+    const id = neighbour(placed, places, cur.dataset.id!, ev.key as Arrow, dir);
+    if (id) focusNode(id);
+  };
+  // A node that is out of sight is not there yet: it is brought into view first.
+  const focusNode = (id: string) => {
+    const n = places.get(id);
+    const b = box.current;
+    if (!n || !b) return;
+    const v = rf.getViewport();
+    const x = n.x * v.zoom + v.x;
+    const y = n.y * v.zoom + v.y;
+    if (x < 0 || y < 0 || x + n.w * v.zoom > b.clientWidth || y + 60 * v.zoom > b.clientHeight) {
+      touched.current = true;
+      void rf.setCenter(n.x + n.w / 2, n.y + Math.min(n.h, 200) / 2, { zoom: v.zoom });
+    }
+    const find = (tries: number) => {
+      const el = b.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(id)}"]`);
+      if (el) el.focus({ preventScroll: true });
+      else if (tries > 0) requestAnimationFrame(() => find(tries - 1));
+    };
+    find(30);
+  };
+  // What is chosen elsewhere is shown here.
+  useEffect(() => {
+    const b = box.current;
+    if (!selected || !b || b.contains(document.activeElement)) return;
+    for (const n of places.values()) {
+      if (n.node.name !== selected) continue;
+      const v = rf.getViewport();
+      const x = (n.x + n.w / 2) * v.zoom + v.x;
+      const y = (n.y + Math.min(n.h, 60) / 2) * v.zoom + v.y;
+      if (x < 0 || y < 0 || x > b.clientWidth || y > b.clientHeight) {
+        touched.current = true;
+        void rf.setCenter(n.x + n.w / 2, n.y + Math.min(n.h, 200) / 2, { zoom: v.zoom });
+      }
+      return;
+    }
+  }, [selected, places]);
+  const dropAt = (ev: DragEvent): Drop | undefined => {
+    const p = rf.screenToFlowPosition({ x: ev.clientX, y: ev.clientY });
+    return placed ? nearest(placed, places, p.x, p.y) : undefined;
   };
 
   return (
-    <div ref={box} className="asl-canvas" style={{ height }} onKeyDown={onKeyDown} role="group" aria-label={t("graphLabel")}>
+    <div ref={box} className="asl-canvas" style={{ height }} onKeyDown={onKeyDown} role="group" tabIndex={-1} aria-label={t("graphLabel")}
+      onDragOver={(ev) => {
+        if (!onDrop) return;
+        const d = dropAt(ev);
+        setTarget(d);
+        if (d) ev.preventDefault();
+      }}
+      onDragLeave={(ev) => !box.current?.contains(ev.relatedTarget as globalThis.Node | null) && setTarget(undefined)}
+      onDrop={(ev) => {
+        const d = onDrop && dropAt(ev);
+        setTarget(undefined);
+        if (!d) return;
+        ev.preventDefault();
+        onDrop(ev.dataTransfer.getData("text/plain"), d);
+      }}
+    >
       <ReactFlow
         nodes={nodes}
         edges={edges}
@@ -220,6 +293,7 @@ function Inner({ definition, statuses, counts, served, selected, onSelect, dir =
         nodesConnectable={false}
         elementsSelectable
         edgesFocusable={false}
+        onlyRenderVisibleElements={nodes.length > 150}
         onNodeClick={(_, n) => onSelect?.((n.data as Data).g.name)}
         onSelectionChange={({ nodes: s }) => s[0] && (s[0].data as Data).g.name !== selected && onSelect?.((s[0].data as Data).g.name)}
         onInit={() => home.current()}
@@ -234,6 +308,11 @@ function Inner({ definition, statuses, counts, served, selected, onSelect, dir =
         ariaLabelConfig={{ "node.a11yDescription.default": t("graphLabel"), "node.a11yDescription.keyboardDisabled": t("graphLabel") }}
       >
         <Background variant={BackgroundVariant.Dots} gap={20} size={1} />
+        {target && (
+          <ViewportPortal>
+            <div className="asl-drop" style={{ transform: `translate(${target.x}px,${target.y}px)`, width: target.w }} />
+          </ViewportPortal>
+        )}
       </ReactFlow>
       <div className="asl-controls">
         <Button variant="icon" iconName="zoom-in" ariaLabel={t("zoomIn")} onClick={() => rf.zoomIn()} />

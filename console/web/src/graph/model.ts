@@ -4,7 +4,7 @@ export type Status = "succeeded" | "failed" | "running" | "caught" | "aborted";
 export type GNode = { id: string; name: string; type: NodeType; detail: string; scopes: Scope[]; w: number; h: number };
 export type EdgeKind = "next" | "choice" | "default" | "catch";
 export type GEdge = { id: string; source: string; target: string; kind: EdgeKind; label: string };
-export type Scope = { id: string; nodes: GNode[]; edges: GEdge[] };
+export type Scope = { id: string; first?: string; nodes: GNode[]; edges: GEdge[] }; // first: the state that is entered first
 
 const NODE_W = 188;
 const NODE_H = 52;
@@ -65,5 +65,5 @@ function scope(path: string, d: any, top: boolean, badges: boolean): Scope {
     }
   }
   if (top && ends) nodes.push({ id: `${path}#end`, name: "End", type: "End", detail: "", scopes: [], w: 72, h: 36 });
-  return { id: path, nodes, edges };
+  return { id: path, first: has(d?.StartAt) ? key(d.StartAt) : undefined, nodes, edges };
 }

@@ -3,7 +3,7 @@
 import type { HistoryEvent } from "@aws-sdk/client-sfn";
 import type { Status } from "../graph/model";
 
-export type Attempt = { from: Date; to?: Date; error?: string; cause?: string };
+export type Attempt = { id: number; from: Date; to?: Date; error?: string; cause?: string; parameters?: string; output?: string };
 export type VisitStatus = "running" | "succeeded" | "failed" | "caught" | "aborted";
 export type Visit = {
   id: number; // of the event that entered the state
@@ -21,10 +21,13 @@ export type Visit = {
   parent?: Frame;
   depth: number;
   where: string; // the iterations it is part of, e.g. "Each claim #2"
+  previous?: Visit; // what was left when this was entered
+  assigned?: Record<string, string>; // variables, as they were when it was left
+  mapRun?: string; // ARN
 };
-export type Iteration = { map: Visit; index: number; parent: Frame; depth: number; where: string };
+export type Iteration = { map: Visit; index: number; parent: Frame; depth: number; where: string; status: VisitStatus; from: Date; to?: Date };
 export type Frame = Visit | Iteration;
-export type History = { visits: Visit[]; nameOf: Map<number, string>; from?: Date; to?: Date; input?: string; output?: string; error?: string; cause?: string };
+export type History = { visits: Visit[]; iterations: Iteration[]; nameOf: Map<number, string>; visitOf: Map<number, Visit>; redrives: Date[]; from?: Date; to?: Date; input?: string; output?: string; error?: string; cause?: string };
 
 const isVisit = (f: Frame): f is Visit => "name" in f;
 
@@ -36,7 +39,8 @@ export function detail(e: HistoryEvent): Record<string, any> {
 
 export function read(events: readonly HistoryEvent[]): History {
   const at = new Map<number, Frame | undefined>(); // what is open after each event
-  const h: History = { visits: [], nameOf: new Map() };
+  const left = new Map<number, Visit>(); // by the event that left it
+  const h: History = { visits: [], iterations: [], nameOf: new Map(), visitOf: new Map(), redrives: [] };
   const climb = (f: Frame | undefined, is: (f: Frame) => boolean): Frame | undefined => {
     while (f && !is(f)) f = f.parent;
     return f;
@@ -47,7 +51,7 @@ export function read(events: readonly HistoryEvent[]): History {
     const d = detail(e);
     const when = e.timestamp!;
     let f = at.get(e.previousEventId ?? 0);
-    let name: string | undefined = f && isVisit(f) ? f.name : undefined;
+    let own: Visit | undefined = f && isVisit(f) ? f : undefined; // whose event it is
     if (type.endsWith("StateEntered")) {
       const v: Visit = {
         id,
@@ -60,42 +64,48 @@ export function read(events: readonly HistoryEvent[]): History {
         parent: f,
         depth: f ? f.depth + 1 : 0,
         where: f?.where ?? "",
+        previous: left.get(e.previousEventId ?? 0),
       };
       h.visits.push(v);
       f = v;
-      name = v.name;
+      own = v;
     } else if (type.endsWith("StateExited")) {
       const v = climb(f, (x) => isVisit(x) && x.name === d.name) as Visit | undefined;
       if (v) {
         v.to = when;
         v.output = d.output;
         v.status = v.error === undefined ? "succeeded" : "caught";
+        if (d.assignedVariables) v.assigned = d.assignedVariables;
+        left.set(id, v);
         f = v.parent;
-        name = v.name;
+        own = v;
       }
     } else if (type === "MapIterationStarted") {
       const map = climb(f, (x) => isVisit(x) && x.name === d.name) as Visit | undefined;
       if (map) {
-        f = { map, index: d.index, parent: map, depth: map.depth, where: `${map.where ? map.where + " / " : ""}${map.name} #${d.index}` };
-        name = map.name;
+        f = { map, index: d.index, parent: map, depth: map.depth, where: `${map.where ? map.where + " / " : ""}${map.name} #${d.index}`, status: "running", from: when };
+        h.iterations.push(f);
+        own = map;
       }
     } else if (/^MapIteration(Succeeded|Failed|Aborted)$/.test(type)) {
       const it = climb(f, (x) => !isVisit(x) && x.map.name === d.name && x.index === d.index) as Iteration | undefined;
       if (it) {
         if (!type.endsWith("Succeeded")) closeOpen(h.visits, (v) => within(v, it), when, type.endsWith("Failed") ? "failed" : "aborted");
+        it.status = type.endsWith("Succeeded") ? "succeeded" : type.endsWith("Failed") ? "failed" : "aborted";
+        it.to = when;
         f = it.parent;
-        name = it.map.name;
+        own = it.map;
       }
     } else if (/^(Task|LambdaFunction|Activity)(Scheduled|Started|Succeeded|Failed|TimedOut|StartFailed|StartTimedOut|SubmitFailed|ScheduleFailed)$/.test(type)) {
       const v = climb(f, isVisit) as Visit | undefined;
       if (v) {
-        name = v.name;
+        own = v;
         const last = v.attempts.at(-1);
         if (type.endsWith("Scheduled")) {
-          v.attempts.push({ from: when });
+          v.attempts.push({ id, from: when, parameters: d.parameters ?? d.input });
           v.resource = d.resourceType ? `${d.resourceType}:${d.resource}` : d.resource;
         } else if (type.endsWith("Succeeded")) {
-          if (last) last.to = when;
+          if (last) Object.assign(last, { to: when, output: d.output });
           delete v.error; // of an attempt before
           delete v.cause;
         } else if (!type.endsWith("Started")) {
@@ -110,12 +120,16 @@ export function read(events: readonly HistoryEvent[]): History {
         if (!type.endsWith("Succeeded")) v.error = d.error ?? v.error ?? "States.BranchFailed";
         closeOpen(h.visits, (x) => x !== v && within(x, v), when, type.endsWith("Succeeded") ? "succeeded" : "aborted");
         f = v;
-        name = v.name;
+        own = v;
       }
+    } else if (type === "MapRunStarted") {
+      const v = climb(f, isVisit) as Visit | undefined;
+      if (v) v.mapRun = d.mapRunArn;
     } else if (type === "ExecutionStarted") {
       h.from = when;
       h.input = d.input;
     } else if (type === "ExecutionRedriven") {
+      h.redrives.push(when);
       delete h.to;
       delete h.error;
       delete h.cause;
@@ -128,9 +142,13 @@ export function read(events: readonly HistoryEvent[]): History {
       for (let v = climb(f, () => true); failed && v; v = v.parent)
         if (isVisit(v) && v.status === "running") Object.assign(v, { status: "failed", to: when, error: v.error ?? d.error, cause: v.cause ?? d.cause });
       closeOpen(h.visits, () => true, when, "aborted");
+      for (const i of h.iterations) if (i.status === "running") Object.assign(i, { status: "aborted", to: when });
     }
     at.set(id, f);
-    if (name !== undefined) h.nameOf.set(id, name);
+    if (own) {
+      h.nameOf.set(id, own.name);
+      h.visitOf.set(id, own);
+    }
   }
   return h;
 }
