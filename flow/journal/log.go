@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -12,10 +13,12 @@ import (
 // of executions that changes in the same atomic write.
 type Log interface {
 	// Append writes rows in their order, all or none. They must be durable when it
-	// returns nil. After an error the driver stops: it must then be unknown only
-	// whether the rows were written, never which of them. A New row must fail if
-	// its ARN or its ID is taken, and an Events row if it does not continue its
-	// execution's history without a gap.
+	// returns nil. A New row must fail with ErrUnfit if its ARN or its ID is taken,
+	// and an Events row if it does not continue its execution's history without a
+	// gap: then nothing is written. After any other error it must be unknown only
+	// whether the rows were written, never which of them. They are appended again
+	// then, and what comes of that must be durable as well: nil if they had not been
+	// written, ErrUnfit if they had. A log that cannot tell must go on failing.
 	Append(ctx context.Context, rows ...Row) error
 	// Find returns the entry of an execution, or flow.ErrNotFound.
 	Find(ctx context.Context, arn string) (Entry, error)
@@ -38,6 +41,10 @@ type Log interface {
 	// never was one.
 	LastID(ctx context.Context) (uint64, error)
 }
+
+// ErrUnfit says that rows do not fit to what a log has: our mistake, which
+// appending them again would not mend.
+var ErrUnfit = errors.New("rows that do not fit")
 
 // Place is where an entry stands in a list.
 type Place struct {

@@ -162,27 +162,31 @@ func (l *log) check(rows []journal.Row) error {
 		}
 		switch {
 		case r.New && (ok || r.Entry == nil || r.ID == 0 || l.byARN[r.Entry.ARN] != nil || arns[r.Entry.ARN]):
-			return fmt.Errorf("append: execution %d exists already", r.ID)
+			return unfit("execution %d exists already", r.ID)
 		case r.New:
 			t.arn, t.status = r.Entry.ARN, r.Entry.Status
 			arns[t.arn] = true
 		case !ok:
-			return fmt.Errorf("append: no execution %d", r.ID)
+			return unfit("no execution %d", r.ID)
 		case r.Entry != nil && (r.Entry.ARN != t.arn || r.Was != t.status):
-			return fmt.Errorf("append: execution %d is %s and %v, not %s and %v", r.ID, t.arn, t.status, r.Entry.ARN, r.Was)
+			return unfit("execution %d is %s and %v, not %s and %v", r.ID, t.arn, t.status, r.Entry.ARN, r.Was)
 		}
 		if r.Entry != nil {
 			t.status = r.Entry.Status
 		}
 		if e := r.Events; e.From != 0 {
 			if e.From != t.seq+1 || e.To < e.From {
-				return fmt.Errorf("append: events %d to %d of execution %d do not follow event %d", e.From, e.To, r.ID, t.seq)
+				return unfit("events %d to %d of execution %d do not follow event %d", e.From, e.To, r.ID, t.seq)
 			}
 			t.seq = e.To
 		}
 		tips[r.ID] = t
 	}
 	return nil
+}
+
+func unfit(format string, args ...any) error {
+	return fmt.Errorf("append: %w: %w", journal.ErrUnfit, fmt.Errorf(format, args...))
 }
 
 func (l *log) Append(ctx context.Context, rows ...journal.Row) error {

@@ -41,12 +41,11 @@ func (l *log) Append(ctx context.Context, rows ...journal.Row) error {
 		l.lastID = last
 	}
 	b := l.db.NewBatch()
-	defer b.Close()
 	if err := l.put(b, rows); err != nil {
 		clear(l.tips) // some of them may be ahead of the truth
-		return err
+		return errors.Join(err, b.Close())
 	}
-	if err := l.store().commit(b); err != nil {
+	if err := l.store().commit(ctx, b); err != nil {
 		clear(l.tips)
 		return err
 	}
@@ -65,23 +64,17 @@ func (l *log) put(b *pebble.Batch, rows []journal.Row) error {
 		r := &rows[i]
 		if r.New {
 			if r.Entry == nil || r.ID == 0 || started[r.Entry.ARN] {
-				return fmt.Errorf("append: execution %d exists already, or has no entry", r.ID)
+				return unfit("execution %d exists already, or has no entry", r.ID)
 			}
-			switch _, err := l.store().get(entryKey(r.Entry.ARN)); {
+			switch _, err := l.store().get(arnKey(r.Entry.ARN)); {
 			case err == nil:
-				return fmt.Errorf("append: execution %s exists already", r.Entry.ARN)
+				return unfit("execution %s exists already", r.Entry.ARN)
 			case !errors.Is(err, flow.ErrNotFound):
 				return fmt.Errorf("append: is execution %s there: %w", r.Entry.ARN, err)
 			}
-			if r.ID <= l.lastID { // a number that was never given has no history
-				switch tip, err := l.tip(r.ID); {
-				case err != nil:
-					return fmt.Errorf("append: has execution %d a history: %w", r.ID, err)
-				case tip != 0:
-					return fmt.Errorf("append: execution %d has a history already", r.ID)
-				}
+			if err := l.give(r.ID); err != nil {
+				return err
 			}
-			l.lastID = max(l.lastID, r.ID)
 			l.tips[r.ID] = 0
 			started[r.Entry.ARN] = true
 		}
@@ -96,10 +89,10 @@ func (l *log) put(b *pebble.Batch, rows []journal.Row) error {
 				return err
 			}
 			if tip == 0 && !r.New {
-				return fmt.Errorf("append: no execution %d", r.ID)
+				return unfit("no execution %d", r.ID)
 			}
 			if e.From != tip+1 || e.To < e.From {
-				return fmt.Errorf("append: events %d to %d of execution %d do not follow event %d", e.From, e.To, r.ID, tip)
+				return unfit("events %d to %d of execution %d do not follow event %d", e.From, e.To, r.ID, tip)
 			}
 			d := b.SetDeferred(17, 8+len(e.Data))
 			d.Key[0] = keyEvents
@@ -116,10 +109,36 @@ func (l *log) put(b *pebble.Batch, rows []journal.Row) error {
 	return nil
 }
 
+func unfit(format string, args ...any) error {
+	return fmt.Errorf("append: %w: %w", journal.ErrUnfit, fmt.Errorf(format, args...))
+}
+
+// give gives a number to a new execution, unless it has been given already.
+// l.mu is held.
+func (l *log) give(id uint64) error {
+	switch {
+	case id > l.lastID:
+		// Shards write in an order of their own: those below will mostly come.
+		for skipped := l.lastID + 1; skipped < id && len(l.unused) < unusedKept; skipped++ {
+			l.unused[skipped] = true
+		}
+		l.lastID = id
+	case l.unused[id]:
+		delete(l.unused, id)
+	default:
+		switch _, err := l.store().get(idKey(keyEntry, id)); {
+		case err == nil:
+			return unfit("execution %d has a history already", id)
+		case !errors.Is(err, flow.ErrNotFound):
+			return fmt.Errorf("append: has execution %d a history: %w", id, err)
+		}
+	}
+	return nil
+}
+
 // putEntry writes an execution's entry and moves it in the lists.
 func (l *log) putEntry(b *pebble.Batch, r *journal.Row) error {
 	e := r.Entry
-	arn := []byte(e.ARN)
 	var err error
 	set := func(key, value []byte) {
 		if err == nil {
@@ -131,25 +150,28 @@ func (l *log) putEntry(b *pebble.Batch, r *journal.Row) error {
 			err = b.Delete(key, nil)
 		}
 	}
-	set(entryKey(e.ARN), appendEntry(nil, r.ID, e))
+	if r.New {
+		set(arnKey(e.ARN), binary.BigEndian.AppendUint64(nil, r.ID))
+	}
+	set(idKey(keyEntry, r.ID), appendEntry(nil, e))
 	for _, u := range e.Under {
 		if r.New {
-			set(listKey(u, anyStatus, e.Started, r.ID), arn)
+			set(listKey(u, anyStatus, e.Started, r.ID), nil)
 		} else if r.Was != e.Status {
 			remove(listKey(u, byte(r.Was), e.Started, r.ID))
 		}
 		if r.New || r.Was != e.Status {
-			set(listKey(u, byte(e.Status), e.Started, r.ID), arn)
+			set(listKey(u, byte(e.Status), e.Started, r.ID), nil)
 		}
 	}
 	switch running, was := e.Status == engine.Running, !r.New && r.Was == engine.Running; {
 	case running && !was:
-		set(idKey(keyOpen, r.ID), arn)
+		set(idKey(keyOpen, r.ID), nil)
 	case !running && was:
 		remove(idKey(keyOpen, r.ID))
 	}
 	if e.Status != engine.Running {
-		set(endedKey(e.Stopped, r.ID), arn)
+		set(endedKey(e.Stopped, r.ID), nil)
 	}
 	return err
 }
@@ -166,19 +188,30 @@ func (l *log) tip(id uint64) (int64, error) {
 }
 
 func (l *log) Find(ctx context.Context, arn string) (journal.Entry, error) {
-	v, err := l.store().get(entryKey(arn))
+	v, err := l.store().get(arnKey(arn))
 	if err != nil {
 		return journal.Entry{}, err
 	}
-	return decodeEntry(arn, v)
+	if len(v) != 8 {
+		return journal.Entry{}, fmt.Errorf("index of %s is broken: %x", arn, v)
+	}
+	return l.entry(binary.BigEndian.Uint64(v))
+}
+
+func (l *log) entry(id uint64) (journal.Entry, error) {
+	v, err := l.store().get(idKey(keyEntry, id))
+	if err != nil {
+		return journal.Entry{}, err
+	}
+	return decodeEntry(id, v)
 }
 
 func (l *log) Running(ctx context.Context, id uint64) (journal.Entry, error) {
-	arn, err := l.store().get(idKey(keyOpen, id))
-	if err != nil {
-		return journal.Entry{}, err
+	e, err := l.entry(id)
+	if err == nil && e.Status != engine.Running {
+		return journal.Entry{}, flow.ErrNotFound
 	}
-	return l.Find(ctx, string(arn))
+	return e, err
 }
 
 func (l *log) Read(ctx context.Context, id uint64, from int64, reverse bool) iter.Seq2[journal.Events, error] {
@@ -230,18 +263,35 @@ func (l *log) bounds(ctx context.Context, o *pebble.IterOptions, id uint64, from
 }
 
 func (l *log) Open(ctx context.Context) iter.Seq2[journal.Entry, error] {
-	return l.entries(ctx, under([]byte{keyOpen}))
+	return l.entries(ctx, under([]byte{keyOpen}), func(key []byte) uint64 { return binary.BigEndian.Uint64(key[1:]) })
 }
 
-// entries returns the entries whose ARNs the rows hold.
-func (l *log) entries(ctx context.Context, o *pebble.IterOptions) iter.Seq2[journal.Entry, error] {
+// entries returns the entries of the executions whose numbers are in the keys
+// of rows.
+func (l *log) entries(ctx context.Context, o *pebble.IterOptions, number func(key []byte) uint64) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
-		for r, err := range l.store().scan(ctx, o, false) {
+		var it *pebble.Iterator // over entries, which mostly lie as the rows do
+		var err error
+		seek := make([]byte, 0, 9)
+		for r, err2 := range l.store().scan(ctx, o, false) {
 			var e journal.Entry
+			if err = err2; err == nil && it == nil {
+				if it, err = l.db.NewIterWithContext(ctx, under([]byte{keyEntry})); err == nil {
+					defer it.Close()
+				}
+			}
 			if err == nil {
-				e, err = l.Find(ctx, string(r.value))
-				if errors.Is(err, flow.ErrNotFound) {
-					continue // expired since the scan began
+				id := number(r.key)
+				seek = binary.BigEndian.AppendUint64(append(seek[:0], keyEntry), id)
+				if !it.SeekGE(seek) || !bytes.Equal(it.Key(), seek) {
+					if err = it.Error(); err == nil {
+						continue // it came, or was expired, since the scan began
+					}
+				} else {
+					var v []byte
+					if v, err = it.ValueAndErr(); err == nil {
+						e, err = decodeEntry(id, bytes.Clone(v))
+					}
 				}
 			}
 			if !yield(e, err) || err != nil {
@@ -261,15 +311,22 @@ func (l *log) List(ctx context.Context, arn string, status *engine.Status, after
 	if after != nil {
 		o.LowerBound = append(listKey(arn, class, after.Started, after.ID), 0) // the one after it
 	}
-	return l.entries(ctx, o)
+	return l.entries(ctx, o, func(key []byte) uint64 { return ^binary.BigEndian.Uint64(key[len(key)-8:]) })
 }
 
 func (l *log) Expire(ctx context.Context, before time.Time, limit int) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.db.NewBatch()
-	defer b.Close()
-	n := 0
+	n, err := l.expire(ctx, b, before, limit)
+	if err != nil || b.Empty() {
+		return 0, errors.Join(err, b.Close())
+	}
+	return n, l.store().commit(context.WithoutCancel(ctx), b)
+}
+
+// expire puts what Expire does into a batch. l.mu is held.
+func (l *log) expire(ctx context.Context, b *pebble.Batch, before time.Time, limit int) (n int, err error) {
 	for r, err := range l.store().scan(ctx, &pebble.IterOptions{LowerBound: []byte{keyEnded}, UpperBound: endedKey(before.UnixMilli(), 0)}, false) {
 		if err != nil {
 			return 0, err
@@ -280,7 +337,10 @@ func (l *log) Expire(ctx context.Context, before time.Time, limit int) (int, err
 		if err := b.Delete(bytes.Clone(r.key), nil); err != nil {
 			return 0, err
 		}
-		e, err := l.Find(ctx, string(r.value))
+		if len(r.key) != 17 {
+			return 0, fmt.Errorf("key %x is not of an end", r.key)
+		}
+		e, err := l.entry(binary.BigEndian.Uint64(r.key[9:]))
 		if errors.Is(err, flow.ErrNotFound) {
 			continue
 		}
@@ -291,7 +351,7 @@ func (l *log) Expire(ctx context.Context, before time.Time, limit int) (int, err
 			continue // it was redriven: another row stands for its end
 		}
 		n++
-		err = errors.Join(b.Delete(entryKey(e.ARN), nil), b.DeleteRange(idKey(keyEvents, e.ID), idKey(keyEvents, e.ID+1), nil))
+		err = errors.Join(b.Delete(arnKey(e.ARN), nil), b.Delete(idKey(keyEntry, e.ID), nil), b.DeleteRange(idKey(keyEvents, e.ID), idKey(keyEvents, e.ID+1), nil))
 		for _, u := range e.Under {
 			err = errors.Join(err, b.Delete(listKey(u, anyStatus, e.Started, e.ID), nil), b.Delete(listKey(u, byte(e.Status), e.Started, e.ID), nil))
 		}
@@ -299,15 +359,12 @@ func (l *log) Expire(ctx context.Context, before time.Time, limit int) (int, err
 			return 0, err
 		}
 	}
-	if b.Empty() {
-		return 0, nil
-	}
-	return n, l.store().commit(b)
+	return n, nil
 }
 
 func (l *log) LastID(ctx context.Context) (uint64, error) {
 	var last uint64
-	for _, kind := range []byte{keyOpen, keyEvents} {
+	for _, kind := range []byte{keyEntry, keyEvents} {
 		for r, err := range l.store().scan(ctx, under([]byte{kind}), true) {
 			if err != nil {
 				return 0, err
@@ -322,7 +379,7 @@ func (l *log) LastID(ctx context.Context) (uint64, error) {
 	return last, nil
 }
 
-func entryKey(arn string) []byte { return append([]byte{keyEntry}, arn...) }
+func arnKey(arn string) []byte { return append([]byte{keyARN}, arn...) }
 
 func idKey(kind byte, id uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 17), kind), id)
@@ -341,27 +398,30 @@ func listKey(under string, class byte, started int64, id uint64) []byte {
 }
 
 // entryVersion is the form of what is under keyEntry.
-const entryVersion = 1
+const entryVersion = 2
 
-func appendEntry(b []byte, id uint64, e *journal.Entry) []byte {
+func appendEntry(b []byte, e *journal.Entry) []byte {
 	b = append(b, entryVersion, byte(e.Status))
-	b = binary.BigEndian.AppendUint64(b, id)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.Started))
 	b = binary.BigEndian.AppendUint64(b, uint64(e.Stopped))
+	b = appendText(b, e.ARN)
 	b = binary.AppendUvarint(b, uint64(len(e.Under)))
 	for _, u := range e.Under {
-		b = binary.AppendUvarint(b, uint64(len(u)))
-		b = append(b, u...)
+		b = appendText(b, u)
 	}
 	return append(b, e.Data...)
 }
 
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
 // decodeEntry is the inverse of appendEntry. It keeps b.
-func decodeEntry(arn string, b []byte) (journal.Entry, error) {
+func decodeEntry(id uint64, b []byte) (journal.Entry, error) {
 	bad := func(what string) (journal.Entry, error) {
-		return journal.Entry{}, fmt.Errorf("entry of %s: %s", arn, what)
+		return journal.Entry{}, fmt.Errorf("entry of execution %d: %s", id, what)
 	}
-	if len(b) < 26 {
+	if len(b) < 18 {
 		return bad("too short")
 	}
 	if b[0] != entryVersion {
@@ -371,25 +431,36 @@ func decodeEntry(arn string, b []byte) (journal.Entry, error) {
 		return bad("unknown status")
 	}
 	e := journal.Entry{
-		ARN:     arn,
+		ID:      id,
 		Status:  engine.Status(b[1]),
-		ID:      binary.BigEndian.Uint64(b[2:]),
-		Started: int64(binary.BigEndian.Uint64(b[10:])),
-		Stopped: int64(binary.BigEndian.Uint64(b[18:])),
+		Started: int64(binary.BigEndian.Uint64(b[2:])),
+		Stopped: int64(binary.BigEndian.Uint64(b[10:])),
 	}
-	b = b[26:]
+	b = b[18:]
+	text := func() (string, bool) {
+		m, k := binary.Uvarint(b)
+		if k <= 0 || m > uint64(len(b)-k) {
+			return "", false
+		}
+		s := string(b[k : k+int(m)])
+		b = b[k+int(m):]
+		return s, true
+	}
+	var ok bool
+	if e.ARN, ok = text(); !ok {
+		return bad("broken ARN")
+	}
 	n, k := binary.Uvarint(b)
 	if k <= 0 || n > uint64(len(b)) {
 		return bad("broken list")
 	}
 	b = b[k:]
 	for range n {
-		m, k := binary.Uvarint(b)
-		if k <= 0 || m > uint64(len(b)-k) {
+		u, ok := text()
+		if !ok {
 			return bad("broken list")
 		}
-		e.Under = append(e.Under, string(b[k:k+int(m)]))
-		b = b[k+int(m):]
+		e.Under = append(e.Under, u)
 	}
 	e.Data = b
 	return e, nil

@@ -2,9 +2,10 @@
 // the data directory, one write-ahead log, one fsync for all that is committed
 // together.
 //
-// Whatever it acknowledges is on the disk. When the disk fails, the write that
-// found out and all later ones return errors (or the process ends, if Pebble
-// finds out by itself): nobody is told that something is kept that may not be.
+// Whatever it acknowledges is on the disk. While the disk is full, writes wait
+// (see roomFS). When it fails, the write that found out and all later ones
+// return errors (or the process ends, if Pebble finds out by itself): nobody is
+// told that something is kept that may not be.
 package pebble
 
 import (
@@ -31,19 +32,28 @@ const (
 	defaultMemTable = 64 << 20 // of which there may be memTables at once
 	memTables       = 4
 	maxOpenFiles    = 500
+	// maxTable bounds a table, and with it the Bloom filter that is read whole to
+	// ask whether an ARN is taken.
+	maxTable = 16 << 20
 )
 
 // The kinds of keys. Rows of one kind lie together; those of the journal rise,
-// except the index by ARN.
+// except the index by ARN, whose rows are small and written once: what changes,
+// and what is read in pages, is found by number.
 const (
+	keyFormat    = 'v' // : format
 	keyPrincipal = 'p' // + key
 	keyFlow      = 'f' // + key
-	keyEntry     = 'a' // + ARN of an execution
-	keyOpen      = 'o' // + ID: ARN, of those that have not ended
+	keyARN       = 'a' // + ARN of an execution: ID
+	keyEntry     = 'i' // + ID
+	keyOpen      = 'o' // + ID, of those that have not ended
 	keyEvents    = 'e' // + ID, number of the first event
-	keyList      = 'l' // + ARN listed under, 0, class, ^start, ^ID: ARN
-	keyEnded     = 't' // + end, ID: ARN
+	keyList      = 'l' // + ARN listed under, 0, class, ^start, ^ID
+	keyEnded     = 't' // + end, ID
 )
+
+// format is the form of all keys together.
+const format = 2
 
 // anyStatus is the class of keyList in which all executions are; the others are
 // the statuses.
@@ -65,7 +75,7 @@ const defaultReserve = 128 << 20
 // Store is an open database.
 type Store struct {
 	db      *pebble.DB
-	fs      vfs.FS
+	fs      *roomFS
 	dir     string
 	reserve uint64
 	logger  *slog.Logger
@@ -75,10 +85,14 @@ type Store struct {
 	mu     sync.Mutex       // held from check to commit of an Append
 	tips   map[uint64]int64 // guarded by mu: number of the last event, of executions that were appended to lately
 	lastID uint64           // guarded by mu: no lower than any number given; 0: not read yet
+	unused map[uint64]bool  // guarded by mu: numbers below lastID that are known not to be given
 }
 
 // tipsKept is how many tips are remembered; the others are read when needed.
 const tipsKept = 1 << 16
+
+// unusedKept is how many unused numbers are remembered.
+const unusedKept = 1 << 12
 
 // Open opens the database in dir, making it if there is none. Only one process
 // may have it open.
@@ -98,9 +112,12 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Reserve == 0 {
 		o.Reserve = defaultReserve
 	}
-	s := &Store{fs: o.FS, dir: dir, reserve: o.Reserve, logger: o.Logger, tips: map[uint64]int64{}}
+	s := &Store{
+		fs: newRoomFS(zeroedFS{o.FS}, o.Logger), dir: dir, reserve: o.Reserve, logger: o.Logger,
+		tips: map[uint64]int64{}, unused: map[uint64]bool{},
+	}
 	opts := &pebble.Options{
-		FS:                          zeroedFS{o.FS},
+		FS:                          s.fs,
 		Logger:                      (*logger)(s),
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   o.Cache,
@@ -113,19 +130,51 @@ func Open(dir string, o Options) (*Store, error) {
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // every start asks whether its ARN is taken
 	}
+	for i := range opts.TargetFileSizes {
+		opts.TargetFileSizes[i] = min(opts.TargetFileSizes[i], maxTable)
+	}
 	db, err := pebble.Open(dir, opts)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", dir, err)
 	}
 	s.db = db
+	if err := s.checkFormat(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", dir, err), db.Close())
+	}
+	s.fs.patient.Store(true)
 	return s, nil
 }
 
+// checkFormat refuses a database whose keys mean something else, and marks one
+// that is new.
+func (s *Store) checkFormat() error {
+	v, err := s.get([]byte{keyFormat})
+	switch {
+	case err == nil && len(v) == 1 && v[0] == format:
+		return nil
+	case err == nil:
+		return fmt.Errorf("its format is %x, which this program does not know", v)
+	case !errors.Is(err, flow.ErrNotFound):
+		return err
+	}
+	for _, err := range s.scan(context.Background(), nil, false) {
+		if err == nil {
+			err = errors.New("a development version before the first release made it; use another data directory")
+		}
+		return err
+	}
+	return s.db.Set([]byte{keyFormat}, []byte{format}, pebble.Sync)
+}
+
 // Close writes what is in memory and lets go of the directory. Nobody may be
-// using the store.
+// using the store. If the disk is full it leaves everything as it is: the log
+// has what was acknowledged.
 func (s *Store) Close() error {
 	if !s.failed.CompareAndSwap(nil, &errClosed) {
 		return s.err() // Pebble's commit pipeline no longer moves: the log has what was acknowledged
+	}
+	if s.fs.waiting.Load() > 0 {
+		return fmt.Errorf("close database: %w", flow.ErrFull)
 	}
 	return s.db.Close()
 }
@@ -150,6 +199,9 @@ func (s *Store) err() error {
 
 // Room returns flow.ErrFull if the disk has less left than the reserve.
 func (s *Store) Room() error {
+	if s.fs.waiting.Load() > 0 {
+		return fmt.Errorf("%w: the disk of %s is full", flow.ErrFull, s.dir)
+	}
 	u, err := s.fs.GetDiskUsage(s.dir)
 	if err != nil {
 		return nil // a file system that cannot tell
@@ -164,10 +216,27 @@ func (s *Store) Room() error {
 // fails must come back as an error.
 type fatal struct{ error }
 
-// commit makes a batch durable.
-func (s *Store) commit(b *pebble.Batch) (err error) {
-	if err := s.err(); err != nil {
+// commit makes a batch durable. It takes the batch. If ctx is done first, the
+// store takes no more: what becomes of the batch, the next Open finds out.
+func (s *Store) commit(ctx context.Context, b *pebble.Batch) error {
+	if ctx.Done() == nil {
+		return s.write(b)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.write(b) }()
+	select {
+	case err := <-done:
 		return err
+	case <-ctx.Done():
+		err := fmt.Errorf("database was left while it wrote: %w", context.Cause(ctx))
+		s.failed.CompareAndSwap(nil, &err)
+		return err
+	}
+}
+
+func (s *Store) write(b *pebble.Batch) (err error) {
+	if err := s.err(); err != nil {
+		return errors.Join(err, b.Close())
 	}
 	defer func() {
 		switch r := recover().(type) {
@@ -183,7 +252,10 @@ func (s *Store) commit(b *pebble.Batch) (err error) {
 			s.failed.CompareAndSwap(nil, &err)
 		}
 	}()
-	return b.Commit(pebble.Sync)
+	if err := b.Commit(pebble.Sync); err != nil {
+		return err
+	}
+	return b.Close()
 }
 
 // get returns a copy of what is under key.
@@ -283,7 +355,7 @@ func (p principals) Save(ctx context.Context, changes ...principal.Change) error
 			return err
 		}
 	}
-	return p.s.commit(b)
+	return p.s.commit(context.WithoutCancel(ctx), b)
 }
 
 func set(b *pebble.Batch, kind byte, key string, data []byte) error {
@@ -324,7 +396,7 @@ func (f flows) Save(ctx context.Context, changes ...flow.Change) error {
 			return err
 		}
 	}
-	return f.s.commit(b)
+	return f.s.commit(context.WithoutCancel(ctx), b)
 }
 
 // logger is a Store as Pebble's logger. What Pebble says in passing is noise.

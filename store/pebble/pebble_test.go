@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strings"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"tokaido/engine"
 	"tokaido/flow"
@@ -65,19 +69,42 @@ func TestSameAsMemory(t *testing.T) {
 }
 
 func FuzzDecodeEntry(f *testing.F) {
-	f.Add(appendEntry(nil, 7, &journal.Entry{ARN: "x", Under: []string{"m", "m:1"}, Started: 1, Status: engine.Failed, Stopped: 9, Data: []byte("d")}))
+	f.Add(appendEntry(nil, &journal.Entry{ARN: "x", Under: []string{"m", "m:1"}, Started: 1, Status: engine.Failed, Stopped: 9, Data: []byte("d")}))
 	f.Add([]byte{})
 	f.Add(bytes.Repeat([]byte{1}, 40))
+	f.Add(bytes.Repeat([]byte{2}, 40))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		e, err := decodeEntry("x", b)
+		e, err := decodeEntry(7, b)
 		if err != nil {
 			return
 		}
-		again, err := decodeEntry("x", appendEntry(nil, e.ID, &e))
+		again, err := decodeEntry(7, appendEntry(nil, &e))
 		if err != nil || !reflect.DeepEqual(e, again) && !(len(e.Data) == 0 && len(again.Data) == 0) {
 			t.Errorf("%+v became %+v, %v", e, again, err)
 		}
 	})
+}
+
+// A database whose keys mean something else is refused, not misread.
+func TestForeignFormat(t *testing.T) {
+	for name, prepare := range map[string]func(db *pebble.DB) error{
+		"before-formats": func(db *pebble.DB) error { return db.Set([]byte("aarn"), []byte("x"), pebble.Sync) },
+		"later":          func(db *pebble.DB) error { return db.Set([]byte{keyFormat}, []byte{format + 1}, pebble.Sync) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			db, err := pebble.Open("db", &pebble.Options{FS: fs, FormatMajorVersion: pebble.FormatNewest, Logger: (*logger)(&Store{})})
+			if err == nil {
+				err = prepare(db)
+			}
+			if err != nil || db.Close() != nil {
+				t.Fatal(err)
+			}
+			if _, err := Open("db", Options{FS: fs}); err == nil || !strings.Contains(err.Error(), "for") {
+				t.Errorf("opened: %v", err)
+			}
+		})
+	}
 }
 
 func BenchmarkAppend(b *testing.B) {

@@ -248,8 +248,8 @@ func Journal(t *testing.T, open func(*testing.T) (l journal.Log, again func() jo
 	}
 	refused := func(t *testing.T, l journal.Log, what string, rows ...journal.Row) {
 		t.Helper()
-		if err := l.Append(t.Context(), rows...); err == nil {
-			t.Error("appended", what)
+		if err := l.Append(t.Context(), rows...); !errors.Is(err, journal.ErrUnfit) {
+			t.Errorf("appended %s: %v", what, err)
 		}
 	}
 	running, failed := engine.Running, engine.Failed
