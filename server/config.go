@@ -45,6 +45,8 @@ type Config struct {
 
 	Trail TrailConfig `yaml:"trail"`
 
+	Organization OrganizationConfig `yaml:"organization"`
+
 	Endpoints Endpoints `yaml:"endpoints"`
 	Mocks     string    `yaml:"mocks"` // a mock configuration file of Step Functions Local; SFN_MOCK_CONFIG
 
@@ -190,6 +192,7 @@ func (c *Config) Check() error {
 		bad("region: there is no Region %q", c.Region)
 	}
 	c.Bedrock.check(bad)
+	c.Organization.check(bad)
 	if err := c.Trail.check(); err != nil {
 		errs = append(errs, err)
 	}

@@ -22,6 +22,7 @@ import (
 	"tokaido/awsapi/bedrockrt"
 	"tokaido/awsapi/cloudtrail"
 	"tokaido/awsapi/iamctl"
+	"tokaido/awsapi/organizations"
 	"tokaido/awsapi/s3"
 	"tokaido/awsapi/sfn"
 	"tokaido/awsapi/sts"
@@ -108,7 +109,11 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	}
 	s.closers = append(s.closers, kept.Close)
 
-	people, err := principal.Open(ctx, kept.Principals(), principal.Options{Account: cfg.Account})
+	control, err := cfg.Organization.control()
+	if err != nil {
+		return s, err
+	}
+	people, err := principal.Open(ctx, kept.Principals(), principal.Options{Account: cfg.Account, Control: control})
 	if err != nil {
 		return s, err
 	}
@@ -209,7 +214,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
 		Ops: slices.Concat(
 			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Ops(runtime), bedrockctl.LoggingOps(invocations),
-			iamctl.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), cloudtrail.Ops(audit), cloudtrail.TrailOps(files), s3.Ops(files),
+			iamctl.Ops(people), organizations.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), cloudtrail.Ops(audit), cloudtrail.TrailOps(files), s3.Ops(files),
 		),
 	})
 	if err != nil {
