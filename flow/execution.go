@@ -229,30 +229,29 @@ func (s *Service) known(ctx context.Context, arn string) (Execution, error) {
 
 // DescribeExecution describes a Standard execution, or a child of a Map Run.
 func (s *Service) DescribeExecution(ctx context.Context, arn string) (ExecutionDescription, error) {
-	x, err := s.describable(ctx, arn)
+	if !isChildARN(arn) {
+		if _, err := ParseExecutionARN(arn); err != nil {
+			return ExecutionDescription{}, err
+		}
+	}
+	x, first, last, err := s.cfg.Driver.Ends(ctx, arn)
+	if errors.Is(err, ErrNotFound) {
+		return ExecutionDescription{}, noExecution(arn)
+	}
 	if err != nil {
 		return ExecutionDescription{}, err
 	}
-	d := ExecutionDescription{Outcome: Outcome{Execution: x}}
-	if d.Input, err = s.input(ctx, arn); err != nil {
-		return d, err
-	}
+	d := ExecutionDescription{Outcome: Outcome{Execution: x}, Input: first.Data}
 	if x.Status == engine.Running {
 		return d, nil
 	}
-	for e, err := range s.cfg.Driver.History(ctx, arn, 0, true) {
-		if err != nil {
-			return d, err
-		}
-		d.Events = e.ID
-		m := s.machine(x.MachineARN)
-		d.Deleting = m == nil || m.Deleting
-		if x.Status == engine.Succeeded {
-			d.Output = e.Data
-		} else if e.More != nil && x.Status != engine.TimedOut {
-			d.Error, d.Cause = e.More.Error, e.More.Cause
-		}
-		break
+	d.Events = last.ID
+	m := s.machine(x.MachineARN)
+	d.Deleting = m == nil || m.Deleting
+	if x.Status == engine.Succeeded {
+		d.Output = last.Data
+	} else if last.More != nil && x.Status != engine.TimedOut {
+		d.Error, d.Cause = last.More.Error, last.More.Cause
 	}
 	return d, nil
 }

@@ -147,6 +147,9 @@ type Driver interface {
 	MapRuns
 	// Describe returns what is known about an execution, or ErrNotFound.
 	Describe(ctx context.Context, arn string) (Execution, error)
+	// Ends returns what is known about an execution with its first event, and the
+	// last it has so far, or ErrNotFound.
+	Ends(ctx context.Context, arn string) (x Execution, first, last engine.Event, err error)
 	// List returns executions, the newest first, each with its place.
 	List(ctx context.Context, q Query) iter.Seq2[Listed, error]
 	// History returns an execution's events in order of Seq, those of the engine's

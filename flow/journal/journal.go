@@ -534,6 +534,45 @@ func (d *Driver) Describe(ctx context.Context, arn string) (flow.Execution, erro
 	return executionOf(&e)
 }
 
+// Ends implements [flow.Driver].
+func (d *Driver) Ends(ctx context.Context, arn string) (x flow.Execution, first, last engine.Event, err error) {
+	e, err := d.cfg.Log.Find(ctx, arn)
+	if err != nil {
+		return x, first, last, err
+	}
+	if x, err = executionOf(&e); err != nil {
+		return x, first, last, err
+	}
+	// Most executions are few rows, and the last one has both ends.
+	n := 0
+	for row, err := range d.cfg.Log.Read(ctx, e.ID, 0, true) {
+		for ev, err := range decode(func(yield func(Events, error) bool) { yield(row, err) }) {
+			if err != nil {
+				return x, first, last, err
+			}
+			if last = ev; n == 0 {
+				first = ev
+			}
+			n++
+		}
+		if n == 0 || row.From == 1 {
+			break
+		}
+		for ev, err := range decode(d.cfg.Log.Read(ctx, e.ID, 0, false)) {
+			first = ev
+			if err != nil {
+				return x, first, last, err
+			}
+			break
+		}
+		break
+	}
+	if n == 0 {
+		return x, first, last, fmt.Errorf("execution %s has no events", arn)
+	}
+	return x, first, last, nil
+}
+
 // List implements [flow.Driver].
 func (d *Driver) List(ctx context.Context, q flow.Query) iter.Seq2[flow.Listed, error] {
 	return func(yield func(flow.Listed, error) bool) {
