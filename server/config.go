@@ -47,6 +47,8 @@ type Config struct {
 
 	Organization OrganizationConfig `yaml:"organization"`
 
+	Metrics MetricsConfig `yaml:"metrics"`
+
 	Endpoints Endpoints `yaml:"endpoints"`
 	Mocks     string    `yaml:"mocks"` // a mock configuration file of Step Functions Local; SFN_MOCK_CONFIG
 
@@ -191,6 +193,7 @@ func (c *Config) Check() error {
 	if _, ok := catalog.Load().Region(c.Region); !ok && c.Region != "" {
 		bad("region: there is no Region %q", c.Region)
 	}
+	c.Metrics.networks(bad)
 	c.Bedrock.check(bad)
 	c.Organization.check(bad)
 	if err := c.Trail.check(); err != nil {

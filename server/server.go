@@ -86,6 +86,7 @@ type Server struct {
 	runtime  *bedrock.Runtime
 	machines *flow.Service
 	api      *awsapi.Server
+	metrics  *metrics // nil: off
 	console  *console.Console
 	driver   *journal.Driver
 	draining atomic.Bool
@@ -133,7 +134,8 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		return s, err
 	}
 	s.closers = append(s.closers, files.Close)
-	guard := gate.New(audit, logger)
+	s.metrics = s.openMetrics(cfg)
+	guard := gate.New(s.metrics.recorder(audit), logger)
 
 	models, err := cfg.Bedrock.catalog()
 	if err != nil {
@@ -154,6 +156,9 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	}
 	s.closers = append(s.closers, invocations.Close)
 	inference := &connector.Inference{Gate: guard, Runtime: runtime, Logs: invocations, Receipts: receipts}
+	if s.metrics != nil {
+		inference.Observer = s.metrics
+	}
 	tasks := connector.Table{}
 	(&connector.Bedrock{Inference: inference, Roles: people}).AddTo(tasks)
 	(&connector.Lambda{Endpoint: cfg.Endpoints.Lambda, Credentials: cfg.credentials, Gate: guard, Roles: people}).AddTo(tasks)
@@ -205,7 +210,12 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	s.closers = append(s.closers, machines.Close)
 	nested.Bind(machines)
 
+	var answered func(awsapi.Answered)
+	if s.metrics != nil {
+		answered = s.metrics.Answered
+	}
 	s.api, err = awsapi.New(awsapi.Config{
+		OnAnswered:    answered,
 		Directory:     people,
 		Gate:          guard,
 		Logger:        logger,
@@ -321,7 +331,7 @@ func (c *Config) limits(region string, _ *catalog.Model) bedrock.Limits {
 	return bedrock.Limits{Concurrent: l.Concurrency, RequestsPerMinute: l.RequestsPerMinute, TokensPerMinute: l.TokensPerMinute}
 }
 
-// ServeHTTP answers the AWS APIs, the console, /healthz and /readyz. There is no
+// ServeHTTP answers the AWS APIs, the console, /metrics, /healthz and /readyz. There is no
 // ServeMux: the signatures of the APIs are over targets as they came.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
@@ -334,6 +344,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.health(w, err)
 	default:
+		if r.URL.Path == metricsPath && s.metrics != nil {
+			s.metrics.ServeHTTP(w, r)
+			return
+		}
 		if console.Mine(r.URL.Path) {
 			s.console.ServeHTTP(w, r)
 			return
