@@ -152,6 +152,10 @@ func (c *Client) Do(ctx context.Context, r Request, stream bool) (*Response, err
 	maps.Copy(req.Header, c.c.Header)
 	maps.Copy(req.Header, r.Header)
 	req.Header.Set("User-Agent", "tokaido")
+	// Some servers close a connection that they said they would keep, llama.cpp's
+	// after each stream. A request that meets that, and not one byte of an answer,
+	// goes out again on a new connection; this header, which is not sent, allows it.
+	req.Header["Idempotency-Key"] = nil
 	if r.Body == nil {
 		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
 	}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net"
@@ -132,6 +133,53 @@ func TestDo(t *testing.T) {
 	}
 	if _, _, err := c.Whole(t.Context(), Request{Path: "/moved"}); err == nil || !strings.Contains(err.Error(), "307") {
 		t.Errorf("a redirect: %v", err)
+	}
+}
+
+// A connection that was kept and that the server closes in the moment of a
+// request costs nobody an answer.
+func TestKeptConnectionIsClosed(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	closed := make(chan struct{}, 8)
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer in.Close()
+				r := bufio.NewReader(in)
+				req, err := http.ReadRequest(r)
+				if err != nil {
+					return
+				}
+				io.Copy(io.Discard, req.Body)
+				if v, sent := req.Header["Idempotency-Key"]; sent {
+					t.Errorf("Idempotency-Key: %q", v)
+				}
+				io.WriteString(in, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+				if _, err := http.ReadRequest(r); err == nil { // the next one is read, and not answered
+					closed <- struct{}{}
+				}
+			}()
+		}
+	}()
+	c, err := New(Config{Name: "x", URL: "http://" + l.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		if b, _, err := c.Whole(t.Context(), Request{Path: "/x", Body: []byte("{}")}); err != nil || string(b) != "ok" {
+			t.Fatalf("request %d: %q %v", i, b, err)
+		}
+	}
+	if len(closed) != 3 {
+		t.Errorf("%d requests met a connection that was closed, want 3", len(closed))
 	}
 }
 
