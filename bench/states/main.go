@@ -10,6 +10,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -18,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -127,47 +129,67 @@ func cpuOf(pid int) (time.Duration, error) {
 type client struct {
 	endpoint, host string
 	key            sigv4.Credentials
+	keys           sigv4.KeyCache
 	http           *http.Client
 }
 
+// line is one connection of one client. The load is made with as little as
+// HTTP/1.1 needs, since it shares the machine with what it measures.
+type line struct {
+	c    *client
+	conn net.Conn
+	in   *bufio.Reader
+	out  []byte
+}
+
+func (c *client) dial() (*line, error) {
+	conn, err := net.Dial("tcp", c.host)
+	if err != nil {
+		return nil, err
+	}
+	return &line{c: c, conn: conn, in: bufio.NewReader(conn)}, nil
+}
+
 // call makes one signed call of a JSON 1.0 operation.
-func (c *client) call(ctx context.Context, op string, in, out any) error {
+func (l *line) call(op string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
 	headers := [][2]string{
-		{"Host", c.host}, {"Content-Type", "application/x-amz-json-1.0"}, {"X-Amz-Target", "AWSStepFunctions." + op},
+		{"Host", l.c.host}, {"Content-Type", "application/x-amz-json-1.0"}, {"X-Amz-Target", "AWSStepFunctions." + op},
 	}
 	add, err := sigv4.Sign(sigv4.Request{Method: "POST", Target: "/", Headers: headers, Body: body},
-		sigv4.Options{Service: "states", Region: region, Now: time.Now()}, c.key)
+		sigv4.Options{Service: "states", Region: region, Now: time.Now(), Keys: &l.c.keys}, l.c.key)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, "POST", c.endpoint+"/", bytes.NewReader(body))
-	if err != nil {
+	b := append(l.out[:0], "POST / HTTP/1.1\r\n"...)
+	for _, h := range append(headers, add...) {
+		b = append(append(append(append(b, h[0]...), ": "...), h[1]...), "\r\n"...)
+	}
+	b = append(strconv.AppendInt(append(b, "Content-Length: "...), int64(len(body)), 10), "\r\n\r\n"...)
+	l.out = append(b, body...)
+	if _, err := l.conn.Write(l.out); err != nil {
 		return err
 	}
-	for _, h := range append(headers[1:], add...) {
-		req.Header.Set(h[0], h[1])
-	}
-	resp, err := c.http.Do(req)
+	resp, err := http.ReadResponse(l.in, nil)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
+	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %d %s", op, resp.StatusCode, b)
+		return fmt.Errorf("%s: %d %s", op, resp.StatusCode, answer)
 	}
-	return json.Unmarshal(b, out)
+	return json.Unmarshal(answer, out)
 }
 
 // machine makes the role and the machine that the load runs.
-func (c *client) machine(ctx context.Context, kind string) (string, error) {
+func (c *client) machine(ctx context.Context, l *line, kind string) (string, error) {
 	if err := c.role(ctx); err != nil {
 		return "", err
 	}
@@ -186,7 +208,7 @@ func (c *client) machine(ctx context.Context, kind string) (string, error) {
 		return "", err
 	}
 	var out struct{ StateMachineArn string }
-	err = c.call(ctx, "CreateStateMachine", map[string]any{
+	err = l.call("CreateStateMachine", map[string]any{
 		"name": fmt.Sprintf("bench-%d", time.Now().UnixNano()), "definition": string(def), "roleArn": c.roleARN(ctx), "type": kind,
 	}, &out)
 	return out.StateMachineArn, err
@@ -242,7 +264,16 @@ func run(c *client, mode string, clients int, length time.Duration, server func(
 	if kind == "" {
 		return fmt.Errorf("-mode is %q, want standard or sync", mode)
 	}
-	machine, err := c.machine(ctx, kind)
+	lines := make([]*line, clients)
+	for i := range lines {
+		l, err := c.dial()
+		if err != nil {
+			return err
+		}
+		defer l.conn.Close()
+		lines[i] = l
+	}
+	machine, err := c.machine(ctx, lines[0], kind)
 	if err != nil {
 		return err
 	}
@@ -256,11 +287,11 @@ func run(c *client, mode string, clients int, length time.Duration, server func(
 		count  atomic.Int64
 		asked  atomic.Int64 // DescribeExecution
 	)
-	one := map[string]func() (time.Duration, error){
-		"sync": func() (time.Duration, error) {
+	one := map[string]func(l *line) (time.Duration, error){
+		"sync": func(l *line) (time.Duration, error) {
 			began := time.Now()
 			var out struct{ Status, Output string }
-			if err := c.call(ctx, "StartSyncExecution", map[string]string{"stateMachineArn": machine, "input": input}, &out); err != nil {
+			if err := l.call("StartSyncExecution", map[string]string{"stateMachineArn": machine, "input": input}, &out); err != nil {
 				return 0, err
 			}
 			if out.Status != "SUCCEEDED" || out.Output != input {
@@ -268,17 +299,17 @@ func run(c *client, mode string, clients int, length time.Duration, server func(
 			}
 			return time.Since(began), nil
 		},
-		"standard": func() (time.Duration, error) {
+		"standard": func(l *line) (time.Duration, error) {
 			began := time.Now()
 			var x struct{ ExecutionArn string }
-			if err := c.call(ctx, "StartExecution", map[string]string{"stateMachineArn": machine, "input": input}, &x); err != nil {
+			if err := l.call("StartExecution", map[string]string{"stateMachineArn": machine, "input": input}, &x); err != nil {
 				return 0, err
 			}
 			took := time.Since(began)
 			for {
 				asked.Add(1)
 				var d struct{ Status, Output string }
-				if err := c.call(ctx, "DescribeExecution", map[string]string{"executionArn": x.ExecutionArn}, &d); err != nil {
+				if err := l.call("DescribeExecution", map[string]string{"executionArn": x.ExecutionArn}, &d); err != nil {
 					return 0, err
 				}
 				switch {
@@ -299,12 +330,12 @@ func run(c *client, mode string, clients int, length time.Duration, server func(
 		return err
 	}
 	began := time.Now()
-	for range clients {
+	for _, l := range lines {
 		wg.Go(func() {
 			var s, w []time.Duration
 			for time.Since(began) < length && failed.Load() == nil {
 				t0 := time.Now()
-				took, err := one()
+				took, err := one(l)
 				if err != nil {
 					failed.Store(&err)
 					break
