@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -297,8 +298,22 @@ func (x *explainer) shapes(r *iam.Refusal) []*iam.CallShape {
 				}
 			}
 		}
+		if r.Explicit && (r.Layer == iam.LayerSCP || r.Layer == iam.LayerRCP) {
+			// A guard on Regions would have refused a call from there for its profile
+			// already: it was from elsewhere, and only the model is there.
+			slices.SortStableFunc(out, func(a, b *iam.CallShape) int {
+				return cmp.Compare(btoi(a.Region == region), btoi(b.Region == region))
+			})
+		}
 	}
 	return out
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // events explains the refusals among events of CloudTrail.

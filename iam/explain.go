@@ -195,6 +195,9 @@ func (e *Explanation) findings() []Finding {
 	c := &e.Call
 	var fs []Finding
 	for _, l := range c.Policies.all() {
+		if l.bound.Name == assumed {
+			continue // nobody wrote it
+		}
 		for _, f := range Check(l.bound.Policy, e.options(l.bound.Name)) {
 			var s *statement
 			if f.Statement >= 0 {

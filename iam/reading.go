@@ -170,11 +170,14 @@ func (r *Reading) Value() value.Value {
 	return value.Object(m...)
 }
 
+// assumed is what Bind calls the policy of which nothing is known.
+const assumed = "assumed"
+
 // Bind puts policies of which a refusal is said to come where it says that they
 // stand: in a layer other than the caller's own policies, which then are taken
 // to allow everything.
 func (r *Refusal) Bind(bounds []Bound) *Policies {
-	everything := []Bound{{Name: "assumed", ARN: "arn:aws:iam::aws:policy/AdministratorAccess",
+	everything := []Bound{{Name: assumed, ARN: "arn:aws:iam::aws:policy/AdministratorAccess",
 		Policy: MustParse(IdentityPolicy, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)}}
 	switch r.Layer {
 	case LayerSCP:
