@@ -101,8 +101,15 @@ func serve(ctx context.Context, cfg server.Config, endpointFile string, stderr i
 	}
 	fmt.Fprintf(stderr, "  export AWS_ENDPOINT_URL=%s AWS_REGION=ap-northeast-1 AWS_DEFAULT_REGION=ap-northeast-1\n", endpoint)
 
+	// The AWS SDK for JavaScript speaks HTTP/2 to Bedrock Runtime, and to an endpoint
+	// with http:// at once, without asking: https://github.com/aws/aws-sdk-js-v3,
+	// NodeHttp2Handler.
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	web := &http.Server{
 		Handler:           s,
+		Protocols:         protocols,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
