@@ -69,7 +69,7 @@ func (b *Bedrock) from(ctx context.Context, t *flow.Task) (From, error) {
 	}
 	return From{
 		By: by, Region: t.Region, Account: t.Account, Context: secure, Meta: meta(t, runtimeHost, uuid.NewString()),
-		Workflow: gate.Workflow{ExecutionARN: t.ExecutionARN, State: t.State},
+		Workflow: gate.Workflow{ExecutionARN: t.ExecutionARN, State: t.State}, Trace: t.Trace,
 	}, nil
 }
 

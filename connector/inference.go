@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tokaido/bedrock"
+	"tokaido/flow"
 	"tokaido/gate"
 	"tokaido/iam"
 	"tokaido/principal"
@@ -26,6 +27,7 @@ type Inference struct {
 	Logs     *InvocationLogs // nil: none are kept
 	Receipts *trail.Receipts // nil: none are made
 	Observer Observer        // nil: nobody is told
+	Tracer   flow.Tracer     // nil: nobody is told of calls that are traced
 }
 
 // exchange is what a receipt covers besides the Result: the body as the model
@@ -49,6 +51,9 @@ type From struct {
 	// Bearer is the kind of API key that the call came with, SHORT_TERM or
 	// LONG_TERM, which has to be allowed too; "": it was signed.
 	Bearer string
+
+	// Trace is the trace header that the call came with; "": it is not traced.
+	Trace string
 
 	// Here wants the answer from Region, whatever the catalog says of a model's
 	// bare id: another node routed the call.
@@ -169,7 +174,8 @@ func (in *Inference) act(ctx context.Context, from From, name, action, modelID s
 	if from.Bearer != "" {
 		call.Needs = append([]iam.Authorization{principal.WithBearer(from.Bearer)}, call.Needs...)
 	}
-	return gate.Do(ctx, in.Gate, call, func(ctx context.Context, a *gate.Act) (*bedrock.Result, error) {
+	began := time.Now()
+	res, err := gate.Do(ctx, in.Gate, call, func(ctx context.Context, a *gate.Act) (*bedrock.Result, error) {
 		if wrong != nil {
 			return nil, wrong
 		}
@@ -191,6 +197,8 @@ func (in *Inference) act(ctx context.Context, from From, name, action, modelID s
 		}
 		return res, err
 	})
+	in.span(from, name, modelID, began, plan, res, err)
+	return res, err
 }
 
 // receipt puts the receipt of the Region that answered into the record, or what

@@ -217,7 +217,7 @@ func (l *Lambda) do(ctx context.Context, t *flow.Task, c invocation) (*invoked, 
 		Workflow: gate.Workflow{ExecutionARN: t.ExecutionARN, State: t.State},
 	}
 	r, err := gate.Do(ctx, l.Gate, call, func(ctx context.Context, a *gate.Act) (*invoked, error) {
-		r, err := l.send(ctx, t.Region, c)
+		r, err := l.send(ctx, t, c)
 		if r != nil {
 			a.Note(value.Member{Key: "statusCode", Value: value.Int(int64(r.status))})
 			if r.failed {
@@ -265,7 +265,8 @@ func functionARN(t *flow.Task, function, qualifier string) string {
 
 // send makes the request. A service's error is a fault; what the function did
 // wrong is not.
-func (l *Lambda) send(ctx context.Context, region string, c invocation) (*invoked, error) {
+func (l *Lambda) send(ctx context.Context, t *flow.Task, c invocation) (*invoked, error) {
+	region := t.Region
 	base, err := url.Parse(strings.TrimRight(strings.ReplaceAll(l.Endpoint, "{region}", region), "/"))
 	if err != nil {
 		return nil, fmt.Errorf("endpoints.lambda: %w", err)
@@ -295,6 +296,9 @@ func (l *Lambda) send(ctx context.Context, region string, c invocation) (*invoke
 		sigv4.Options{Service: "lambda", Region: region, Now: time.Now(), Keys: &l.keys}, l.Credentials)
 	if err != nil {
 		return nil, fmt.Errorf("sign the call of %s: %w", c.function, err)
+	}
+	if t.Trace != "" { // not signed: who passes the call on may add to it
+		signed = append(signed, [2]string{"X-Amzn-Trace-Id", t.Trace})
 	}
 	res, err := l.post(ctx, u.String(), slices.Concat(headers[1:], signed), c.payload)
 	var body []byte

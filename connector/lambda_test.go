@@ -139,6 +139,25 @@ func TestLambdaInvoke(t *testing.T) {
 	}
 }
 
+// A function that a traced execution calls gets the trace, of which its caller's
+// span is the parent; the signature does not cover it.
+func TestLambdaTrace(t *testing.T) {
+	const header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+	f := newFunctions(t, echoes)
+	w := lambdaWorld(f.URL, allowLambda)
+	for _, trace := range []string{"", header} {
+		call := task("lambda", "invoke", `{"FunctionName":"f"}`)
+		call.Trace = trace
+		if _, err := w.table.Invoke(t.Context(), call); err != nil {
+			t.Fatal(err)
+		}
+		r := f.asked[len(f.asked)-1]
+		if got := r.Header.Get("X-Amzn-Trace-Id"); got != trace || strings.Contains(strings.ToLower(r.Header.Get("Authorization")), "x-amzn-trace-id") {
+			t.Errorf("trace %q: %q, %s", trace, got, r.Header.Get("Authorization"))
+		}
+	}
+}
+
 func TestLambdaPayloads(t *testing.T) {
 	f := newFunctions(t, echoes)
 	w := lambdaWorld(f.URL, allowLambda)

@@ -82,7 +82,7 @@ func (s *States) start(ctx context.Context, t *flow.Task) (value.Value, error) {
 		return value.Value{}, err
 	}
 	in := flow.StartExecution{
-		ARN: t.Args.Get("StateMachineArn").Str(), Name: t.Args.Get("Name").Str(), Trace: t.Args.Get("TraceHeader").Str(), Origin: t.ID,
+		ARN: t.Args.Get("StateMachineArn").Str(), Name: t.Args.Get("Name").Str(), Trace: cmp.Or(t.Args.Get("TraceHeader").Str(), t.Trace), Origin: t.ID,
 	}
 	if in.Name == "" {
 		// Whoever performs the task again, finds the execution that it has started.

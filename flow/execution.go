@@ -77,6 +77,13 @@ func (s *Service) prepare(in StartExecution, sync bool) (Execution, value.Value,
 		Express: t.machine.Express, Sync: sync, Region: a.Region, Account: a.Account, Seed: randomSeed(), Trace: in.Trace,
 		TestCase: testCase, Origin: in.Origin,
 	}
+	r, err := s.cfg.Library.revision(s.ctx, t.revision)
+	if err != nil {
+		return Execution{}, value.Value{}, err
+	}
+	if r.Tracing {
+		x.Trace = rooted(in.Trace, time.Now())
+	}
 	unique := ""
 	if x.Express {
 		unique = newUID()

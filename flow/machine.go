@@ -24,6 +24,7 @@ type Machine struct {
 	Digest   string    // of its definition
 	RoleARN  string
 	Logging  Logging
+	Tracing  bool
 	Deleting bool
 
 	Published   bool   // at creation; what the idempotency of CreateStateMachine looks at
@@ -159,9 +160,10 @@ func (l Logging) equal(o Logging) bool {
 	return l.Level == o.Level && l.IncludeData == o.IncludeData && slices.Equal(l.Destinations, o.Destinations)
 }
 
-func checkTracing(enabled bool) error {
-	if enabled {
-		return fault.Newf("InvalidTracingConfiguration", "Invalid Tracing Configuration: 'enabled' true is refused: this server does not send traces to X-Ray.")
+// checkTracing refuses tracing where nobody would get the spans.
+func (s *Service) checkTracing(enabled bool) error {
+	if enabled && s.cfg.Traces == nil {
+		return fault.Newf("InvalidTracingConfiguration", "Invalid Tracing Configuration: 'enabled' true is refused: this server is not set up to trace executions.")
 	}
 	return nil
 }
@@ -178,7 +180,7 @@ func (s *Service) CreateStateMachine(ctx context.Context, in CreateStateMachine)
 	if err := s.checkLogging(in.Logging); err != nil {
 		return Created{}, err
 	}
-	if err := checkTracing(in.Tracing); err != nil {
+	if err := s.checkTracing(in.Tracing); err != nil {
 		return Created{}, err
 	}
 	if err := checkTags(in.Tags); err != nil {
@@ -204,7 +206,7 @@ func (s *Service) CreateStateMachine(ctx context.Context, in CreateStateMachine)
 		if old.Deleting {
 			return Created{}, deleting(arn)
 		}
-		if old.Digest != digest(in.Definition) || old.Express != in.Express || !old.Logging.equal(logging) ||
+		if old.Digest != digest(in.Definition) || old.Express != in.Express || !old.Logging.equal(logging) || old.Tracing != in.Tracing ||
 			old.Published != in.Publish || old.Description != in.Description {
 			return Created{}, fault.Newf("StateMachineAlreadyExists", "State Machine Already Exists: '%s'", arn)
 		}
@@ -224,11 +226,11 @@ func (s *Service) CreateStateMachine(ctx context.Context, in CreateStateMachine)
 	at := now()
 	r := &Revision{
 		UID: newUID(), MachineARN: arn, MachineName: in.Name, Digest: digest(in.Definition), RoleARN: in.RoleARN,
-		Express: in.Express, Logging: logging, Updated: at, definition: in.Definition, program: p,
+		Express: in.Express, Logging: logging, Tracing: in.Tracing, Updated: at, definition: in.Definition, program: p,
 	}
 	m := &Machine{
 		ARN: arn, Name: in.Name, Express: in.Express, Created: at, Revision: r.UID, Digest: r.Digest,
-		RoleARN: in.RoleARN, Logging: logging, Tags: in.Tags, Published: in.Publish, Description: in.Description,
+		RoleARN: in.RoleARN, Logging: logging, Tracing: in.Tracing, Tags: in.Tags, Published: in.Publish, Description: in.Description,
 	}
 	out := Created{ARN: arn, Created: at}
 	if in.Publish {
@@ -300,7 +302,7 @@ func (s *Service) UpdateStateMachine(ctx context.Context, in UpdateStateMachine)
 		return Updated{}, err
 	}
 	if in.Tracing != nil {
-		if err := checkTracing(*in.Tracing); err != nil {
+		if err := s.checkTracing(*in.Tracing); err != nil {
 			return Updated{}, err
 		}
 	}
@@ -346,12 +348,15 @@ func (s *Service) UpdateStateMachine(ctx context.Context, in UpdateStateMachine)
 	if in.Logging != nil {
 		r.Logging = in.Logging.normal()
 	}
+	if in.Tracing != nil {
+		r.Tracing = *in.Tracing
+	}
 	at := now()
 	var more []Change
-	changed := r.Digest != before.Digest || r.RoleARN != before.RoleARN || !r.Logging.equal(before.Logging)
+	changed := r.Digest != before.Digest || r.RoleARN != before.RoleARN || !r.Logging.equal(before.Logging) || r.Tracing != before.Tracing
 	if changed {
 		r.UID, r.ID, r.Updated = newUID(), newUID(), at
-		m.Revision, m.ID, m.Digest, m.RoleARN, m.Logging, m.Updated = r.UID, r.ID, r.Digest, r.RoleARN, r.Logging, at
+		m.Revision, m.ID, m.Digest, m.RoleARN, m.Logging, m.Tracing, m.Updated = r.UID, r.ID, r.Digest, r.RoleARN, r.Logging, r.Tracing, at
 		if more, err = s.cfg.Library.add(&r); err != nil {
 			return Updated{}, err
 		}

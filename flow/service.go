@@ -25,6 +25,7 @@ type Config struct {
 	Driver  Driver
 	Logger  *slog.Logger // nil: slog.Default
 	Logs    *Logs        // if set, what observes the driver: machines may then have logging levels
+	Traces  *Traces      // if set, what observes the driver: machines may then be traced
 	Invoker Invoker      // performs Tasks that TestState tests; nil: it tests them with mocks only
 
 	// CheckRole, if set, must return a fault if Step Functions may not assume the

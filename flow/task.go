@@ -32,6 +32,9 @@ type Task struct {
 	// otherwise.
 	TestCase string
 	Nth      int
+
+	// Trace is the trace header for what the task calls; "": it is not traced.
+	Trace string
 }
 
 // ErrCancelled is the cause of a task's context when its workflow no longer

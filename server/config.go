@@ -49,6 +49,8 @@ type Config struct {
 
 	Metrics MetricsConfig `yaml:"metrics"`
 
+	Tracing TracingConfig `yaml:"tracing"`
+
 	Endpoints Endpoints `yaml:"endpoints"`
 	Mocks     string    `yaml:"mocks"` // a mock configuration file of Step Functions Local; SFN_MOCK_CONFIG
 
@@ -60,6 +62,29 @@ type Config struct {
 	// bedrockEndpoint is AWS_ENDPOINT_URL_BEDROCK_RUNTIME or AWS_ENDPOINT_URL: of
 	// backends of type amazon that have no url.
 	bedrockEndpoint string
+}
+
+// TracingConfig says where the spans of traced state machines go.
+type TracingConfig struct {
+	// Endpoint is the URL of an OTLP collector, over HTTP: http://127.0.0.1:4318.
+	// Empty: what OpenTelemetry's OTEL_EXPORTER_OTLP_… variables say, and if they say
+	// nothing, File.
+	Endpoint    string   `yaml:"endpoint"`
+	Headers     secrets  `yaml:"headers"`     // of every request to it
+	SampleRatio *float64 `yaml:"sampleRatio"` // of traces that are kept, 0 to 1, where a trace header does not say
+	File        string   `yaml:"file"`        // OTLP's lines of JSON, or stdout; empty: traces.jsonl in the data directory
+}
+
+// secrets are not shown.
+type secrets map[string]string
+
+// MarshalYAML implements [yaml.Marshaler].
+func (s secrets) MarshalYAML() (any, error) {
+	shown := make(map[string]string, len(s))
+	for k := range s {
+		shown[k] = "(not shown)"
+	}
+	return shown, nil
 }
 
 // Endpoints are where Tasks find the services that are not ours, as URLs.
@@ -103,7 +128,7 @@ type SimulatedRegion struct {
 
 // Default is the configuration where nothing is said.
 func Default() (Config, error) {
-	c := Config{Listen: "127.0.0.1:4566", Store: "pebble"}
+	c := Config{Listen: "127.0.0.1:4566", Store: "pebble", Tracing: TracingConfig{SampleRatio: new(1.0)}}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return c, fmt.Errorf("no home directory for the data: say where with --data-dir: %w", err)
@@ -189,6 +214,14 @@ func (c *Config) Check() error {
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			bad("endpoints.lambda: %q is not the URL of a server, like http://127.0.0.1:3001", e)
 		}
+	}
+	if e := c.Tracing.Endpoint; e != "" {
+		if u, err := url.Parse(e); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+			bad("tracing.endpoint: %q is not the URL of a server, like http://127.0.0.1:4318", e)
+		}
+	}
+	if r := c.Tracing.SampleRatio; r != nil && !(*r >= 0 && *r <= 1) {
+		bad("tracing.sampleRatio: %v is not between 0 and 1", *r)
 	}
 	if _, ok := catalog.Load().Region(c.Region); !ok && c.Region != "" {
 		bad("region: there is no Region %q", c.Region)

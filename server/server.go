@@ -52,6 +52,7 @@ const (
 	invocationsDir = "invocation-logs"
 
 	executionLogs = "executions.jsonl"
+	tracesFile    = "traces.jsonl"
 )
 
 // The well-known key of a development server.
@@ -155,7 +156,11 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		return s, err
 	}
 	s.closers = append(s.closers, invocations.Close)
-	inference := &connector.Inference{Gate: guard, Runtime: runtime, Logs: invocations, Receipts: receipts}
+	tracing, err := s.openTracing(ctx, &cfg, logger)
+	if err != nil {
+		return s, err
+	}
+	inference := &connector.Inference{Gate: guard, Runtime: runtime, Logs: invocations, Receipts: receipts, Tracer: tracing}
 	if s.metrics != nil {
 		inference.Observer = s.metrics
 	}
@@ -178,6 +183,8 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	}
 	logs := flow.NewLogs(library, lines, logger)
 	s.closers = append(s.closers, logs.Close)
+	traces := flow.NewTraces(library, tracing, logger)
+	s.closers = append(s.closers, traces.Close)
 	s.driver, err = journal.Open(ctx, journal.Config{
 		Log: kept.Journal(), Programs: library, Invoker: mocks.Over(tasks), Permit: nested.Permit, Logger: logger,
 		Observe: func(x *flow.Execution, events []engine.Event) {
@@ -185,19 +192,21 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 				cfg.observe(x, events)
 			}
 			logs.Observe(x, events)
+			traces.Observe(x, events)
 		},
-		Observes: func(r flow.Revision) bool { return cfg.observe != nil || logs.Wants(r) },
+		Observes: func(r flow.Revision) bool { return cfg.observe != nil || logs.Wants(r) || traces.Wants(r) },
 	})
 	if err != nil {
 		return s, err
 	}
+	traces.Bind(s.driver)
 	s.closers = append(s.closers, func() error {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 		defer cancel()
 		return s.driver.Close(ending)
 	})
 	machines, err := flow.Open(ctx, flow.Config{
-		Store: kept.Flow(), Library: library, Driver: s.driver, Invoker: tasks, Logs: logs, Logger: logger, TestCase: mocks.TestCase,
+		Store: kept.Flow(), Library: library, Driver: s.driver, Invoker: tasks, Logs: logs, Traces: traces, Logger: logger, TestCase: mocks.TestCase,
 		CheckRole: func(ctx context.Context, roleARN, machineARN string) error {
 			_, err := people.AssumeForService(ctx, roleARN, "states.amazonaws.com", machineARN, s.Account, "CreateStateMachine", time.Now())
 			return err

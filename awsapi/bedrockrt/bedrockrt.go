@@ -61,7 +61,7 @@ func Ops(in *connector.Inference) []awsapi.Op {
 type handlers struct{ in *connector.Inference }
 
 func from(r *awsapi.Request) connector.From {
-	return connector.From{By: r.By, Region: r.Region, Account: r.Account, Context: r.Context, Meta: r.Meta, Bearer: r.Bearer,
+	return connector.From{By: r.By, Region: r.Region, Account: r.Account, Context: r.Context, Meta: r.Meta, Bearer: r.Bearer, Trace: r.Header.Get("X-Amzn-Trace-Id"),
 		Here: r.Header.Get(RegionHeader) == r.Region}
 }
 

@@ -71,6 +71,11 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 	if t.RoleARN == "" {
 		t.RoleARN = r.role
 	}
+	if r.info.Trace != "" {
+		if rev, _, err := s.d.cfg.Programs.Program(s.d.ctx, r.info.Revision); err == nil && rev.Tracing {
+			t.Trace = r.info.TaskTrace(t.ID)
+		}
+	}
 	c := call{shard: s, id: r.id, task: t, pattern: pattern, express: r.info.InMemory()}
 	go func() {
 		job, submitted := ef.Job, ef.Submitted
