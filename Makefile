@@ -7,7 +7,7 @@ LDFLAGS   := -s -w -X tokaido/cli.version=$(VERSION)
 TOOL      := $(GO) tool -modfile=tools/go.mod
 export CGO_ENABLED ?= 0
 
-.PHONY: help build go-build console console-test run demo test test-race e2e check kill crash llama bench clean
+.PHONY: help build go-build console console-test browser run demo test test-race e2e check kill crash llama bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ $(WEB_APP): $(WEB_SRC)
 
 console-test: ## the tests of the web console (Node 20.19 or newer)
 	cd $(WEB) && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && npm test
+
+browser: build ## the console's tests, and the console in Chromium against the binary (NAME=stories: some of it)
+	@tools/browser $(NAME)
 
 run: build ## build and start a development server on 127.0.0.1:4566 (keys test/test)
 	./$(BIN) serve --dev

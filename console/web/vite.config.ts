@@ -3,7 +3,7 @@ import react from "@vitejs/plugin-react";
 import { gzipSync } from "node:zlib";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
-const out = process.env.CONSOLE_OUT ?? "../embed/app";
+const out = "../embed/app";
 
 // Limits of what a browser has to load, in bytes after gzip; the build fails above them.
 const budget: Record<string, number> = { total: 1_000_000, editor: 150_000, flow: 90_000, index: 250_000, css: 240_000 };

@@ -1,6 +1,7 @@
 import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 import { Redirect, Route, Router, Switch, useLocation } from "wouter";
 import AppLayout from "@cloudscape-design/components/app-layout";
+import Box from "@cloudscape-design/components/box";
 import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
 import SideNavigation from "@cloudscape-design/components/side-navigation";
 import Spinner from "@cloudscape-design/components/spinner";
@@ -117,7 +118,7 @@ function Shell({ session, region }: { session: Session; region: string }) {
               <Route path="/playground" component={Playground} />
               <Route path="/events" component={Events} />
               <Route>
-                <Empty title={t("notFound")}>
+                <Empty title={<Box variant="h1">{t("notFound")}</Box>}>
                   {t("notFoundHint")}
                   <Go href="/">{t("overview")}</Go>
                 </Empty>

@@ -1,17 +1,15 @@
 // Small parts that every page uses.
-import { Component, useState, type ReactNode } from "react";
+import { Component, lazy, Suspense, useState, type ReactNode } from "react";
 import { useLocation } from "wouter";
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
-import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import Link from "@cloudscape-design/components/link";
-import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
 import { useI18n, type Key, type T } from "../i18n";
-import { denial, kind } from "../model/denial";
 import { denied } from "../model/inference";
+import type { WhyProps } from "../why/Why";
 
 export const base = import.meta.env.BASE_URL.replace(/\/$/, "");
 
@@ -133,69 +131,28 @@ export function Status({ status }: { status: string | undefined }) {
   return s ? <StatusIndicator type={s[0]}>{t(s[1])}</StatusIndicator> : <>{status ?? "–"}</>;
 }
 
-// Why explains a refusal as far as its words go, and says how to learn the rest.
-export function Why({ message, requestId, onDismiss }: { message: string; requestId?: string; onDismiss: () => void }) {
-  const { t } = useI18n();
-  const d = denial(message);
-  const k = kind(d?.resource);
-  const profile = k === "profile" && d?.resource?.includes(":inference-profile/") ? d.resource.slice(d.resource.indexOf("/") + 1) : undefined;
-  return (
-    <Modal visible size="large" header={t("whyTitle")} onDismiss={onDismiss} closeAriaLabel={t("close")}>
-      <SpaceBetween size="m">
-        {d ? (
-          <KeyValuePairs
-            columns={1}
-            items={[
-              { label: t("whyWho"), value: <Arn arn={d.who} /> },
-              { label: t("whyAction"), value: d.action },
-              { label: t("whyResource"), value: <Arn arn={d.resource} /> },
-              {
-                label: t("whyDecided"),
-                value: (
-                  <>
-                    {t(d.explicit ? "whyExplicit" : "whyImplicit", { layer: d.layer })}
-                    {d.policyArn && <Box>{d.policyArn}</Box>}
-                  </>
-                ),
-              },
-            ]}
-          />
-        ) : (
-          <>
-            <Box>{t("whyUnknown")}</Box>
-            <Code text={message} />
-          </>
-        )}
-        {k !== "other" && (
-          <Alert type="info" action={profile && <Go href={to.profile(profile)}>{t("openProfile")}</Go>}>
-            {t(k === "profile" ? "whyProfile" : "whyModel")}
-          </Alert>
-        )}
-        {requestId && (
-          <SpaceBetween size="xs">
-            <Box>{t("whyCommand")}</Box>
-            <Command text={`tokaido policy explain ${requestId}`} />
-          </SpaceBetween>
-        )}
-      </SpaceBetween>
-    </Modal>
-  );
-}
+// Why explains a refusal, and mends it.
+const Why = lazy(() => import("../why/Why"));
 
-// WhyButton is where a denial is shown.
-export function WhyButton({ message, requestId }: { message: string; requestId?: string }) {
+// WhyButton is where a denial is shown. With an execution it offers to let that go on afterwards.
+export function WhyButton(p: WhyProps) {
   const { t } = useI18n();
   const [open, setOpen] = useState(false);
   return (
     <>
       <Button onClick={() => setOpen(true)}>{t("why")}</Button>
-      {open && <Why message={message} requestId={requestId} onDismiss={() => setOpen(false)} />}
+      {open && (
+        <Suspense>
+          <Why {...p} onDismiss={() => setOpen(false)} />
+        </Suspense>
+      )}
     </>
   );
 }
 
 // Problem shows an error of a call: what it was, and what to do.
-export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
+// plain is without "Why?", inside of what explains.
+export function Problem({ error, retry, plain = false }: { error: unknown; retry?: () => void; plain?: boolean }) {
   const { t } = useI18n();
   if (!error) return null;
   const e = error as Error & { $metadata?: { requestId?: string } };
@@ -206,7 +163,7 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
       header={e.name && e.name !== "Error" ? e.name : t("errorTitle")}
       action={
         <SpaceBetween direction="horizontal" size="xs">
-          {denied(e.name) && <WhyButton message={e.message} requestId={id} />}
+          {!plain && denied(e.name) && <WhyButton message={e.message} requestId={id} />}
           {retry && <Button onClick={retry}>{t("retry")}</Button>}
         </SpaceBetween>
       }
@@ -221,7 +178,7 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
   );
 }
 
-export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+export function Empty({ title, children }: { title: ReactNode; children?: ReactNode }) {
   return (
     <Box textAlign="center" padding="l">
       <SpaceBetween size="s" alignItems="center">

@@ -45,6 +45,10 @@ export const iam = lasting(async () => {
   const m = await import("./api-iam");
   return { m, c: new m.Client({ ...settings(), region: "us-east-1" }) };
 });
+export const sts = lasting(async () => {
+  const m = await import("./api-sts");
+  return { m, c: new m.Client(settings()) };
+});
 
 const expired = new Set(["ExpiredTokenException", "ExpiredToken", "InvalidClientTokenId", "UnrecognizedClientException"]);
 

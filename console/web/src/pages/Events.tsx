@@ -180,7 +180,7 @@ export default function Events() {
         ) : (
           <SpaceBetween size="m">
             {shown.errorCode && (
-              <Alert type="error" header={shown.errorCode} action={denied(shown.errorCode) && <WhyButton message={shown.errorMessage ?? ""} requestId={shown.requestId} />}>
+              <Alert type="error" header={shown.errorCode} action={denied(shown.errorCode) && <WhyButton message={shown.errorMessage ?? ""} requestId={shown.requestId} executionArn={shown.executionArn} />}>
                 <span className="arn">{shown.errorMessage}</span>
               </Alert>
             )}

@@ -144,7 +144,7 @@ export default function Execution({ arn }: { arn: string }) {
             action={
               <SpaceBetween direction="horizontal" size="xs">
                 {broken && <Button onClick={() => select(broken.name)}>{t("showStep")}</Button>}
-                {/AccessDenied/.test(x.error ?? "") && <WhyButton message={refusal?.errorMessage ?? x.cause ?? ""} requestId={refusal?.requestId} />}
+                {/AccessDenied/.test(x.error ?? "") && <WhyButton message={refusal?.errorMessage ?? x.cause ?? ""} requestId={refusal?.requestId} executionArn={arn} onRedriven={run.reload} />}
               </SpaceBetween>
             }
           >

@@ -124,7 +124,7 @@ export default function Overview() {
             { id: "name", header: t("eventName"), cell: (r) => r.name },
             { id: "user", header: t("userName"), cell: (r) => r.user },
             { id: "model", header: t("model"), cell: (r) => <span className="arn">{r.model ?? "–"}</span>, minWidth: 200 },
-            { id: "why", header: t("actions"), cell: (r) => <WhyButton message={r.errorMessage ?? ""} requestId={r.requestId} />, minWidth: 120 },
+            { id: "why", header: t("actions"), cell: (r) => <WhyButton message={r.errorMessage ?? ""} requestId={r.requestId} executionArn={r.executionArn} />, minWidth: 120 },
           ]}
         />
       </SpaceBetween>

@@ -1,0 +1,91 @@
+// Holds the console to its promises in a real browser, against the real binary: the article's two
+// stories in both languages, signing in, and every page in both languages and modes. It fails on
+// console errors, violations of the content security policy, requests to elsewhere, pages wider
+// than the window, and what axe-core finds. Screenshots go to e2e/shots (SHOTS).
+//
+//   npm run browser                    everything
+//   npm run browser -- pages stories sign-in overview …     some of it, or single pages
+import { existsSync, rmSync } from "node:fs";
+import { axe, chromiumPath, launch, open, serve, shots, until } from "./harness.mjs";
+import { list } from "./pages.mjs";
+import { connect, seed, settled } from "./seed.mjs";
+import { abroad, refused, signIn } from "./stories.mjs";
+
+// Pages that are not looked at within this time are named, and do not fail: how slow a machine is
+// says nothing about the console. Stories run first, and always.
+const budgetMs = Number(process.env.BROWSER_SECONDS ?? 150) * 1000;
+const beside = Number(process.env.BROWSER_PAGES ?? 3); // pages at a time
+
+const only = process.argv.slice(2);
+const wanted = (group, name = group) => only.length === 0 || only.includes(group) || only.includes(name);
+if (!chromiumPath()) {
+  console.log("The browser tests did not run: there is no Chromium (CHROMIUM names one).");
+  process.exit(0);
+}
+const problems = [];
+const bad = (what) => problems.push(what);
+const began = Date.now();
+if (only.length === 0 && existsSync(shots)) rmSync(shots, { recursive: true });
+
+// Tokyo takes one call at a time, slowly, so that others go on to Osaka.
+const server = await serve({ config: "bedrock:\n  limits:\n    ap-northeast-1: {concurrency: 1}\n  simulated:\n    regions:\n      ap-northeast-1: {latency: 300ms}\n" });
+let browser;
+try {
+  connect(server.url);
+  const made = await seed();
+  await until("the seeded executions to end", settled);
+  browser = await launch();
+  const ctx = { url: server.url, bad };
+  const jobs = [];
+  for (const locale of ["en", "ja"]) {
+    if (wanted("stories", "refused")) jobs.push(() => refused(browser, ctx, locale));
+    if (wanted("stories", "abroad")) jobs.push(() => abroad(browser, ctx, locale));
+  }
+  if (wanted("sign-in")) jobs.push(() => signIn(ctx));
+  const skipped = [];
+  const times = [];
+  for (const [name, path, act] of list(made))
+    for (const [locale, mode, width] of [["en", "light", 1360], ["ja", "dark", 1360], ["en", "dark", 360], ["ja", "light", 360]]) {
+      if (!wanted("pages", name)) continue;
+      const id = `${name}-${locale}-${mode}-${width}`;
+      jobs.push(async () => {
+        if (Date.now() - began > budgetMs) return void skipped.push(id);
+        const o = await open(browser, { ...ctx, locale, mode, width, signedOut: name === "signin", id });
+        const p = o.page;
+        try {
+          const from = Date.now();
+          await p.goto(server.url + "/console" + path);
+          await p.locator("h1:visible").first().waitFor();
+          await p.evaluate(() => new Promise((idle) => requestIdleCallback(idle)));
+          times.push([Date.now() - from, id]);
+          await p.waitForLoadState("networkidle", { timeout: 1500 }).catch(() => {}); // some pages poll
+          await act?.(p);
+          const wide = await p.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          if (wide > 1) bad(`${id}: is ${wide} px wider than the window`);
+          await o.shoot();
+          for (const x of await axe(p)) bad(`${id}: ${x}`);
+        } catch (x) {
+          bad(`${id}: ${String(x.message ?? x).replace(/\u001b\[\d+m/g, "").slice(0, 400)}`);
+          await o.shoot(id + "-broken");
+        }
+        await o.close();
+      });
+    }
+  await Promise.all(Array.from({ length: beside }, async () => {
+    for (let job; (job = jobs.shift()); ) await job();
+  }));
+  times.sort((a, b) => b[0] - a[0]);
+  if (times.length) {
+    const middle = times[Math.floor(times.length / 2)][0];
+    console.log(`${times.length} pages, each with a cold cache, ${beside} at a time: heading there and the main thread idle after ${middle} ms (median), ${times[0][0]} ms (${times[0][1]}, the slowest)`);
+  }
+  if (skipped.length) console.log(`not looked at, because ${budgetMs / 1000} s were over: ${skipped.join(" ")}`);
+} catch (x) {
+  bad(String(x.stack ?? x));
+} finally {
+  await browser?.close();
+  await server.stop();
+}
+for (const p of problems) console.error(p);
+console.log(`${problems.length || "no"} problems, ${Math.round((Date.now() - began) / 1000)} s; screenshots in ${shots}`);
+process.exitCode = problems.length ? 1 : 0;

@@ -1,0 +1,156 @@
+// The two stories of the article, clicked through as somebody would, and signing in.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { axe, launch, open, serve } from "./harness.mjs";
+import { pattern, speaker } from "./texts.mjs";
+import { profile, refusedDefinition } from "./seed.mjs";
+
+const sees = (p, text) => p.getByText(text).first().waitFor();
+// pick chooses from a Select, which is a button named by its label and its value.
+async function pick(p, label, option) {
+  await p.getByRole("button", { name: new RegExp("^" + label) }).first().click();
+  await p.getByRole("option", { name: option }).first().click();
+}
+
+// steps runs a story; the first step that fails is what is wrong with it.
+async function steps(browser, ctx, id, locale, list) {
+  const o = await open(browser, { ...ctx, locale, mode: locale === "ja" ? "dark" : "light", id });
+  let what = "";
+  try {
+    for (const [name, f] of list) {
+      what = name;
+      await f(o.page, o);
+    }
+  } catch (x) {
+    await o.shoot(id + "-broken");
+    ctx.bad(`${id}: ${what}: ${String(x.message ?? x).replace(/\u001b\[\d+m/g, "").slice(0, 600)}`);
+  }
+  await o.close();
+}
+
+// refused: a definition is pasted, its role names an ARN that cannot exist, the run is refused, the
+// refusal explained, its fix applied, the run goes on and is answered, and the Region is shown.
+export async function refused(browser, ctx, locale) {
+  const t = await speaker(locale, "why");
+  const name = "pasted-" + locale;
+  const checked = async (p, where) => (await axe(p)).forEach((x) => ctx.bad(`refused-${locale}: ${where}: ${x}`));
+  await steps(browser, ctx, "refused-" + locale, locale, [
+    ["what is wrong in a definition is underlined, in the server's words", async (p) => {
+      await p.goto(ctx.url + "/console/state-machines/create");
+      await p.locator(".cm-content").click();
+      await p.keyboard.press("Control+a");
+      await p.keyboard.insertText('{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}}}');
+      await p.locator(".cm-lintRange-error").first().waitFor();
+    }],
+    ["the definition is pasted, and the machine created with the role that was made for it", async (p) => {
+      await p.locator(".cm-content").click();
+      await p.keyboard.press("Control+a");
+      await p.keyboard.insertText(refusedDefinition);
+      await p.getByLabel(t("name"), { exact: true }).first().fill(name);
+      await pick(p, t("role"), new RegExp("PastedRole-" + locale));
+      await p.getByRole("button", { name: t("create") }).last().click();
+      await p.getByRole("heading", { name, exact: true }).waitFor();
+    }],
+    ["it runs and is refused", async (p, o) => {
+      await p.getByRole("button", { name: t("startExecution") }).first().click();
+      const dialog = p.getByRole("dialog");
+      await dialog.getByRole("textbox").last().fill('{"prompt": "こんにちは"}');
+      await dialog.getByRole("button", { name: t("startExecution") }).click();
+      await sees(p, t("executionFailed", { state: "Ask Claude" }));
+      await sees(p, t("deniedN", { n: 1 }));
+      await o.shoot(`refused-${locale}-1-denied`);
+    }],
+    ["why: every part, the rule, and the diff", async (p, o) => {
+      await p.getByRole("button", { name: t("why") }).first().click();
+      await sees(p, t("why:parts"));
+      const diff = p.getByRole("dialog").locator(".diff");
+      await diff.locator(".d-add", { hasText: "inference-profile/jp.anthropic" }).first().waitFor();
+      await diff.locator(".d-add", { hasText: "bedrock:ap-northeast-3::foundation-model" }).first().waitFor();
+      await checked(p, "why");
+      await o.shoot(`refused-${locale}-2-why`);
+    }],
+    ["the fix is simulated and applied", async (p, o) => {
+      const dialog = p.getByRole("dialog");
+      await dialog.getByRole("button", { name: t("why:simulate"), exact: true }).click();
+      await sees(p, pattern(t("why:simulated", { n: "{n}", all: "{all}" })));
+      await dialog.getByRole("button", { name: t("why:apply"), exact: true }).click();
+      await sees(p, t("why:appliedHint"));
+      await sees(p, pattern(t("why:live", { n: "{n}", all: "{all}" })));
+      await o.shoot(`refused-${locale}-3-applied`);
+    }],
+    ["the run goes on from where it failed, and is answered", async (p, o) => {
+      const dialog = p.getByRole("dialog");
+      await dialog.getByRole("button", { name: t("why:redrive"), exact: true }).click();
+      // in the graph's node, the strip and the list of model calls: the Region that answered
+      await p.locator(".rcell.ok", { hasText: /ap-northeast-[13]/ }).first().waitFor();
+      await p.getByText(t("stSucceeded"), { exact: true }).first().waitFor();
+      await p.getByRole("button", { name: `${t("input")} · ${t("output")}` }).first().click();
+      await p.locator("pre:visible", { hasText: /\[simulated/i }).first().waitFor();
+      await checked(p, "answered");
+      await o.shoot(`refused-${locale}-4-answered`);
+    }],
+  ]);
+}
+
+// abroad: the playground asks through the jp. profile, and CloudTrail tells which Region answered.
+export async function abroad(browser, ctx, locale) {
+  const t = await speaker(locale);
+  let served;
+  await steps(browser, ctx, "abroad-" + locale, locale, [
+    ["a model is asked through the profile", async (p, o) => {
+      await p.goto(ctx.url + "/console/playground?model=" + encodeURIComponent(profile));
+      const box = p.getByRole("textbox", { name: t("prompt"), exact: true });
+      await box.fill("こんにちは。Where are you?");
+      await box.press("Enter");
+      const badge = p.getByText(pattern(t("answeredIn", { region: "{region}" }))).first();
+      await badge.waitFor();
+      served = /ap-northeast-\d/.exec(await badge.innerText())?.[0];
+      if (!served) throw new Error("the answer does not say its Region");
+      await o.shoot(`abroad-${locale}-1-answer`);
+    }],
+    ["its record says ConverseStream and the Region", async (p, o) => {
+      await p.getByRole("link", { name: t("openRecord") }).first().click();
+      await p.getByRole("heading", { name: t("eventHistory") }).waitFor();
+      await sees(p, '"eventName": "ConverseStream"');
+      await sees(p, `"inferenceRegion": "${served}"`);
+      await p.getByRole("row", { name: /ConverseStream/ }).getByText(served).first().waitFor();
+      await o.shoot(`abroad-${locale}-2-record`);
+    }],
+  ]);
+}
+
+// signIn holds the one-time link of an ordinary server, and its key form, to what they promise.
+export async function signIn(ctx) {
+  const plain = await serve({ dev: false });
+  const browser = await launch();
+  const bad = (what) => ctx.bad("sign-in: " + what);
+  try {
+    const link = /Console .*?(http\S+#signin=\S+)/.exec(plain.log())?.[1];
+    if (!link) return bad("serve printed no link:\n" + plain.log());
+    const o = await open(browser, { url: plain.url, id: "sign-in", bad: ctx.bad });
+    const p = o.page;
+    const expect = async (what, locator) => locator.first().waitFor().catch(() => bad(what));
+    const heading = (name) => p.getByRole("heading", { name, exact: true });
+    await p.goto(link);
+    await expect("the link leads to the overview", heading("Overview"));
+    if (p.url().includes("signin")) bad("the token stays in the address");
+    await p.reload();
+    await expect("nobody is signed in after a reload", heading("Sign in"));
+    await p.goto("about:blank");
+    await p.goto(link);
+    await expect("a link works once", p.getByText("this sign-in link was used already"));
+    const key = JSON.parse(readFileSync(join(plain.data, "root-key.json"), "utf8"));
+    await p.getByLabel("Access key ID").fill(key.AccessKeyId);
+    await p.getByLabel("Secret access key").fill(key.SecretAccessKey);
+    await p.getByLabel("Stay signed in").check();
+    await p.getByRole("button", { name: "Sign in" }).click();
+    await expect("a key leads to the overview", heading("Overview"));
+    if ((await p.evaluate(() => JSON.stringify([localStorage, sessionStorage]))).includes(key.SecretAccessKey)) bad("the key is kept");
+    await p.reload();
+    await expect("a tab that was told to stays signed in", heading("Overview"));
+    await o.close();
+  } finally {
+    await browser.close();
+    await plain.stop();
+  }
+}
