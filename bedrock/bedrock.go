@@ -85,6 +85,10 @@ type Chunk struct {
 	Usage *Usage // on the last chunk
 
 	Region string // on the first chunk, as in an Answer
+
+	// Receipt, on the last chunk, is where another node's receipt will be when the
+	// stream has ended; nil: none comes.
+	Receipt *string
 }
 
 // Usage is counted in tokens. Input excludes what was read from or written to a
@@ -98,6 +102,10 @@ type Request struct {
 	Accept      string // "": application/json
 	Hops        int    // nodes of ours that passed the request on
 
+	// Native, if not nil, is called with each chunk of a stream in the model
+	// family's own form, before it is passed on. It must not keep it.
+	Native func(body []byte)
+
 	// Unsupported is what the front door found in the request that nothing acts
 	// on; Check refuses with it, so that the refusal is recorded as any other.
 	Unsupported error
@@ -108,7 +116,7 @@ type Request struct {
 type Result struct {
 	Region      string   // which answered; "" if none did, or if it is one of Within
 	Remote      bool     // another node, or AWS, answered
-	Receipt     string   // that it sent; of whole answers
+	Receipt     string   // that it sent
 	Within      []string // the Regions of which one answered, where it cannot be told which
 	Body        []byte   // of a whole answer
 	ContentType string

@@ -78,7 +78,8 @@ func familyOf(m *catalog.Model) family { return named(FamilyOf(m), m) }
 // Prepared is a conversation ready to be run.
 type Prepared struct {
 	Conversation *Conversation
-	Body         []byte // in the model family's own form
+	Body         []byte            // in the model family's own form
+	Native       func(body []byte) // as a Request's
 	plan         *Plan
 	family       family
 }
@@ -154,7 +155,7 @@ func (rt *Runtime) ConverseStream(ctx context.Context, c *Prepared, begun func(B
 		}
 		return emit(name, payload)
 	}
-	res, err := rt.stream(ctx, c.plan, Request{Body: c.Body}, begun, func(k Chunk, took, _ time.Duration) error {
+	res, err := rt.stream(ctx, c.plan, Request{Body: c.Body, Native: c.Native}, begun, func(k Chunk, took, _ time.Duration) error {
 		v, err := value.Parse(k.Body)
 		if err != nil {
 			return badAnswer(err)

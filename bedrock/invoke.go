@@ -105,6 +105,7 @@ func (rt *Runtime) stream(ctx context.Context, p *Plan, r Request, begun func(Be
 	start := rt.now()
 	var tried []Attempt
 	var consumer error // an error of chunk
+	var receipt *string
 	res, err := rt.run(ctx, p, p.cost(r.Body), func(ctx context.Context, l *lane) (out served, err error) {
 		began := rt.now()
 		last := false
@@ -127,8 +128,12 @@ func (rt *Runtime) stream(ctx context.Context, p *Plan, r Request, begun func(Be
 					begun(Begun{Region: where.Region, Within: where.Within, Attempts: tried})
 				}
 			}
+			if r.Native != nil {
+				r.Native(c.Body)
+			}
 			if c.Usage != nil {
 				out.usage, last = *c.Usage, true
+				receipt = c.Receipt
 			}
 			if consumer = chunk(c, now-start, began-start+out.firstByte); consumer != nil {
 				out.left = true
@@ -140,13 +145,20 @@ func (rt *Runtime) stream(ctx context.Context, p *Plan, r Request, begun func(Be
 		}
 		return out, nil
 	})
+	if receipt != nil {
+		res.Receipt = *receipt
+	}
 	if consumer != nil {
 		return res, consumer
 	}
 	return res, err
 }
 
-// withMetrics adds what AWS adds to the last chunk.
+// MetricsMember is the name of what AWS adds to the last chunk of
+// InvokeModelWithResponseStream, at its end.
+const MetricsMember = "amazon-bedrock-invocationMetrics"
+
+// withMetrics adds them.
 func withMetrics(body []byte, u Usage, took, first time.Duration) []byte {
 	n := len(body)
 	for n > 0 && body[n-1] != '}' {
@@ -160,7 +172,7 @@ func withMetrics(body []byte, u Usage, took, first time.Duration) []byte {
 	if v, err := value.Parse(body); err == nil && v.Len() > 0 {
 		b = append(b, ',')
 	}
-	b = append(b, `"amazon-bedrock-invocationMetrics":{"inputTokenCount":`...)
+	b = append(b, `"`+MetricsMember+`":{"inputTokenCount":`...)
 	b = strconv.AppendInt(b, int64(u.Input), 10)
 	b = append(b, `,"outputTokenCount":`...)
 	b = strconv.AppendInt(b, int64(u.Output), 10)

@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -31,10 +32,11 @@ type Inference struct {
 }
 
 // exchange is what a receipt covers besides the Result: the body as the model
-// got it, and the answer, of a stream all its payloads one after the other.
+// got it, and its own answer, of a stream all chunks one after the other.
 type exchange struct {
 	request  []byte
 	response *trail.Digest
+	finish   func() error // what is told only if the receipt is good; nil: nothing
 	log      *logged     // nil: the call is not logged
 	metadata value.Value // requestMetadata, for the log
 }
@@ -84,9 +86,12 @@ func (in *Inference) InvokeStream(ctx context.Context, from From, modelID string
 		func(ctx context.Context, p *bedrock.Plan, _ *gate.Act, x *exchange) (*bedrock.Result, error) {
 			x.request = r.Body
 			x.log.asked(r.Body)
+			r.Native = x.response.Add
 			return in.Runtime.InvokeStream(ctx, p, r, begun, func(b []byte) error {
 				x.log.piece(b)
-				x.response.Add(b)
+				if in.withholds() && bytes.Contains(b, []byte(bedrock.MetricsMember)) {
+					return x.later(func() error { return chunk(b) })
+				}
 				return chunk(b)
 			})
 		})
@@ -121,9 +126,12 @@ func (in *Inference) ConverseStream(ctx context.Context, from From, modelID stri
 			x.metadata = c.Conversation.Metadata
 			x.log.said(request)
 			x.request = c.Body
+			c.Native = x.response.Add
 			return in.Runtime.ConverseStream(ctx, c, begun, func(name string, payload value.Value) error {
 				x.log.event(name, payload)
-				x.response.Add(payload.AppendJSON(nil))
+				if in.withholds() && (name == "messageStop" || name == "metadata") {
+					return x.later(func() error { return emit(name, payload) })
+				}
 				return emit(name, payload)
 			})
 		})
@@ -195,10 +203,32 @@ func (in *Inference) act(ctx context.Context, from From, name, action, modelID s
 		if err == nil && res != nil {
 			err = in.receipt(ctx, a, from, plan, res, x)
 		}
+		if err == nil && x.finish != nil {
+			err = x.finish()
+		}
 		return res, err
 	})
 	in.span(from, name, modelID, began, plan, res, err)
 	return res, err
+}
+
+// withholds reports whether the end of a stream waits for a good receipt: an
+// answer that is refused for its receipt must not look complete.
+func (in *Inference) withholds() bool { return in.Receipts != nil && in.Receipts.Require }
+
+// later puts off what is told at the end of a stream.
+func (x *exchange) later(tell func() error) error {
+	if before := x.finish; before != nil {
+		x.finish = func() error {
+			if err := before(); err != nil {
+				return err
+			}
+			return tell()
+		}
+		return nil
+	}
+	x.finish = tell
+	return nil
 }
 
 // receipt puts the receipt of the Region that answered into the record, or what

@@ -34,6 +34,10 @@ const (
 	// lead here (bedrock/backend/amazon).
 	RegionHeader = "X-Tokaido-Inference-Region"
 
+	// ReceiptEvent ends a stream that another node asked for, with the receipt that
+	// a whole answer has in a header. No other client gets it.
+	ReceiptEvent = "tokaidoReceipt"
+
 	// HopsHeader counts the nodes that passed a request on.
 	HopsHeader = "X-Tokaido-Hops"
 
@@ -133,12 +137,15 @@ func (h handlers) invokeStream(_ context.Context, r *awsapi.Request) (*awsapi.Re
 	header.Set(prefix+"Content-Type", "application/json")
 	pad := padding{seed: r.Meta.RequestID}
 	return &awsapi.Response{Header: header, Stream: func(ctx context.Context, w awsapi.EventWriter) error {
-		_, err := h.in.InvokeStream(ctx, from(r), r.Path["modelId"], q, announce(header), func(chunk []byte) error {
+		res, err := h.in.InvokeStream(ctx, from(r), r.Path["modelId"], q, announce(header), func(chunk []byte) error {
 			return w.Event("chunk", value.Object(
 				value.Member{Key: "bytes", Value: value.String(base64.StdEncoding.EncodeToString(chunk))},
 				pad.next()))
 		})
-		return err
+		if err != nil || res.Receipt == "" || r.Header.Get(RegionHeader) == "" {
+			return err
+		}
+		return w.Event(ReceiptEvent, value.Object(value.Member{Key: "receipt", Value: value.String(res.Receipt)})) // another node wants to know
 	}}, nil
 }
 

@@ -63,8 +63,6 @@ func (f foreign) head(r *awsapi.Request, a asked) bedrock.Head {
 	return bedrock.Head{ID: strings.ReplaceAll(r.Meta.RequestID, "-", ""), Model: a.model, Created: r.Time.Unix()}
 }
 
-const metricsMember = "amazon-bedrock-invocationMetrics"
-
 // whole answers in one piece.
 func (f foreign) whole(ctx context.Context, r *awsapi.Request, a asked) (value.Value, *bedrock.Result, error) {
 	res, err := f.in.Invoke(ctx, from(r), a.model, a.request)
@@ -90,7 +88,7 @@ func (f foreign) streamed(ctx context.Context, r *awsapi.Request, a asked, heade
 		if err != nil {
 			return err
 		}
-		v = v.Without(metricsMember)
+		v = v.Without(bedrock.MetricsMember)
 		if out != nil {
 			return out.Chunk(v, emit)
 		}

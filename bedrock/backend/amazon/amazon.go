@@ -49,6 +49,11 @@ const (
 
 	// ReceiptHeader is in answers of nodes that make receipts.
 	ReceiptHeader = "X-Tokaido-Receipt"
+
+	// ReceiptEvent comes after a stream's last chunk, from such nodes, and has the
+	// same in its member "receipt". Clients of AWS's never see it: it is only in
+	// answers to requests that have RegionHeader.
+	ReceiptEvent = "tokaidoReceipt"
 )
 
 // MaxHops is how many nodes may pass a call on: one that comes back to where it
@@ -56,9 +61,8 @@ const (
 const MaxHops = 3
 
 const (
-	service    = "bedrock"
-	readSize   = 32 << 10
-	metricsKey = "amazon-bedrock-invocationMetrics"
+	service  = "bedrock"
+	readSize = 32 << 10
 )
 
 // Credentials are asked for before each request; they must be kept as long as
@@ -222,7 +226,20 @@ func (b *Backend) Stream(ctx context.Context, c bedrock.Call) iter.Seq2[bedrock.
 		}
 		defer resp.Body.Close()
 		region := resp.Header.Get(RegionHeader)
+		node := region != "" // a receipt may follow
+		var receipt *string  // once the last chunk is passed on
 		for m, err := range eventStream(resp.Body) {
+			if receipt != nil {
+				// The answer is complete. What else comes, or goes wrong, changes nothing of it.
+				if err != nil || m.Header(":message-type") != "event" {
+					return
+				}
+				if m.Header(":event-type") == ReceiptEvent {
+					v, _ := value.Parse(m.Payload)
+					*receipt = v.Get("receipt").Str()
+				}
+				continue
+			}
 			var chunk bedrock.Chunk
 			if err == nil {
 				chunk, err = b.chunk(u, m)
@@ -235,9 +252,16 @@ func (b *Backend) Stream(ctx context.Context, c bedrock.Call) iter.Seq2[bedrock.
 				continue // an event of a kind that is new
 			}
 			chunk.Region, region = region, ""
-			if !yield(chunk, nil) || chunk.Usage != nil {
+			if chunk.Usage != nil && node {
+				receipt = new(string)
+				chunk.Receipt = receipt
+			}
+			if !yield(chunk, nil) || chunk.Usage != nil && !node {
 				return
 			}
+		}
+		if receipt != nil {
+			return
 		}
 		yield(bedrock.Chunk{}, fmt.Errorf("%s: the stream ended before the message did", u.URL()))
 	}
@@ -302,18 +326,38 @@ func (b *Backend) chunk(u *upstream.Client, m wire.Message) (c bedrock.Chunk, er
 	if c.Body, err = base64.StdEncoding.DecodeString(v.Get("bytes").Str()); err != nil || len(c.Body) == 0 {
 		return c, fmt.Errorf("%s: a chunk without bytes", u.URL())
 	}
-	if !bytes.Contains(c.Body, []byte(metricsKey)) {
+	if !bytes.Contains(c.Body, []byte(bedrock.MetricsMember)) {
 		return c, nil
 	}
 	if v, err = value.Parse(c.Body); err != nil {
 		return c, fmt.Errorf("%s: a chunk that is not JSON: %w", u.URL(), err)
 	}
 	// The runtime adds metrics of its own: those of the whole way.
-	x := v.Get(metricsKey)
+	x := v.Get(bedrock.MetricsMember)
+	if x.IsUndefined() {
+		return c, nil // somebody speaks of it
+	}
 	n := func(name string) int { i, _ := x.Get(name).Int(); return int(i) }
 	c.Usage = &bedrock.Usage{Input: n("inputTokenCount"), Output: n("outputTokenCount"), CacheRead: n("cacheReadInputTokenCount"), CacheWrite: n("cacheWriteInputTokenCount")}
-	c.Body = v.Without(metricsKey).AppendJSON(nil)
+	c.Body = withoutMetrics(c.Body, v)
 	return c, nil
+}
+
+// withoutMetrics is a last chunk as it was before its metrics were added, to the
+// byte where they stand at its end, for a receipt is of that.
+func withoutMetrics(body []byte, v value.Value) []byte {
+	i := bytes.LastIndex(body, []byte(`"`+bedrock.MetricsMember+`":`))
+	if i > 0 && v.Member(v.Len()-1).Key == bedrock.MetricsMember {
+		before := body[:i]
+		if v.Len() > 1 {
+			before = before[:bytes.LastIndexByte(before, ',')]
+		}
+		before = append(bytes.Clone(before), '}')
+		if w, err := value.Parse(before); err == nil && w.Len() == v.Len()-1 {
+			return before
+		}
+	}
+	return v.Without(bedrock.MetricsMember).AppendJSON(nil)
 }
 
 // CountTokens implements [bedrock.Counter].
