@@ -390,10 +390,8 @@ func (d *Driver) Redrive(ctx context.Context, arn, token string) (flow.Execution
 	if err := d.down(); err != nil {
 		return flow.Execution{}, err
 	}
-	if r, ok := d.cfg.Log.(interface{ Room() error }); ok {
-		if err := r.Room(); err != nil {
-			return flow.Execution{}, fmt.Errorf("redrive %s: %w", arn, err)
-		}
+	if err := d.room(); err != nil {
+		return flow.Execution{}, fmt.Errorf("redrive %s: %w", arn, err)
 	}
 	ack := make(chan error, 1)
 	d.shard(e.ID).send(message{kind: revive, id: e.ID, arn: arn, token: token, ack: ack})

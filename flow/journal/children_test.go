@@ -16,7 +16,6 @@ import (
 	"tokaido/flow"
 	"tokaido/flow/journal"
 	"tokaido/store/memory"
-	"tokaido/store/storetest"
 	"tokaido/value"
 )
 
@@ -498,23 +497,14 @@ func TestFaultsInMapRuns(t *testing.T) {
 			var all []string
 			for round := range 15 {
 				mu.Lock()
-				left := rnd.IntN(60)
+				l := withSpells(store, rnd, 30)
+				dies := time.Duration(rnd.IntN(300)) * time.Second
 				mu.Unlock()
-				l := &storetest.Faulty{Log: store, Fail: func() (error, error) {
-					mu.Lock()
-					defer mu.Unlock()
-					if left--; left >= 0 {
-						return nil, nil
-					}
-					err := errors.New("disk broke")
-					if rnd.IntN(2) == 0 {
-						return err, nil
-					}
-					return nil, err
-				}}
-				d := open(t, journal.Config{Log: l, Programs: spreads(t), Invoker: invoker, Logger: slog.New(slog.DiscardHandler), Shards: 2})
+				time.AfterFunc(dies, func() { l.kill.Store(true) })
+				d := open(t, journal.Config{Log: l, Programs: spreads(t), Invoker: invoker, Logger: discard(), Shards: 2})
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				for _, arn := range all {
-					if _, err := d.Redrive(t.Context(), arn, ""); err != nil && !errors.Is(err, flow.ErrClosed) {
+					if _, err := d.Redrive(ctx, arn, ""); err != nil && !refusal(err) {
 						if _, ok := errors.AsType[flow.NotRedrivable](err); !ok {
 							t.Errorf("seed %d: redrive: %v", seed, err)
 						}
@@ -522,19 +512,18 @@ func TestFaultsInMapRuns(t *testing.T) {
 				}
 				for i, m := range []string{"threeSTANDARD", "threeEXPRESS", "lenientSTANDARD"} {
 					x := execution(m, fmt.Sprintf("%d-%d", round, i))
-					if _, _, err := d.Start(t.Context(), x, value.Object()); err == nil {
+					if _, _, err := d.Start(ctx, x, value.Object()); err == nil {
 						all = append(all, x.ARN)
-					} else if !errors.Is(err, flow.ErrClosed) {
+					} else if !refusal(err) {
 						t.Errorf("seed %d: %v", seed, err)
 					}
 				}
+				cancel()
 				mu.Lock()
 				nap := time.Duration(rnd.IntN(240)) * time.Second
 				mu.Unlock()
 				time.Sleep(nap)
-				if err := d.Close(t.Context()); err != nil && d.Err() == nil {
-					t.Errorf("seed %d: close: %v", seed, err)
-				}
+				leave(t, d, 10*time.Second)
 			}
 			d := open(t, journal.Config{Log: store, Programs: spreads(t)})
 			for _, arn := range all {

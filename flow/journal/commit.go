@@ -1,8 +1,10 @@
 package journal
 
 import (
-	"context"
+	"bytes"
+	"errors"
 	"sync"
+	"time"
 
 	"tokaido/engine"
 )
@@ -88,10 +90,7 @@ func (c *committer) loop() {
 			if c.d.failure.Load() != nil {
 				err = c.d.down()
 			} else if len(rows) > 0 {
-				if err = c.d.cfg.Log.Append(context.Background(), rows...); err != nil {
-					c.d.fail(err)
-					err = c.d.down()
-				}
+				err = c.write(rows)
 				c.d.counters.commits.Add(1)
 				c.d.counters.rows.Add(int64(len(rows)))
 			}
@@ -102,6 +101,55 @@ func (c *committer) loop() {
 		clear(batch)
 		clear(rows)
 	}
+}
+
+// The first and the longest wait before a write that failed is tried again.
+const (
+	againFirst = 50 * time.Millisecond
+	againMost  = 5 * time.Second
+)
+
+// write makes rows durable, however long that takes: while it does not succeed,
+// nothing follows them, no execution may start, and those that run wait. After
+// an error the driver has failed.
+func (c *committer) write(rows []Row) error {
+	d := c.d
+	for wait := againFirst; ; wait = min(2*wait, againMost) {
+		err := d.cfg.Log.Append(d.writing, rows...)
+		again := wait > againFirst
+		if again && errors.Is(err, ErrUnfit) && c.written(rows) {
+			err = nil // the one that failed has happened
+		}
+		switch {
+		case err == nil:
+			d.recovered()
+			return nil
+		case errors.Is(err, ErrUnfit) || d.writing.Err() != nil:
+			d.fail(err)
+			return d.down()
+		}
+		d.stuck(err)
+		select {
+		case <-time.After(wait):
+		case <-d.writing.Done():
+		}
+	}
+}
+
+// written reports whether the log has rows, all of which were written at once
+// if any was.
+func (c *committer) written(rows []Row) bool {
+	for i := range rows {
+		want := &rows[i].Events
+		if want.From == 0 {
+			continue
+		}
+		for got, err := range c.d.cfg.Log.Read(c.d.writing, rows[i].ID, want.From, false) {
+			return err == nil && got.From == want.From && got.To == want.To && bytes.Equal(got.Data, want.Data)
+		}
+		return false
+	}
+	return false
 }
 
 // deliver tells those who wait, and the shards, which perform the effects.

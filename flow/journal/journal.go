@@ -9,8 +9,9 @@
 //   - An execution that only waits is not in memory. Its events are in the log
 //     and its next moment is in a heap. It is read and replayed when needed.
 //   - Recovery is that same reading, for all executions that have not ended.
-//   - When the log fails, the driver stops: nothing more is acknowledged, and
-//     whatever was is in the log.
+//   - While the log takes nothing (a full disk), no execution starts, those that
+//     run wait, and nothing is acknowledged. What the log may have taken is
+//     settled before anything follows it.
 //
 // DESIGN.md says why it is so.
 package journal
@@ -72,6 +73,8 @@ const (
 	// time that everybody in it waits.
 	maxCommitRows  = 4096
 	maxCommitBytes = 8 << 20
+	// settleGrace is how long a Close whose time is up waits for the log.
+	settleGrace = 5 * time.Second
 )
 
 var _ flow.Driver = (*Driver)(nil)
@@ -90,11 +93,16 @@ type Driver struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when the driver no longer moves
 	quit   chan struct{} // closed to end the loops
-	stop   sync.Once
-	loops  sync.WaitGroup
+
+	writing context.Context // of writes to the log; done when they must give up
+	giveUp  context.CancelCauseFunc
+
+	stop  sync.Once
+	loops sync.WaitGroup
 
 	closing atomic.Bool
-	failure atomic.Pointer[error]
+	failure atomic.Pointer[error] // why it has stopped
+	trouble atomic.Pointer[error] // why the log takes nothing at present
 
 	mu       sync.Mutex
 	starting map[string]chan struct{} // guarded by mu: ARNs whose start is not durable yet
@@ -171,6 +179,7 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 		births:   map[string]uint64{},
 	}
 	d.ctx, d.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	d.writing, d.giveUp = context.WithCancelCause(context.WithoutCancel(ctx))
 	if p, ok := cfg.Programs.(flow.Secrets); ok {
 		var err error
 		if d.secret, err = p.Secret(ctx); err != nil {
@@ -206,10 +215,13 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	return d, nil
 }
 
+// tellEvery is how often a recovery says how far it is.
+const tellEvery = 2 * time.Second
+
 // recover brings every shard to where the log is. The loops do not run yet, so
 // that each shard may be worked on by one goroutine of ours.
 func (d *Driver) recover(ctx context.Context) error {
-	begun, n := time.Now(), 0
+	begun, n, total := time.Now(), 0, 0
 	told := begun
 	queues := make([]chan Entry, len(d.shards))
 	var wg sync.WaitGroup
@@ -232,9 +244,14 @@ func (d *Driver) recover(ctx context.Context) error {
 		}
 		queues[e.ID%uint64(len(d.shards))] <- e
 		n++
-		if now := time.Now(); now.Sub(told) > 2*time.Second {
+		if now := time.Now(); now.Sub(told) > tellEvery {
 			told = now
-			d.cfg.Logger.InfoContext(ctx, "recovering executions", "so far", n)
+			if total == 0 {
+				if total, failed = d.cfg.Log.CountOpen(ctx); failed != nil {
+					break
+				}
+			}
+			d.cfg.Logger.InfoContext(ctx, "recovering executions", "recovered", n, "of", total)
 		}
 	}
 	for _, q := range queues {
@@ -261,11 +278,38 @@ func (d *Driver) down() error {
 	return nil
 }
 
-// fail stops the driver: the log can no longer be trusted to take anything.
+// stuck notes that the log takes nothing.
+func (d *Driver) stuck(err error) {
+	if d.trouble.Swap(&err) == nil {
+		d.cfg.Logger.Error("the journal cannot be written: executions wait, and none can be started, until it can", "err", err)
+	}
+}
+
+// recovered notes that it does again.
+func (d *Driver) recovered() {
+	if d.trouble.Load() != nil && d.trouble.Swap(nil) != nil {
+		d.cfg.Logger.Info("the journal can be written again")
+	}
+}
+
+// room is why no execution may start, or nil.
+func (d *Driver) room() error {
+	if err := d.trouble.Load(); err != nil {
+		return fmt.Errorf("%w: the journal cannot be written: %w", flow.ErrFull, *err)
+	}
+	if r, ok := d.cfg.Log.(interface{ Room() error }); ok {
+		return r.Room()
+	}
+	return nil
+}
+
+// fail stops the driver: rows do not fit to the log, or it is left while it
+// takes nothing.
 func (d *Driver) fail(err error) {
 	if d.failure.CompareAndSwap(nil, &err) {
 		d.cfg.Logger.Error("journal stops: the log failed", "err", err)
 		d.cancel(err)
+		d.giveUp(err)
 		d.halt()
 	}
 }
@@ -281,21 +325,24 @@ func (d *Driver) halt() {
 	})
 }
 
-// Done is closed when the driver has stopped, by Close or because the log failed.
+// Done is closed when the driver has stopped, by Close or because of an error.
 func (d *Driver) Done() <-chan struct{} { return d.done }
 
-// Err is why the driver stopped by itself, or nil.
+// Err is why the driver stopped by itself, or why the log takes nothing at
+// present; nil if all is well.
 func (d *Driver) Err() error {
-	if f := d.failure.Load(); f != nil {
-		return *f
+	for _, p := range []*atomic.Pointer[error]{&d.failure, &d.trouble} {
+		if err := p.Load(); err != nil {
+			return *err
+		}
 	}
 	return nil
 }
 
 // Close stops taking work, lets the tasks being performed finish and their
 // outcomes become durable, and ends. Tasks that have not begun stay for the
-// next Open. When ctx is done, tasks that still run are told to give up; the
-// next Open performs them again.
+// next Open. When ctx is done, tasks that still run are told to give up, and
+// what the log does not take is left; the next Open performs it again.
 func (d *Driver) Close(ctx context.Context) error {
 	d.mu.Lock()
 	d.closing.Store(true)
@@ -313,22 +360,34 @@ func (d *Driver) Close(ctx context.Context) error {
 		<-idle
 	case <-d.done:
 	}
-	d.settle()
+	d.settle(ctx)
 	d.cancel(flow.ErrClosed)
 	d.abandon()
 	d.halt()
 	<-d.done
-	return d.Err()
+	if f := d.failure.Load(); f != nil {
+		return *f
+	}
+	return nil
 }
 
-// settle waits until what was sent to the shards is durable.
-func (d *Driver) settle() {
+// settle waits until what was sent to the shards is durable, or until ctx is
+// done and the log takes nothing.
+func (d *Driver) settle(ctx context.Context) {
 	for _, s := range d.shards {
 		ack := make(chan error, 1)
 		s.send(message{kind: barrier, ack: ack})
-		select {
-		case <-ack:
-		case <-d.done:
+		gone := ctx.Done()
+		for waits := true; waits; {
+			select {
+			case <-ack:
+				waits = false
+			case <-d.done:
+				waits = false
+			case <-gone:
+				gone = nil
+				defer time.AfterFunc(settleGrace, func() { d.giveUp(context.Cause(ctx)) }).Stop()
+			}
 		}
 	}
 }
@@ -372,11 +431,9 @@ func (d *Driver) Start(ctx context.Context, x flow.Execution, input value.Value)
 		got, err := executionOf(&e)
 		return got, true, err
 	}
-	if r, ok := d.cfg.Log.(interface{ Room() error }); ok {
-		if err := r.Room(); err != nil {
-			release()
-			return flow.Execution{}, false, fmt.Errorf("start %s: %w", x.ARN, err)
-		}
+	if err := d.room(); err != nil {
+		release()
+		return flow.Execution{}, false, fmt.Errorf("start %s: %w", x.ARN, err)
 	}
 	// The name is released when the start is durable, which may be after the
 	// caller has gone.

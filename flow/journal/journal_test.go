@@ -17,7 +17,6 @@ import (
 	"tokaido/flow"
 	"tokaido/flow/journal"
 	"tokaido/store/memory"
-	"tokaido/store/storetest"
 	"tokaido/value"
 )
 
@@ -390,9 +389,10 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// The log fails, now and then, and sometimes what failed has happened. The
-// driver stops; the next one finds everything that was acknowledged, and
-// finishes it once.
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// The log fails, now and then for a while or for good, and sometimes what failed
+// has happened. What was acknowledged is there and ends, once.
 func TestLogFails(t *testing.T) {
 	for seed := range uint64(40) {
 		synctest.Test(t, func(t *testing.T) {
@@ -401,33 +401,23 @@ func TestLogFails(t *testing.T) {
 			acknowledged := map[string]bool{}
 			tried := map[string]bool{}
 			for round := range 20 {
-				left := rnd.IntN(30)
-				var mu sync.Mutex
-				l := &storetest.Faulty{Log: store, Fail: func() (error, error) {
-					mu.Lock()
-					defer mu.Unlock()
-					if left--; left >= 0 {
-						return nil, nil
-					}
-					err := errors.New("disk broke")
-					if rnd.IntN(2) == 0 {
-						return err, nil
-					}
-					return nil, err
-				}}
-				d := open(t, journal.Config{Log: l, Logger: slog.New(slog.DiscardHandler), Shards: 2})
+				l := withSpells(store, rnd, 15)
+				time.AfterFunc(time.Duration(rnd.IntN(20_000))*time.Millisecond, func() { l.kill.Store(true) })
+				d := open(t, journal.Config{Log: l, Logger: discard(), Shards: 2})
 				var wg sync.WaitGroup
 				var amu sync.Mutex
 				for i := range 4 {
 					wg.Go(func() {
 						for j := range 3 {
 							x := execution([]string{"naps", "pass", "both"}[j], fmt.Sprintf("%d-%d-%d", round, i, j))
-							_, _, err := d.Start(t.Context(), x, value.Object())
+							ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+							_, _, err := d.Start(ctx, x, value.Object())
+							cancel()
 							amu.Lock()
 							tried[x.ARN] = true
 							if err == nil {
 								acknowledged[x.ARN] = true
-							} else if !errors.Is(err, flow.ErrClosed) {
+							} else if !refusal(err) {
 								t.Errorf("seed %d: %v", seed, err)
 							}
 							amu.Unlock()
@@ -436,9 +426,7 @@ func TestLogFails(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				if err := d.Close(t.Context()); err != nil && d.Err() == nil {
-					t.Errorf("seed %d: close: %v", seed, err)
-				}
+				leave(t, d, 10*time.Second)
 			}
 			d := open(t, journal.Config{Log: store})
 			for arn := range acknowledged {

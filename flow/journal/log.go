@@ -31,6 +31,8 @@ type Log interface {
 	Read(ctx context.Context, id uint64, from int64, reverse bool) iter.Seq2[Events, error]
 	// Open returns the entries of all executions that have not ended, in order of ID.
 	Open(ctx context.Context) iter.Seq2[Entry, error]
+	// CountOpen returns how many there are.
+	CountOpen(ctx context.Context) (int, error)
 	// List returns the entries filed under an ARN, newest first (by Started, then
 	// by ID); status nil means any, after the last one that was seen.
 	List(ctx context.Context, under string, status *engine.Status, after *Place) iter.Seq2[Entry, error]

@@ -101,6 +101,7 @@ type shard struct {
 	timers  timers
 	turn    []*run // that have a Continue to do
 	flights []*flight
+	flying  int // flights that were sent to the log and are not back
 	shown   int // what Stats was last told of live
 	timed   int // and of timers
 	waiting map[uint64][]chan<- flow.Outcome
@@ -157,6 +158,7 @@ func (s *shard) loop() {
 		s.mu.Unlock()
 
 		if s.d.failure.Load() == nil {
+			s.flying -= len(durable)
 			for _, f := range durable {
 				s.perform(f)
 			}
@@ -171,6 +173,11 @@ func (s *shard) loop() {
 			}
 		}
 		if len(s.flights) > 0 {
+			for _, f := range s.flights {
+				if f.run != nil {
+					s.flying++
+				}
+			}
 			s.d.commit.submit(s.flights)
 			clear(s.flights)
 			s.flights = s.flights[:0]
@@ -191,7 +198,7 @@ func (s *shard) loop() {
 			continue
 		}
 		wait := time.Duration(math.MaxInt64)
-		if due, ok := s.timers.next(); ok {
+		if due, ok := s.timers.next(); ok && s.flying < maxRung {
 			wait = max(0, time.Until(time.UnixMilli(due)))
 		}
 		alarm.Reset(wait)
@@ -717,10 +724,15 @@ func (s *shard) rest(r *run) {
 	}
 }
 
+// maxRung is how many Steps of a shard may be on their way to the log for it to
+// wake more executions: when a million come due at once, or the log takes
+// nothing, they are not all read into memory.
+const maxRung = 1024
+
 // ring wakes the executions whose time has come.
 func (s *shard) ring() {
 	now := time.Now().UnixMilli()
-	for {
+	for s.flying+len(s.flights) < maxRung {
 		a, meant, ok := s.timers.pop(now)
 		if !ok {
 			return

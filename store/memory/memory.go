@@ -316,6 +316,12 @@ func (l *log) Open(ctx context.Context) iter.Seq2[journal.Entry, error] {
 	}
 }
 
+func (l *log) CountOpen(ctx context.Context) (int, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.open), nil
+}
+
 func (l *log) List(ctx context.Context, under string, status *engine.Status, after *journal.Place) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
 		l.mu.RLock()

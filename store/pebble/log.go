@@ -266,6 +266,16 @@ func (l *log) Open(ctx context.Context) iter.Seq2[journal.Entry, error] {
 	return l.entries(ctx, under([]byte{keyOpen}), func(key []byte) uint64 { return binary.BigEndian.Uint64(key[1:]) })
 }
 
+func (l *log) CountOpen(ctx context.Context) (n int, err error) {
+	for _, err := range l.store().scan(ctx, under([]byte{keyOpen}), false) {
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 // entries returns the entries of the executions whose numbers are in the keys
 // of rows.
 func (l *log) entries(ctx context.Context, o *pebble.IterOptions, number func(key []byte) uint64) iter.Seq2[journal.Entry, error] {

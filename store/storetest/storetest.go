@@ -349,6 +349,9 @@ func Journal(t *testing.T, open func(*testing.T) (l journal.Log, again func() jo
 			if got := arns(t, l.Open(t.Context())); got != "x1 x2 x3" {
 				t.Errorf("open after a redrive: %s", got)
 			}
+			if n, err := l.CountOpen(t.Context()); n != 3 || err != nil {
+				t.Errorf("%d are open, %v", n, err)
+			}
 		}},
 		{"list", "lists are newest first, by status too, under each ARN, from any place on", func(t *testing.T, l journal.Log, again func() journal.Log) {
 			must(t, l, begin(1, 100), begin(2, 300), begin(3, 200), begin(4, 300))
