@@ -137,7 +137,7 @@ func parseInput(text *string) (value.Value, error) {
 
 func noRoom(err error) error {
 	return &fault.Error{Kind: fault.Server, Code: "ServiceUnavailable", Status: 503, Err: err,
-		Message: "No execution can be started: the server's disk is full. Executions that run go on."}
+		Message: "No execution can be started: the server's disk is full, or cannot be written. Executions that run wait until it can."}
 }
 
 // Started is what starting an execution answers.

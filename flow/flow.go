@@ -48,8 +48,8 @@ var ErrNotFound = errors.New("not found")
 // store failed; nothing that it had not acknowledged is promised.
 var ErrClosed = errors.New("closed")
 
-// ErrFull says that a store has no room for more executions; those that run may
-// go on.
+// ErrFull says that a store has no room for more executions, or takes nothing at
+// present; those that run go on, or will.
 var ErrFull = errors.New("no room")
 
 // ErrBadToken says that a text is not a task token of ours.

@@ -254,20 +254,6 @@ func TestKill(t *testing.T) {
 	d.Close(t.Context())
 }
 
-// TestDiskFull: with too little room no execution starts, and that is said.
-func TestDiskFull(t *testing.T) {
-	s, err := Open(t.TempDir(), Options{Reserve: 1 << 62})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	d := drive(t, s)
-	defer d.Close(t.Context())
-	if _, err := begin(t.Context(), d, "pass", "a"); err == nil || !strings.Contains(err.Error(), "no room") {
-		t.Error(err)
-	}
-}
-
 func BenchmarkStandard(b *testing.B) {
 	const states = 10
 	var def strings.Builder
