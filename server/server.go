@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"tokaido/awsapi"
+	"tokaido/awsapi/accessanalyzer"
 	"tokaido/awsapi/bedrockctl"
 	"tokaido/awsapi/bedrockrt"
 	"tokaido/awsapi/cloudtrail"
@@ -207,10 +208,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	})
 	machines, err := flow.Open(ctx, flow.Config{
 		Store: kept.Flow(), Library: library, Driver: s.driver, Invoker: tasks, Logs: logs, Traces: traces, Logger: logger, TestCase: mocks.TestCase,
-		CheckRole: func(ctx context.Context, roleARN, machineARN string) error {
-			_, err := people.AssumeForService(ctx, roleARN, "states.amazonaws.com", machineARN, s.Account, "CreateStateMachine", time.Now())
-			return err
-		},
+		CheckRole: s.checkRole,
 	})
 	if err != nil {
 		return s, err
@@ -233,7 +231,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
 		Ops: slices.Concat(
 			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Ops(runtime), bedrockctl.LoggingOps(invocations),
-			iamctl.Ops(people), organizations.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), cloudtrail.Ops(audit), cloudtrail.TrailOps(files), s3.Ops(files),
+			iamctl.Ops(people), organizations.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), accessanalyzer.Ops(), cloudtrail.Ops(audit), cloudtrail.TrailOps(files), s3.Ops(files),
 		),
 	})
 	if err != nil {

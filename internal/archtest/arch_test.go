@@ -35,7 +35,7 @@ var floors = []struct {
 	{false, "bedrock/backend/upstream"},
 	{false, "gate residency flow/journal flow/temporal bedrock/backend/simulated bedrock/backend/openai bedrock/backend/anthropic bedrock/backend/amazon bedrock/backend/backendtest"},
 	{false, "connector delivery store/pebble store/postgres store/memory store/storetest awsapi"},
-	{false, "awsapi/sfn awsapi/bedrockrt awsapi/bedrockctl awsapi/iamctl awsapi/organizations awsapi/sts awsapi/cloudtrail awsapi/s3"},
+	{false, "awsapi/accessanalyzer awsapi/sfn awsapi/bedrockrt awsapi/bedrockctl awsapi/iamctl awsapi/organizations awsapi/sts awsapi/cloudtrail awsapi/s3"},
 	{false, "console telemetry"},
 	{false, "server"},
 	{false, "cli"},
