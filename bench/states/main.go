@@ -3,7 +3,8 @@
 // execution that it counts.
 //
 //	go run ./states -mode standard -clients 32 -for 60s   # durable, each verified by DescribeExecution
-//	go run ./states -mode sync -clients 32 -for 30s       # StartSyncExecution
+//	go run ./states -mode sync -clients 32 -for 30s       # StartSyncExecution, as many as there can be
+//	go run ./states -mode sync -clients 32 -rate 5000     # and at a rate that leaves room
 //
 // Without -endpoint it starts the binary given by -tokaido on a free loopback
 // port with a temporary data directory, so that server and load share a machine.
@@ -47,6 +48,7 @@ func main() {
 	binary := flag.String("tokaido", "../bin/tokaido", "the binary to start")
 	mode := flag.String("mode", "standard", "standard or sync")
 	clients := flag.Int("clients", 32, "concurrent clients")
+	rate := flag.Float64("rate", 0, "executions to start per second, all clients together; 0: as many as there can be")
 	length := flag.Duration("for", 20*time.Second, "how long")
 	dataDir := flag.String("data-dir", "", "data directory of a started server; empty: a temporary one")
 	profile := flag.String("cpu-profile", "", "file for a CPU profile of a started server")
@@ -67,7 +69,7 @@ func main() {
 	if u, err := url.Parse(*endpoint); err == nil {
 		c.host = u.Host
 	}
-	if err := run(c, *mode, *clients, *length, server); err != nil {
+	if err := run(c, *mode, *clients, *rate, *length, server); err != nil {
 		log.Print(err)
 	}
 }
@@ -258,7 +260,7 @@ func (c *client) roleARN(ctx context.Context) string {
 	return "arn:aws:iam::" + account + ":role/bench"
 }
 
-func run(c *client, mode string, clients int, length time.Duration, server func() (time.Duration, error)) error {
+func run(c *client, mode string, clients int, rate float64, length time.Duration, server func() (time.Duration, error)) error {
 	ctx := context.Background()
 	kind := map[string]string{"standard": "STANDARD", "sync": "EXPRESS"}[mode]
 	if kind == "" {
@@ -330,12 +332,23 @@ func run(c *client, mode string, clients int, length time.Duration, server func(
 		return err
 	}
 	began := time.Now()
-	for _, l := range lines {
+	for i, l := range lines {
 		wg.Go(func() {
 			var s, w []time.Duration
+			// At a set rate each client has its own times to start at, and one that was
+			// late counts as having begun when it should have.
+			due := began.Add(time.Duration(float64(i) / max(rate, 1) * float64(time.Second)))
 			for time.Since(began) < length && failed.Load() == nil {
 				t0 := time.Now()
+				late := time.Duration(0)
+				if rate > 0 {
+					time.Sleep(time.Until(due))
+					t0 = due
+					late = time.Since(due)
+					due = due.Add(time.Duration(float64(clients) / rate * float64(time.Second)))
+				}
 				took, err := one(l)
+				took += late
 				if err != nil {
 					failed.Store(&err)
 					break
