@@ -42,6 +42,7 @@ type Op struct {
 	Route    string // RESTJSON: a ServeMux pattern, "POST /model/{modelId}/converse"; S3: "GET /{Bucket}", "GET /{Bucket}/{Key}", either with "?parameter"
 	Version  string // Query: "2010-05-08"; the XML namespace follows from Service and Version
 	ReadOnly bool
+	Volatile bool   // see gate.Call
 	Region   string // where the service lives if it is in one Region only: "us-east-1" for IAM; "": where the signature says
 	MaxBody  int64  // bytes of the body; 0: the protocol's limit
 	Blob     bool   // RESTJSON: the body is no document; Input stays empty and Raw has it

@@ -541,7 +541,7 @@ func (c *call) gated(ctx context.Context, handle func(context.Context) error, re
 	_, err := gate.Do(ctx, c.s.cfg.Gate, gate.Call{
 		By: req.By, Source: op.Source, Name: op.Name, Region: req.Region,
 		Needs: needs, Context: req.Context, Resource: req.Resource,
-		Request: params(req), Resources: req.Resources, ReadOnly: op.ReadOnly, Meta: req.Meta,
+		Request: params(req), Resources: req.Resources, ReadOnly: op.ReadOnly, Volatile: op.Volatile, Meta: req.Meta,
 	}, func(ctx context.Context, act *gate.Act) (struct{}, error) {
 		if refused != nil {
 			return struct{}{}, refused

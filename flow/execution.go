@@ -149,32 +149,49 @@ type Started struct {
 // StartExecution starts an execution, or finds the one that the same request
 // started before. It is durable when this returns.
 func (s *Service) StartExecution(ctx context.Context, in StartExecution) (Started, error) {
-	x, input, err := s.prepare(in, false)
+	x, durable, err := s.BeginExecution(ctx, in)
+	if err == nil {
+		err = durable(ctx)
+	}
+	return x, err
+}
+
+// BeginExecution is StartExecution in two halves: the execution is durable when
+// durable returns nil, and nobody must be told of it before.
+func (s *Service) BeginExecution(ctx context.Context, in StartExecution) (x Started, durable func(context.Context) error, err error) {
+	nothing := func(context.Context) error { return nil }
+	full := func(err error) error {
+		if errors.Is(err, ErrFull) {
+			return noRoom(err)
+		}
+		return err
+	}
+	made, input, err := s.prepare(in, false)
 	if err != nil {
-		return Started{}, err
+		return Started{}, nil, err
 	}
-	got, exists, err := s.cfg.Driver.Start(ctx, x, input)
-	if errors.Is(err, ErrFull) {
-		return Started{}, noRoom(err)
-	}
+	got, exists, written, err := s.cfg.Driver.Begin(ctx, made, input)
 	if err != nil {
-		return Started{}, err
+		return Started{}, nil, full(err)
 	}
-	if !exists || in.Origin != "" && got.Origin == in.Origin {
-		return Started{x.ARN, got.Started}, nil
+	if !exists {
+		return Started{made.ARN, got.Started}, func(ctx context.Context) error { return full(written(ctx)) }, nil
 	}
-	taken := fault.Newf("ExecutionAlreadyExists", "Execution Already Exists: '%s'", x.ARN)
+	if in.Origin != "" && got.Origin == in.Origin {
+		return Started{made.ARN, got.Started}, nothing, nil
+	}
+	taken := fault.Newf("ExecutionAlreadyExists", "Execution Already Exists: '%s'", made.ARN)
 	if got.Status != engine.Running {
-		return Started{}, taken
+		return Started{}, nil, taken
 	}
-	was, err := s.input(ctx, x.ARN)
+	was, err := s.input(ctx, made.ARN)
 	if err != nil {
-		return Started{}, err
+		return Started{}, nil, err
 	}
 	if was.Compact().JSON() != input.Compact().JSON() {
-		return Started{}, taken
+		return Started{}, nil, taken
 	}
-	return Started{x.ARN, got.Started}, nil
+	return Started{made.ARN, got.Started}, nothing, nil
 }
 
 // input is what an execution started with.

@@ -125,6 +125,10 @@ type Driver interface {
 	// an input. The execution is durable when it returns nil (an Express one: has
 	// begun). If there is an execution of that ARN, it returns that one and exists.
 	Start(ctx context.Context, x Execution, input value.Value) (got Execution, exists bool, err error)
+	// Begin is Start in two halves: the execution is durable (an Express one: has
+	// begun) when durable returns nil, and nobody must be told of it before.
+	// durable is nil if the execution exists.
+	Begin(ctx context.Context, x Execution, input value.Value) (got Execution, exists bool, durable func(context.Context) error, err error)
 	// Run begins an Express execution and waits until it has ended.
 	Run(ctx context.Context, x Execution, input value.Value) (Outcome, error)
 	// Feed gives an execution an input: a Stop, or what became of a task. It is

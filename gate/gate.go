@@ -9,12 +9,13 @@
 // is allowed must not depend on the order in which things are asked, and an
 // explanation needs all the answers.
 //
-// One rule is softer, on purpose: the record of an allowed call that only reads
-// and is no inference is not waited for (trail.Record.Relaxed). It has its
-// place in the log before the caller gets the answer, and reaches the disk
-// with the next record that is waited for, at the latest after
-// trail.FlushEvery. A power failure in between can lose the record of a read
-// that was allowed, and of nothing else.
+// One rule is softer, on purpose: the record of an allowed call that only reads,
+// or whose work is Volatile, and that is no inference, is not waited for
+// (trail.Record.Relaxed). It has its place in the log before the caller gets the
+// answer, and reaches the disk with the next record that is waited for, at the
+// latest after trail.FlushEvery. A power failure in between can lose the record
+// of a read that was allowed, or of work that was lost with it, and of nothing
+// else.
 package gate
 
 import (
@@ -52,6 +53,7 @@ type Call struct {
 	Request   value.Value      // requestParameters: never a prompt, never a secret
 	Resources []trail.Resource // nil: what Needs names
 	ReadOnly  bool
+	Volatile  bool // what it does by itself ends with the process: an Express execution; calls made for it have records of their own
 	Inference bool // recorded before as well as after
 	Meta      Meta
 	Workflow  Workflow
@@ -116,6 +118,8 @@ type Act struct {
 	notes []value.Member // guarded by mu
 	reply value.Value    // guarded by mu
 	ended bool           // guarded by mu
+
+	await func(context.Context) error // guarded by mu
 }
 
 // Begin decides c. A call that is not allowed is recorded and refused with a
@@ -157,7 +161,7 @@ func (g *Gate) Begin(ctx context.Context, c Call) (*Act, error) {
 		// Durable from here on: the request may leave.
 		a.record.Phase, a.record.IntentID = trail.Outcome, r.EventID
 	}
-	a.record.Relaxed = c.ReadOnly && !c.Inference
+	a.record.Relaxed = (c.ReadOnly || c.Volatile) && !c.Inference
 	return a, nil
 }
 
@@ -207,9 +211,20 @@ func (a *Act) Respond(v value.Value) {
 	a.reply = v
 }
 
+// Await makes End wait for what was done to be durable, besides the record and
+// at the same time: each takes a write to the disk. A call for which durable
+// returns an error has failed, and a second record says so; after a crash in
+// between a call may be recorded as done that was not, and that nobody was told
+// of.
+func (a *Act) Await(durable func(context.Context) error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.await = durable
+}
+
 // End records what came of the call: err, or success. Its own error says that
-// the record could not be written; the caller must then not be told of any
-// success.
+// the record could not be written, or is that of Await; the caller must then not
+// be told of any success.
 func (a *Act) End(ctx context.Context, err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -230,7 +245,22 @@ func (a *Act) End(ctx context.Context, err error) error {
 		}
 		r.Relaxed = r.Relaxed && !f.Auth
 	}
-	return a.g.append(ctx, r)
+	rerr := a.g.append(ctx, r)
+	if err != nil || a.await == nil {
+		return rerr
+	}
+	// Whether it is done does not depend on who waits for it.
+	waiting, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), recordTimeout, errors.New("the journal does not answer"))
+	defer cancel()
+	if err = a.await(waiting); err == nil || rerr != nil {
+		return rerr
+	}
+	r.EventID, r.Response = "", value.Value{}
+	r.ErrorCode, r.ErrorMessage = outcome(err)
+	if rerr := a.g.append(ctx, r); rerr != nil {
+		return fmt.Errorf("%w (of a call that failed: %v)", rerr, err)
+	}
+	return err
 }
 
 // Do performs fn if c is allowed, and records what came of it, a panic too. If

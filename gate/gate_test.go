@@ -233,13 +233,61 @@ func TestRelaxed(t *testing.T) {
 		{"readDeniedBelow", true, startPolicy, &fault.Error{Code: "AccessDeniedException", Auth: true}, false},
 		{"write", false, startPolicy, nil, false},
 		{"readDenied", true, allow("*"), nil, false},
+		{"volatile", false, startPolicy, nil, true},
+		{"volatileDenied", false, allow("*"), nil, false},
 	} {
 		log := &recorder{}
 		call := start(caller(c.policy))
-		call.ReadOnly = c.readOnly
+		call.ReadOnly, call.Volatile = c.readOnly, strings.HasPrefix(c.name, "volatile")
 		Do(t.Context(), New(log, nil), call, func(context.Context, *Act) (int, error) { return 0, c.err })
 		if len(log.records) != 1 || log.records[0].Relaxed != c.relaxed {
 			t.Errorf("%s: %+v", c.name, log.records)
+		}
+	}
+}
+
+// TestAwait: a call is answered when its record and what it did are durable, and
+// one whose work failed after it was recorded is recorded as failed too.
+func TestAwait(t *testing.T) {
+	full := fault.Newf("ServiceUnavailable", "the disk is full")
+	for _, c := range []struct {
+		name    string
+		fn      error
+		durable error
+		codes   []string
+		waited  bool
+	}{
+		{"done", nil, nil, []string{""}, true},
+		{"notDurable", nil, full, []string{"", "ServiceUnavailable"}, true},
+		{"failed", full, nil, []string{"ServiceUnavailable"}, false},
+	} {
+		log := &recorder{}
+		waited := false
+		ctx, gone := context.WithCancel(t.Context())
+		_, err := Do(ctx, New(log, nil), start(caller(startPolicy)), func(_ context.Context, a *Act) (int, error) {
+			a.Respond(value.MustParse(`{"executionArn":"x"}`))
+			a.Await(func(ctx context.Context) error {
+				if waited = true; len(log.records) != 1 {
+					t.Errorf("%s: waited before it was recorded", c.name)
+				}
+				return errors.Join(ctx.Err(), c.durable)
+			})
+			gone() // which changes nothing
+			return 0, c.fn
+		})
+		want := c.fn
+		if want == nil {
+			want = c.durable
+		}
+		var codes []string
+		for _, r := range log.records {
+			codes = append(codes, r.ErrorCode)
+			if r.Relaxed || r.ErrorCode != "" && c.fn == nil && !r.Response.IsZero() {
+				t.Errorf("%s: %+v", c.name, r)
+			}
+		}
+		if !errors.Is(err, want) || !slices.Equal(codes, c.codes) || waited != c.waited {
+			t.Errorf("%s: %v, recorded %q, waited %v", c.name, err, codes, waited)
 		}
 	}
 }

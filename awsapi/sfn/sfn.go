@@ -42,6 +42,7 @@ func Ops(svc *flow.Service) []awsapi.Op {
 			Protocol: awsapi.JSON10,
 			Target:   "AWSStepFunctions." + o.name,
 			ReadOnly: o.readOnly,
+			Volatile: o.name == "StartSyncExecution", // what its Tasks call is recorded by itself
 			Needs: func(ctx context.Context, r *awsapi.Request) ([]iam.Authorization, error) {
 				if err := check(r.Input, o.in); err != nil {
 					return nil, err
@@ -625,8 +626,13 @@ func start(r *awsapi.Request) flow.StartExecution {
 }
 
 func (h *handlers) startExecution(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
-	out, err := h.svc.StartExecution(ctx, start(r))
+	out, durable, err := h.svc.BeginExecution(ctx, start(r))
 	if err != nil {
+		return nil, err
+	}
+	if r.Act != nil {
+		r.Act.Await(durable) // while the call is recorded
+	} else if err := durable(ctx); err != nil {
 		return nil, err
 	}
 	return awsapi.OK(s("executionArn", out.ARN), date("startDate", out.Started)), nil

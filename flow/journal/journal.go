@@ -394,9 +394,18 @@ func (d *Driver) settle(ctx context.Context) {
 
 // Start implements [flow.Driver].
 func (d *Driver) Start(ctx context.Context, x flow.Execution, input value.Value) (flow.Execution, bool, error) {
+	got, exists, durable, err := d.Begin(ctx, x, input)
+	if err == nil && durable != nil {
+		err = durable(ctx)
+	}
+	return got, exists, err
+}
+
+// Begin implements [flow.Driver].
+func (d *Driver) Begin(ctx context.Context, x flow.Execution, input value.Value) (flow.Execution, bool, func(context.Context) error, error) {
 	if x.InMemory() {
-		got, err := d.begin(ctx, x, input, nil)
-		return got, false, err
+		got, durable, err := d.begin(ctx, x, input, nil)
+		return got, false, durable, err
 	}
 	mine := make(chan struct{})
 	for {
@@ -412,9 +421,9 @@ func (d *Driver) Start(ctx context.Context, x flow.Execution, input value.Value)
 		select {
 		case <-other:
 		case <-d.done:
-			return flow.Execution{}, false, flow.ErrClosed
+			return flow.Execution{}, false, nil, flow.ErrClosed
 		case <-ctx.Done():
-			return flow.Execution{}, false, context.Cause(ctx)
+			return flow.Execution{}, false, nil, context.Cause(ctx)
 		}
 	}
 	release := func() {
@@ -426,24 +435,24 @@ func (d *Driver) Start(ctx context.Context, x flow.Execution, input value.Value)
 	if e, err := d.cfg.Log.Find(ctx, x.ARN); !errors.Is(err, flow.ErrNotFound) {
 		release()
 		if err != nil {
-			return flow.Execution{}, false, fmt.Errorf("start %s: %w", x.ARN, err)
+			return flow.Execution{}, false, nil, fmt.Errorf("start %s: %w", x.ARN, err)
 		}
 		got, err := executionOf(&e)
-		return got, true, err
+		return got, true, nil, err
 	}
 	if err := d.room(); err != nil {
 		release()
-		return flow.Execution{}, false, fmt.Errorf("start %s: %w", x.ARN, err)
+		return flow.Execution{}, false, nil, fmt.Errorf("start %s: %w", x.ARN, err)
 	}
 	// The name is released when the start is durable, which may be after the
 	// caller has gone.
-	got, err := d.begin(ctx, x, input, release)
-	return got, false, err
+	got, durable, err := d.begin(ctx, x, input, release)
+	return got, false, durable, err
 }
 
-// begin gives x a number and hands it to its shard, and waits until that has
-// begun it. settled, if set, is called once that is durable, or has failed.
-func (d *Driver) begin(ctx context.Context, x flow.Execution, input value.Value, settled func()) (flow.Execution, error) {
+// begin gives x a number and hands it to its shard; durable waits until that is
+// in the log. settled, if set, is called once it is, or has failed.
+func (d *Driver) begin(ctx context.Context, x flow.Execution, input value.Value, settled func()) (got flow.Execution, durable func(context.Context) error, err error) {
 	if settled == nil {
 		settled = func() {}
 	}
@@ -453,18 +462,21 @@ func (d *Driver) begin(ctx context.Context, x flow.Execution, input value.Value,
 	}
 	if err != nil {
 		settled()
-		return flow.Execution{}, fmt.Errorf("start %s: %w", x.ARN, err)
+		return flow.Execution{}, nil, fmt.Errorf("start %s: %w", x.ARN, err)
 	}
 	r := d.newRun(d.lastID.Add(1), x, rev, prog)
-	ack := make(chan error, 1)
+	begun, ack := r.begun, make(chan error, 1)
 	d.shard(r.id).send(message{kind: start, run: r, in: engine.Start{Input: input}, ack: ack, settled: settled})
-	if err := d.wait(ctx, ack); err != nil {
-		return flow.Execution{}, fmt.Errorf("start %s: %w", x.ARN, err)
-	}
-	// From here on the run is its shard's; Started was set before the ack.
-	return flow.Execution{ARN: x.ARN, Name: x.Name, Revision: x.Revision, MachineARN: x.MachineARN, VersionARN: x.VersionARN,
+	// From here on the run is its shard's.
+	got = flow.Execution{ARN: x.ARN, Name: x.Name, Revision: x.Revision, MachineARN: x.MachineARN, VersionARN: x.VersionARN,
 		AliasARN: x.AliasARN, Express: x.Express, Sync: x.Sync, Seed: x.Seed, Trace: x.Trace, Region: x.Region, Account: x.Account,
-		Started: r.begun}, nil
+		Started: begun}
+	return got, func(ctx context.Context) error {
+		if err := d.wait(ctx, ack); err != nil {
+			return fmt.Errorf("start %s: %w", x.ARN, err)
+		}
+		return nil
+	}, nil
 }
 
 // wait waits for an acknowledgement.

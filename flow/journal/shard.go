@@ -65,7 +65,7 @@ func (m *message) fail(err error) {
 type run struct {
 	id     uint64
 	info   flow.Execution
-	begun  time.Time // when it started; set before the start is acknowledged
+	begun  time.Time // when it started
 	x      *engine.Execution
 	role   string
 	watch  bool          // Observe is told
@@ -236,8 +236,6 @@ func (s *shard) take(m *message) {
 		s.live[r.id] = r
 		s.d.counters.started.Add(1)
 		s.d.counters.opened.Add(1)
-		r.begun = time.Now().UTC().Truncate(time.Millisecond)
-		r.info.Started = r.begun
 		s.step(r, m.in, m)
 	case feed, outcome, hand:
 		r, err := s.get(m)
@@ -360,8 +358,8 @@ func submitted(in engine.Input) bool {
 
 // newRun is an execution that has not started.
 func (d *Driver) newRun(id uint64, x flow.Execution, rev flow.Revision, prog *asl.Program) *run {
-	x.Status = engine.Running
-	return &run{id: id, info: x, role: rev.RoleARN, watch: d.watches(rev), x: engine.New(d.config(id, &x, rev, prog))}
+	x.Status, x.Started = engine.Running, time.Now().UTC().Truncate(time.Millisecond)
+	return &run{id: id, info: x, begun: x.Started, role: rev.RoleARN, watch: d.watches(rev), x: engine.New(d.config(id, &x, rev, prog))}
 }
 
 func (d *Driver) config(id uint64, x *flow.Execution, rev flow.Revision, prog *asl.Program) engine.Config {
