@@ -231,3 +231,65 @@ func TestAnswerFromElsewhere(t *testing.T) {
 		t.Errorf("%+v %v", res, err)
 	}
 }
+
+// A receipt follows a stream's last chunk; a node that dies before it is sent
+// leaves a whole answer without one.
+func TestReceiptOfStream(t *testing.T) {
+	const last = `{"type":"message_stop", "a":[1, 2]  }`
+	event := func(name, payload string) []byte {
+		b, err := wire.AppendEvent(nil, name, []byte(payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	chunk := func(s string) []byte {
+		return event("chunk", `{"bytes":"`+base64.StdEncoding.EncodeToString([]byte(s))+`"}`)
+	}
+	for name, c := range map[string]struct {
+		tail   []byte
+		abort  bool
+		last   string // with metrics
+		native string
+		want   string
+	}{
+		"sent":      {event(amazon.ReceiptEvent, `{"receipt":"abc"}`), false, last[:len(last)-1] + `,"` + bedrock.MetricsMember + `":{"inputTokenCount":3}}`, last, "abc"},
+		"bare":      {event(amazon.ReceiptEvent, `{"receipt":"abc"}`), false, `{"` + bedrock.MetricsMember + `":{"inputTokenCount":3}}`, `{}`, "abc"},
+		"elsewhere": {event(amazon.ReceiptEvent, `{"receipt":"abc"}`), false, `{"` + bedrock.MetricsMember + `":{"inputTokenCount":3},"x":1}`, `{"x":1}`, "abc"},
+		"none":      {nil, false, last[:len(last)-1] + `,"` + bedrock.MetricsMember + `":{"inputTokenCount":3}}`, last, ""},
+		"other":     {event("somethingNew", `{}`), false, last[:len(last)-1] + `,"` + bedrock.MetricsMember + `":{"inputTokenCount":3}}`, last, ""},
+		"cut":       {event(amazon.ReceiptEvent, `{"receipt":"abc"}`)[:20], true, last[:len(last)-1] + `,"` + bedrock.MetricsMember + `":{"inputTokenCount":3}}`, last, ""},
+		"garbage":   {[]byte("not a message at all, but long enough to be read as one"), false, last[:len(last)-1] + `,"` + bedrock.MetricsMember + `":{"inputTokenCount":3}}`, last, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set(amazon.RegionHeader, backendtest.Region)
+				w.Write(chunk(`{"type":"message_start"}`))
+				w.Write(chunk(c.last))
+				w.Write(c.tail)
+				if c.abort {
+					w.(http.Flusher).Flush()
+					panic(http.ErrAbortHandler)
+				}
+			}))
+			defer s.Close()
+			var receipt *string
+			n := 0
+			for k, err := range open(t, s.URL, "AKID").Stream(t.Context(), bedrock.Call{Region: backendtest.Region, Model: haiku(t), Body: []byte(hello)}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n++; n < 2 {
+					continue
+				}
+				if k.Usage == nil || k.Usage.Input != 3 || string(k.Body) != c.native {
+					t.Errorf("the last chunk is %s, %+v", k.Body, k.Usage)
+				}
+				receipt = k.Receipt
+			}
+			if n != 2 || receipt == nil || *receipt != c.want {
+				t.Errorf("%d chunks, then %v", n, receipt)
+			}
+		})
+	}
+}
