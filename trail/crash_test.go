@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,7 @@ type memDisk struct {
 	writeErr, syncErr, truncateErr, createErr error
 	lie                                       bool // what fails happens all the same
 	half                                      bool // a write that fails writes half
+	slow                                      bool // others run while a sync does
 }
 
 type memFile struct {
@@ -117,6 +119,14 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (f *memFile) Sync() error {
+	f.d.mu.Lock()
+	slow := f.d.slow
+	f.d.mu.Unlock()
+	for range 50 {
+		if slow {
+			runtime.Gosched()
+		}
+	}
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
 	if f.d.syncErr == nil || f.d.lie {
@@ -410,6 +420,7 @@ func TestPowerFailure(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		d := newMemDisk()
+		d.slow = seed%2 == 1
 		l := mustOpenDisk(t, d, Options{Sync: true, SegmentSize: 4 << 10})
 		var mu sync.Mutex
 		acked := map[string]bool{}
@@ -540,6 +551,66 @@ func TestFaultPairs(t *testing.T) {
 			}
 			mustClose(t, l)
 		})
+	}
+}
+
+// TestBrokenWhileMany: when the disk fails under many who append, each gets an
+// answer, and what was acknowledged is there after a restart.
+func TestBrokenWhileMany(t *testing.T) {
+	full := errors.New("no space left on device")
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		d := newMemDisk()
+		d.slow = true
+		l := mustOpenDisk(t, d, Options{Sync: true, SegmentSize: 16 << 10})
+		var mu sync.Mutex
+		var acked []string
+		failAt := r.IntN(200)
+		heals := seed%3 == 0
+		var wg sync.WaitGroup
+		for p := range 16 {
+			wg.Go(func() {
+				for i := range 20 {
+					x := record(100*p + i)
+					x.Relaxed = i%5 == 4
+					err := l.Append(t.Context(), x)
+					mu.Lock()
+					if err == nil && !x.Relaxed {
+						acked = append(acked, x.RequestID)
+					}
+					if len(acked) == failAt && err == nil {
+						d.set(func() {
+							switch seed % 3 {
+							case 0:
+								d.writeErr, d.half = full, seed%2 == 0
+							case 1:
+								d.syncErr, d.lie = full, seed%2 == 0
+							case 2:
+								d.writeErr, d.truncateErr, d.half = full, full, true
+							}
+						})
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		d.set(func() { d.writeErr, d.syncErr, d.truncateErr, d.lie, d.half = nil, nil, nil, false, false })
+		if err := l.Append(t.Context(), record(9999)); heals && err != nil {
+			t.Errorf("seed %d: append on a disk that works again: %v", seed, err)
+		}
+		l.Close()
+		again, err := open(d.copy(), Options{Sync: true})
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		got := requests(all(t, again, Query{}))
+		for _, id := range acked {
+			if !slices.Contains(got, id) {
+				t.Errorf("seed %d: %s was acknowledged and is lost", seed, id)
+			}
+		}
+		mustClose(t, again)
 	}
 }
 

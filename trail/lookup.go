@@ -74,7 +74,7 @@ func (l *Log) Lookup(ctx context.Context, q Query) (Page, error) {
 	if !q.Start.IsZero() && !q.End.IsZero() && q.Start.After(q.End) {
 		return Page{}, fault.Newf("InvalidTimeRangeException", "Start time must be before or equal to end time.")
 	}
-	limit := uint64(1<<63 - 1)
+	limit := l.Head().Records + 1 // what is behind is on its way to the disk
 	if q.Token != "" {
 		var ok bool
 		if limit, ok = q.place(q.Token); !ok {
@@ -193,7 +193,11 @@ func (l *Log) Find(ctx context.Context, requestID string) ([]*Record, error) {
 		return nil, err
 	}
 	var all []*Record
+	end := l.Head().Records
 	for _, seq := range found {
+		if seq > end {
+			break // on its way to the disk
+		}
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}

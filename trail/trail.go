@@ -95,10 +95,15 @@ type Log struct {
 	file    file     // the last segment
 	at      int64    // where the next frame goes
 	synced  bool     // everything before at is durable
+	marked  bool     // a mark stands there
 	last    int64    // where the last frame of the segment begins
 	opened  chain    // where the chain stood when the segment began
 	backlog []*entry // relaxed ones whose write failed
-	buf     []byte
+	buf     []byte   // of a batch that was written, for the next one
+	next    *batch   // being made; nil: nothing waits
+	flying  *batch   // on its way to the disk; nil: none
+	gather  gather
+	landed  chan error // of the sync of flying
 }
 
 // Head is the end of the log: what a signature must cover.
@@ -143,7 +148,7 @@ func open(d disk, opts Options) (*Log, error) {
 	}
 	l := &Log{
 		opts: opts, disk: d, index: newIndex(), chain: chain{next: 1},
-		room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}), latest: make(chan *Checkpoint, 1),
+		room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}), latest: make(chan *Checkpoint, 1), landed: make(chan error, 1),
 	}
 	orphans, err := l.recover()
 	if err != nil {
@@ -365,7 +370,7 @@ func (l *Log) begin() error {
 		return errors.Join(fmt.Errorf("begin segment %s: %w", name, err), f.Close(), l.disk.Remove(name))
 	}
 	l.index.addSegment(name, f, l.chain.next)
-	l.file, l.at, l.last, l.synced, l.opened = f, headerSize, 0, l.opts.Sync, l.chain
+	l.file, l.at, l.last, l.synced, l.marked, l.opened = f, headerSize, 0, l.opts.Sync, false, l.chain
 	return nil
 }
 
@@ -457,243 +462,4 @@ func (l *Log) Head() Head {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.head
-}
-
-// run is the only goroutine that writes. It ends when the log is closed or
-// broken.
-func (l *Log) run() {
-	defer close(l.done)
-	var flush <-chan time.Time // set while something waits for the disk
-	var sign <-chan time.Time  // set while something waits for a signature
-	for open := true; open; {
-		due, signing := false, false
-		if sign == nil && l.unsigned() {
-			sign = time.After(l.opts.CheckpointEvery)
-		}
-		select {
-		case _, open = <-l.wake:
-		case <-flush:
-			flush, due = nil, true
-		case <-sign:
-			sign, signing = nil, true
-		}
-		for {
-			group, more := l.take()
-			if len(group) == 0 {
-				break
-			}
-			if err := l.commit(group, how{idle: !more}); err != nil {
-				l.fail(err)
-				return
-			}
-		}
-		if due || !open || signing {
-			if err := l.commit(nil, how{sync: true, idle: true, sign: l.unsigned() && (signing || !open)}); err != nil {
-				l.fail(err)
-				return
-			}
-		}
-		if flush == nil && (l.opts.Sync && !l.synced || len(l.backlog) > 0) {
-			flush = time.After(FlushEvery)
-		}
-	}
-	if err := l.finish(); err != nil {
-		l.fail(err)
-	}
-}
-
-// take removes the next group from the queue; more says that others wait.
-func (l *Log) take() (group []*entry, more bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n, size := 0, 0
-	for n < len(l.queue) && size < maxGroup {
-		size += len(l.queue[n].body)
-		n++
-	}
-	if n == 0 {
-		return nil, false
-	}
-	group = l.queue[:n:n]
-	l.queue = l.queue[n:]
-	if l.queued -= size; len(l.queue) == 0 {
-		l.queue = nil
-	}
-	close(l.room)
-	l.room = make(chan struct{})
-	return group, len(l.queue) > 0
-}
-
-// unsigned reports whether there are records that a checkpoint should cover.
-func (l *Log) unsigned() bool {
-	return l.opts.Signer != nil && l.chain.signed < l.chain.next-1
-}
-
-// how a group is written.
-type how struct {
-	sync bool // ask for the disk even if nobody waits
-	idle bool // nothing follows at once
-	sign bool // a checkpoint follows it
-}
-
-// commit writes a group and answers those who wait for it. An error means that
-// nobody can know any more what is on the disk: the log is broken. Before that,
-// a write that failed is undone, those who wait get its error, and the others
-// stay in the backlog: they have been promised their place.
-func (l *Log) commit(group []*entry, h how) error {
-	group = append(l.backlog, group...)
-	l.backlog = nil
-	for _, e := range group {
-		h.sync = h.sync || !e.relaxed
-	}
-	err, broken := l.write(group, h)
-	l.mu.Lock()
-	l.failing = err != nil
-	if err == nil {
-		l.head = Head{l.chain.next - 1, l.chain.prev}
-	}
-	l.mu.Unlock()
-	for _, e := range group {
-		switch {
-		case e.done != nil:
-			e.done <- err
-		case err != nil:
-			l.backlog = append(l.backlog, e)
-		}
-	}
-	if broken {
-		return err
-	}
-	if err != nil && h.sign {
-		l.opts.Logger.Error("trail: no checkpoint could be written", "err", err)
-	}
-	if err == nil && h.idle && l.synced {
-		// Only a hint: without it Open must believe less. So its error is nobody's.
-		_, _ = l.file.WriteAt(mark[:], l.at)
-	}
-	return nil
-}
-
-// write puts a group into the file, all of it or nothing, and with h.sync set
-// onto the disk. broken means that it could not find out which.
-func (l *Log) write(group []*entry, h how) (err error, broken bool) {
-	sync := (h.sync || h.sign) && l.opts.Sync
-	if l.at >= l.opts.SegmentSize && len(group) > 0 {
-		if err, broken := l.rotate(); err != nil {
-			return err, broken
-		}
-	}
-	var signed *Checkpoint
-	buf, c, last := l.buf[:0], l.chain, l.last
-	c.tree = c.tree.clone()
-	for i, e := range group {
-		from := len(buf)
-		var sum hash
-		buf, sum = appendFrame(buf, c.next, c.prev, e.body, i == 0 && l.synced)
-		c.record(sum)
-		e.meta.at = l.at + int64(from)
-		last = e.meta.at
-	}
-	if h.sign {
-		p := Checkpoint{Records: c.next - 1, Root: c.tree.root(), Chain: c.prev, Time: l.opts.Now()}
-		if err := p.sign(l.opts.Signer); err != nil {
-			return fmt.Errorf("trail: sign: %w", err), false
-		}
-		last = l.at + int64(len(buf))
-		buf, c.prev = appendNoteFrame(buf, p.Note, len(group) == 0 && l.synced)
-		c.signed, c.note = p.Records, p.Note
-		signed = &p
-	}
-	if cap(buf) <= 2*maxGroup {
-		l.buf = buf
-	}
-	if len(buf) > 0 {
-		if _, err := l.file.WriteAt(buf, l.at); err != nil {
-			err = fmt.Errorf("trail: write: %w", err)
-			if terr := l.file.Truncate(l.at); terr != nil {
-				return errors.Join(err, terr), true
-			}
-			return err, false
-		}
-		l.synced = false
-	}
-	if sync && !l.synced {
-		// After a failed Sync the system may have dropped what it could not
-		// write, and another Sync would say nothing of it.
-		if err := l.file.Sync(); err != nil {
-			return fmt.Errorf("trail: sync: %w", err), true
-		}
-		l.synced = true
-	}
-	l.chain, l.at, l.last = c, l.at+int64(len(buf)), last
-	l.index.addAll(group)
-	if signed != nil { // durable from here on
-		select {
-		case <-l.latest: // nobody has come for the one before
-		default:
-		}
-		l.latest <- signed
-	}
-	return nil, false
-}
-
-// rotate begins the next segment once this one is whole, signed and durable.
-func (l *Log) rotate() (err error, broken bool) {
-	if l.unsigned() {
-		if err, broken := l.write(nil, how{sync: true, sign: true}); err != nil {
-			return err, broken
-		}
-	}
-	if err := l.file.Truncate(l.at); err != nil { // the mark
-		return fmt.Errorf("trail: end segment: %w", err), false
-	}
-	if l.opts.Sync {
-		if err := l.file.Sync(); err != nil {
-			return fmt.Errorf("trail: sync: %w", err), true
-		}
-		l.synced = true
-	}
-	// Begin may fail, and leaves the index of this segment as it is then.
-	seal, size, last, opened := l.index.last(), l.at, l.last, l.opened
-	if err := l.begin(); err != nil {
-		return fmt.Errorf("trail: %w", err), false
-	}
-	l.seal(seal, size, last, opened)
-	l.retain()
-	return nil, false
-}
-
-// finish is the last thing written.
-func (l *Log) finish() error {
-	if n := len(l.backlog); n > 0 {
-		return fmt.Errorf("trail: %d relaxed records could not be written", n)
-	}
-	if l.unsigned() {
-		return errors.New("trail: the end of the log could not be signed")
-	}
-	if l.synced {
-		if _, err := l.file.WriteAt(mark[:], l.at); err != nil {
-			return fmt.Errorf("trail: write: %w", err)
-		}
-	}
-	return nil
-}
-
-// fail ends the log with an error: for those who wait and those who come.
-func (l *Log) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.broken = err
-	if l.err == nil {
-		l.err = fmt.Errorf("trail: the log is broken: %w", err)
-		l.opts.Logger.Error("trail: the log is broken, nothing can be recorded until it is opened again", "err", err)
-	}
-	for _, e := range l.queue {
-		if e.done != nil {
-			e.done <- l.err
-		}
-	}
-	l.queue, l.queued = nil, 0
-	close(l.room)
-	l.room = make(chan struct{})
 }
