@@ -104,9 +104,13 @@ func startNodes(t *testing.T) *nodes {
 	for _, region := range []string{tokyo, osaka} {
 		n.roads[region], n.dirs[region] = openRoad(t), t.TempDir()
 	}
+	keys := n.exchangeKeys()
 	for region, other := range map[string]string{tokyo: osaka, osaka: tokyo} {
 		n.configs[region] = fmt.Sprintf(`
 dev: true
+trail:
+  requireReceipts: true
+  peerKeys: [%q]
 bedrock:
   backends:
     here: {type: simulated}
@@ -121,11 +125,42 @@ bedrock:
   simulated:
     regions:
       %s: {latency: 5ms, pace: 3ms}
-`, n.roads[other].url(), secret, trap.URL, secret, region, other, region, region)
+`, keys[other], n.roads[other].url(), secret, trap.URL, secret, region, other, region, region)
 		n.start(region)
 	}
 	return n
 }
+
+// exchangeKeys returns the keys that the nodes sign receipts with. Each is made
+// when its node first serves something.
+func (n *nodes) exchangeKeys() map[string]string {
+	n.t.Helper()
+	keys := map[string]string{}
+	for _, region := range []string{tokyo, osaka} {
+		n.configs[region] = "dev: true\n"
+		n.start(region)
+		s := n.servers[region]
+		if _, err := bedrockruntime.NewFromConfig(s.Config(region)).Converse(n.t.Context(), &bedrockruntime.ConverseInput{ModelId: aws.String(story.Japan), Messages: hello}); err != nil {
+			n.t.Fatal(err)
+		}
+		s.Kill()
+		out, err := s.Run(n.t.Context(), "trail", "keys")
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		for line := range strings.Lines(out) {
+			if strings.Contains(line, "/region/"+region+"+") {
+				keys[region] = strings.TrimSpace(line)
+			}
+		}
+		if keys[region] == "" {
+			n.t.Fatalf("%s has no key of its Region: %s", region, out)
+		}
+	}
+	return keys
+}
+
+var hello = []types.Message{{Role: types.ConversationRoleUser, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: "hello there, how do you do today?"}}}}
 
 func (n *nodes) start(region string) {
 	n.t.Helper()
@@ -149,22 +184,36 @@ type tally struct {
 	mu       sync.Mutex
 	calls    int // that the node answered, with whatever
 	answered map[string]int
+	streamed int // of the answers
 	cut      int // streams that broke after they had begun
 	errs     []error
 }
 
-func (y *tally) served(region string) {
+// await waits until so many calls were made, and so many answered in a Region,
+// since then.
+func (y *tally) await(t *testing.T, calls int, region string, answers int) {
+	t.Helper()
 	y.mu.Lock()
-	defer y.mu.Unlock()
-	y.answered[region]++
+	calls += y.calls
+	answers += y.answered[region]
+	y.mu.Unlock()
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		y.mu.Lock()
+		there := y.calls >= calls && y.answered[region] >= answers
+		y.mu.Unlock()
+		if there {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("two minutes brought not %d calls and %d answers in %s", calls, answers, region)
+		}
+	}
 }
 
 // load has many clients talk through one node until stop is closed. A call that
 // is told to slow down does so and is made again.
-func (n *nodes) load(region string, stop <-chan struct{}) *tally {
-	y := &tally{answered: map[string]int{}}
+func (n *nodes) load(region string, y *tally, stop <-chan struct{}) {
 	client := bedrockruntime.NewFromConfig(n.servers[region].Config(region))
-	hello := []types.Message{{Role: types.ConversationRoleUser, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: "hello there, how do you do today?"}}}}
 	model := aws.String(story.Japan)
 	once := func(i int) (where string, begun bool, err error) {
 		if i%2 == 0 {
@@ -207,7 +256,12 @@ func (n *nodes) load(region string, stop <-chan struct{}) *tally {
 				y.mu.Unlock()
 				switch api := smithy.APIError(nil); {
 				case err == nil:
-					y.served(where)
+					y.mu.Lock()
+					y.answered[where]++
+					if begun {
+						y.streamed++
+					}
+					y.mu.Unlock()
 				case errors.As(err, &api) && api.ErrorCode() == "ThrottlingException":
 					time.Sleep(10 * time.Millisecond)
 				case begun:
@@ -223,7 +277,6 @@ func (n *nodes) load(region string, stop <-chan struct{}) *tally {
 		})
 	}
 	wg.Wait()
-	return y
 }
 
 // answeredIn is the Region that an answer's header names.
@@ -236,78 +289,148 @@ func answeredIn(m middleware.Metadata) string {
 
 // A jp. profile between two nodes: both answer, whichever is asked; one that is
 // killed under load costs only the streams that had begun there; every attempt
-// is recorded, and nobody else is ever asked.
+// is recorded, by who asked and by who served; every answer has a receipt of the
+// Region that gave it; and nobody else is ever asked.
 func TestTwoNodes(t *testing.T) {
 	n := startNodes(t)
+	ever := map[string]*tally{}
 	for _, c := range []struct{ asked, killed string }{{tokyo, osaka}, {osaka, tokyo}} {
-		stop := make(chan struct{})
-		done := make(chan *tally)
-		go func() { done <- n.load(c.asked, stop) }()
-		time.Sleep(700 * time.Millisecond)
+		y := &tally{answered: map[string]int{}}
+		ever[c.asked] = y
+		stop, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			n.load(c.asked, y, stop)
+		}()
+		y.await(t, 50, c.killed, 20)
 		n.servers[c.killed].Kill()
-		time.Sleep(500 * time.Millisecond)
+		y.await(t, 60, c.asked, 20)
 		n.start(c.killed)
-		time.Sleep(2500 * time.Millisecond) // it is let back slowly
+		y.await(t, 0, c.killed, 10) // it is let back slowly
 		close(stop)
-		y := <-done
+		<-done
 		for _, err := range y.errs[:min(len(y.errs), 5)] {
 			t.Errorf("%s killed: a call that had not begun to be answered was lost: %v", c.killed, err)
 		}
-		t.Logf("asked %s, killed %s: %d calls, answered in %v, %d streams cut, %d lost", c.asked, c.killed, y.calls, y.answered, y.cut, len(y.errs))
-		if y.answered[tokyo] == 0 || y.answered[osaka] == 0 || len(y.answered) != 2 {
-			t.Errorf("answered in %v, want both and no other", y.answered)
+		t.Logf("asked %s, killed %s: %d calls, answered in %v, %d of them streams, %d streams cut, %d lost", c.asked, c.killed, y.calls, y.answered, y.streamed, y.cut, len(y.errs))
+		if len(y.answered) != 2 || y.streamed == 0 || y.streamed == y.answered[tokyo]+y.answered[osaka] {
+			t.Errorf("answered in %v, %d as streams; want both and no other, both ways", y.answered, y.streamed)
 		}
 		n.checkRecords(c.asked, y)
+	}
+	for region, other := range map[string]string{tokyo: osaka, osaka: tokyo} {
+		n.checkServed(region, ever[other].answered[region])
 	}
 	if k := n.third.Load(); k != 0 {
 		t.Errorf("%d requests came to a third place", k)
 	}
+	for _, region := range []string{tokyo, osaka} {
+		n.servers[region].Kill()
+		out, err := n.servers[region].Run(t.Context(), "trail", "verify", "--config", filepath.Join(n.dirs[region], "tokaido.yaml"), "--format", "json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var report struct {
+			Receipts struct{ Good, Bad, Missing int }
+		}
+		if err := json.Unmarshal([]byte(out), &report); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s's log: %+v", region, report.Receipts)
+		if y := ever[region]; report.Receipts.Bad != 0 || report.Receipts.Good < y.answered[tokyo]+y.answered[osaka] {
+			t.Errorf("%s has %d good receipts of %d answers, and %d bad ones", region, report.Receipts.Good, y.answered[tokyo]+y.answered[osaka], report.Receipts.Bad)
+		}
+	}
 }
 
-// checkRecords looks at what the node that was asked recorded of its clients'
-// calls.
-func (n *nodes) checkRecords(region string, y *tally) {
+// checkServed looks at what a node recorded of the other's calls: each answer
+// that went through, and each that it was killed in.
+func (n *nodes) checkServed(region string, answered int) {
+	n.t.Helper()
+	served := 0
+	for _, e := range n.events(region) {
+		if !strings.HasPrefix(e.name, "InvokeModel") {
+			continue
+		}
+		if e.InferenceRegion() != "" && e.InferenceRegion() != region {
+			n.t.Errorf("%s passed a call on to %s", region, e.InferenceRegion())
+		}
+		if e.ErrorCode == "" {
+			served++
+		}
+	}
+	n.t.Logf("%s recorded %d answers to the other, which counted %d", region, served, answered)
+	if served < answered {
+		n.t.Errorf("%s recorded %d answers to the other, which got %d", region, served, answered)
+	}
+}
+
+// event is a record as CloudTrail prints it.
+type event struct {
+	name                string
+	ErrorCode           string
+	AdditionalEventData struct {
+		InferenceRegion string
+		ReceiptProblem  string
+		Receipt         struct{ Region, Key, Signature string }
+		Attempts        []struct{ Region, Outcome string }
+	}
+}
+
+// InferenceRegion is where it ran.
+func (e *event) InferenceRegion() string { return e.AdditionalEventData.InferenceRegion }
+
+// events are all records of a node's.
+func (n *nodes) events(region string) (out []event) {
 	n.t.Helper()
 	cfg := n.servers[region].Config(region)
 	cfg.RetryMaxAttempts = 4 // reading is repeated
-	trail := cloudtrail.NewFromConfig(cfg)
-	records, failed := 0, 0
-	answered := map[string]int{}
-	pages := cloudtrail.NewLookupEventsPaginator(trail, &cloudtrail.LookupEventsInput{})
+	pages := cloudtrail.NewLookupEventsPaginator(cloudtrail.NewFromConfig(cfg), &cloudtrail.LookupEventsInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(n.t.Context())
 		if err != nil {
 			n.t.Fatal(err)
 		}
 		for _, e := range page.Events {
-			if !strings.HasPrefix(*e.EventName, "Converse") {
-				continue
-			}
-			var x struct {
-				ErrorCode           string
-				AdditionalEventData struct {
-					InferenceRegion string
-					Attempts        []struct{ Region, Outcome string }
-				}
-			}
+			x := event{name: *e.EventName}
 			if err := json.Unmarshal([]byte(*e.CloudTrailEvent), &x); err != nil {
 				n.t.Fatal(err)
 			}
-			records++
-			a := x.AdditionalEventData
-			if x.ErrorCode == "" {
-				answered[a.InferenceRegion]++
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// checkRecords looks at what the node that was asked recorded of its clients'
+// calls.
+func (n *nodes) checkRecords(region string, y *tally) {
+	n.t.Helper()
+	records, failed := 0, 0
+	answered := map[string]int{}
+	for _, x := range n.events(region) {
+		if !strings.HasPrefix(x.name, "Converse") {
+			continue
+		}
+		records++
+		a := x.AdditionalEventData
+		if x.ErrorCode == "" {
+			answered[a.InferenceRegion]++
+			if a.Receipt.Region != a.InferenceRegion || a.Receipt.Signature == "" || a.ReceiptProblem != "" {
+				n.t.Errorf("answered in %s, with a receipt of %q: %s", a.InferenceRegion, a.Receipt.Region, a.ReceiptProblem)
 			}
-			for _, p := range a.Attempts {
-				if !slices.Contains([]string{tokyo, osaka}, p.Region) {
-					n.t.Errorf("an attempt in %s", p.Region)
-				}
-				if p.Outcome == "failed" || p.Outcome == "cut" {
-					failed++
-				}
+		}
+		for _, p := range a.Attempts {
+			if !slices.Contains([]string{tokyo, osaka}, p.Region) {
+				n.t.Errorf("an attempt in %s", p.Region)
+			}
+			if p.Outcome == "failed" || p.Outcome == "cut" {
+				failed++
 			}
 		}
 	}
+	const first = 1 // call, by which the node's key was made
+	records, answered[region] = records-first, answered[region]-first
 	n.t.Logf("%s recorded %d calls, answered in %v, %d attempts failed", region, records, answered, failed)
 	if records != y.calls {
 		n.t.Errorf("%s recorded %d calls of %d", region, records, y.calls)
