@@ -63,7 +63,7 @@ var secure = iam.Context{{Key: "aws:SecureTransport", Values: []string{"true"}}}
 
 // from assumes the task's role and says where its call comes from.
 func (b *Bedrock) from(ctx context.Context, t *flow.Task) (From, error) {
-	by, err := assume(ctx, b.Roles, t)
+	by, err := assume(ctx, b.Inference.Gate, b.Roles, t)
 	if err != nil {
 		return From{}, err
 	}

@@ -13,14 +13,19 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"tokaido/asl"
 	"tokaido/fault"
 	"tokaido/flow"
 	"tokaido/gate"
+	"tokaido/iam"
 	"tokaido/principal"
+	"tokaido/trail"
 	"tokaido/value"
 )
 
@@ -50,21 +55,63 @@ type Roles interface {
 	// AssumeForService returns who a service is once it has assumed a role, if the
 	// role trusts it. Its faults are those of sts:AssumeRole.
 	AssumeForService(ctx context.Context, roleARN, service, sourceARN, sourceAccount, session string, now time.Time) (*principal.Principal, error)
+
+	// AssumeForTask returns who by is once it has assumed a further role, if its
+	// policies and the role's trust let it. Its faults are those of sts:AssumeRole;
+	// a refusal has the decisions.
+	AssumeForTask(ctx context.Context, by *principal.Principal, roleARN, session string, global iam.Context, now time.Time) (*principal.Principal, error)
 }
 
 const statesService = "states.amazonaws.com"
 
-// assume is the principal that a task acts as.
-func assume(ctx context.Context, roles Roles, t *flow.Task) (*principal.Principal, error) {
-	by, err := roles.AssumeForService(ctx, t.RoleARN, statesService, t.MachineARN, t.Account, SessionName(t.ExecutionName), time.Now())
-	if _, ok := errors.AsType[*fault.Error](err); ok {
-		cause := fmt.Sprintf("Neither the global service principal %s, nor the regional one is authorized to assume the provided role.", statesService)
-		if t.Invoke.RoleARN != "" { // of the state's Credentials
-			cause = fmt.Sprintf("The role is not authorized to assume the task state's role, %s.", t.RoleARN)
-		}
-		return nil, &flow.TaskError{Name: "States.TaskFailed", Cause: cause}
+// assume is the principal that a task acts as: the machine's role, which the
+// service assumes, or the one that the state's Credentials name, which the
+// machine's role assumes. The service never assumes that one itself: whoever may
+// make a machine with one role could act as every other that trusts the service.
+func assume(ctx context.Context, g *gate.Gate, roles Roles, t *flow.Task) (*principal.Principal, error) {
+	role, session := t.RoleARN, SessionName(t.ExecutionName)
+	if t.Invoke.RoleARN != "" {
+		role = t.MachineRole
 	}
-	return by, err
+	by, err := roles.AssumeForService(ctx, role, statesService, t.MachineARN, t.Account, session, time.Now())
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return nil, &flow.TaskError{Name: "States.TaskFailed",
+			Cause: fmt.Sprintf("Neither the global service principal %s, nor the regional one is authorized to assume the provided role.", statesService)}
+	}
+	if err != nil || t.Invoke.RoleARN == "" {
+		return by, err
+	}
+	// Needs is empty: AssumeForTask decides, which has the role's trust, and what it
+	// decided is recorded here.
+	as, err := gate.Do(ctx, g, gate.Call{
+		By: by, Source: "sts.amazonaws.com", Name: "AssumeRole", Region: t.Region, Meta: meta(t, stsHost, uuid.NewString()),
+		Request: value.Object(
+			value.Member{Key: "roleArn", Value: value.String(t.RoleARN)}, value.Member{Key: "roleSessionName", Value: value.String(session)}),
+		Resources: []trail.Resource{{Type: "AWS::IAM::Role", Name: t.RoleARN}},
+		Workflow:  gate.Workflow{ExecutionARN: t.ExecutionARN, State: t.State},
+	}, func(ctx context.Context, a *gate.Act) (*principal.Principal, error) {
+		as, err := roles.AssumeForTask(ctx, by, t.RoleARN, session, global(t), time.Now())
+		if err == nil {
+			a.Respond(value.Object(value.Member{Key: "assumedRoleUser", Value: value.Object(
+				value.Member{Key: "assumedRoleId", Value: value.String(as.ID)}, value.Member{Key: "arn", Value: value.String(as.ARN)})}))
+		}
+		return as, err
+	})
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return nil, &flow.TaskError{Name: "States.TaskFailed", Cause: fmt.Sprintf("The role is not authorized to assume the task state's role, %s.", t.RoleARN)}
+	}
+	return as, err
+}
+
+const stsHost = "sts.{region}.amazonaws.com"
+
+// global is what is known of every call that a task makes.
+func global(t *flow.Task) iam.Context {
+	now := time.Now()
+	return append(slices.Clone(secure),
+		iam.Attribute{Key: "aws:RequestedRegion", Values: []string{t.Region}},
+		iam.Attribute{Key: "aws:CurrentTime", Values: []string{now.UTC().Format(time.RFC3339)}},
+		iam.Attribute{Key: "aws:EpochTime", Values: []string{strconv.FormatInt(now.Unix(), 10)}})
 }
 
 var notSession = regexp.MustCompile(`[^\w+=,.@-]`)

@@ -52,6 +52,7 @@ func (r *recorder) Append(_ context.Context, rec *trail.Record) error {
 type roles struct {
 	policy  string
 	refused bool
+	further string // a role that may not be assumed by another role
 	session string
 }
 
@@ -69,6 +70,13 @@ func (r *roles) AssumeForService(_ context.Context, roleARN, service, source, so
 		ID: "AROAX:" + session, Name: "SfnExec", RoleARN: roleARN, SessionName: session, AssumedBy: service,
 		Policies: iam.Policies{Identity: []iam.Bound{{Policy: p, Name: "inline", Owner: roleARN}}},
 	}, nil
+}
+
+func (r *roles) AssumeForTask(ctx context.Context, _ *principal.Principal, roleARN, session string, _ iam.Context, now time.Time) (*principal.Principal, error) {
+	if roleARN == r.further {
+		return nil, fault.Newf("AccessDeniedException", "no")
+	}
+	return r.AssumeForService(ctx, roleARN, statesService, "", "", session, now)
 }
 
 const allowAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"bedrock:Invoke*","Resource":"*"}]}`
@@ -251,9 +259,12 @@ func TestRolesAndTables(t *testing.T) {
 	if f := taskError(t, err); f.Name != "States.TaskFailed" || !strings.HasPrefix(f.Cause, "Neither the global service principal states.amazonaws.com") {
 		t.Errorf("%v", f)
 	}
-	k.Invoke.RoleARN = role
+	// Credentials: the machine's role assumes the other one, the service does not.
+	const further = "arn:aws:iam::" + account + ":role/further"
+	k.Invoke.RoleARN, k.RoleARN, k.MachineRole = further, further, role
+	w.roles.refused, w.roles.further = false, further
 	_, err = w.table.Invoke(t.Context(), k)
-	if f := taskError(t, err); !strings.Contains(f.Cause, "is not authorized to assume the task state's role, "+role+".") {
+	if f := taskError(t, err); !strings.Contains(f.Cause, "is not authorized to assume the task state's role, "+further+".") {
 		t.Errorf("%v", f)
 	}
 	_, err = w.table.Invoke(t.Context(), task("lambda", "invoke", `{}`))

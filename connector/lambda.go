@@ -199,7 +199,7 @@ func (l *Lambda) do(ctx context.Context, t *flow.Task, c invocation) (*invoked, 
 		return nil, &flow.TaskError{Name: "States.TaskFailed",
 			Cause: "There is no Lambda endpoint to call functions at: set endpoints.lambda in tokaido.yaml, or AWS_ENDPOINT_URL_LAMBDA."}
 	}
-	by, err := assume(ctx, l.Roles, t)
+	by, err := assume(ctx, l.Gate, l.Roles, t)
 	if err != nil {
 		return nil, err
 	}

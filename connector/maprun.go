@@ -21,7 +21,7 @@ func (s *States) Permit(ctx context.Context, r flow.RunStart) error {
 		Invoke: engine.Invoke{State: r.State}, ID: r.MapRunARN, RoleARN: r.RoleARN,
 		MachineARN: r.MachineARN, ExecutionARN: r.ExecutionARN, ExecutionName: r.ExecutionName, Region: r.Region, Account: r.Account,
 	}
-	by, err := assume(ctx, s.Roles, t)
+	by, err := assume(ctx, s.Gate, s.Roles, t)
 	if err == nil {
 		c := s.call(t, by, uuid.NewString(), "StartExecution", r.MachineARN)
 		c.Request = value.Object(

@@ -179,7 +179,7 @@ func (s *States) ended(ctx context.Context, child string) error {
 
 // result is what the task gets of an execution that has ended.
 func (s *States) result(ctx context.Context, t *flow.Task, child string) (value.Value, error) {
-	by, err := assume(ctx, s.Roles, t)
+	by, err := assume(ctx, s.Gate, s.Roles, t)
 	if err != nil {
 		return value.Value{}, err
 	}
@@ -204,7 +204,7 @@ func (s *States) result(ctx context.Context, t *flow.Task, child string) (value.
 func (s *States) stop(ctx context.Context, t *flow.Task, child string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	by, err := assume(ctx, s.Roles, t)
+	by, err := assume(ctx, s.Gate, s.Roles, t)
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (s *States) ready(ctx context.Context, t *flow.Task) (*principal.Principal,
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	return assume(ctx, s.Roles, t)
+	return assume(ctx, s.Gate, s.Roles, t)
 }
 
 func (s *States) call(t *flow.Task, by *principal.Principal, id, name, resource string) gate.Call {

@@ -48,6 +48,10 @@ func (p *people) AssumeForService(_ context.Context, roleARN, service, _, _, ses
 	}, nil
 }
 
+func (p *people) AssumeForTask(ctx context.Context, _ *principal.Principal, roleARN, session string, _ iam.Context, now time.Time) (*principal.Principal, error) {
+	return p.AssumeForService(ctx, roleARN, "states.amazonaws.com", "", "", session, now)
+}
+
 func allow(actions string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":[` + actions + `],"Resource":"*"}]}`
 }

@@ -156,6 +156,9 @@ func (l *Logging) normal() Logging {
 	return n
 }
 
+// on reports whether any event is logged.
+func (l Logging) on() bool { return l.Level != "" && l.Level != "OFF" }
+
 func (l Logging) equal(o Logging) bool {
 	return l.Level == o.Level && l.IncludeData == o.IncludeData && slices.Equal(l.Destinations, o.Destinations)
 }
@@ -191,10 +194,10 @@ func (s *Service) CreateStateMachine(ctx context.Context, in CreateStateMachine)
 		return Created{}, err
 	}
 	arn := in.machine(in.Name)
-	if err := s.checkRole(ctx, in.RoleARN, arn); err != nil {
+	logging := in.Logging.normal()
+	if err := s.checkRole(ctx, RoleCheck{RoleARN: in.RoleARN, MachineARN: arn, Program: p, Logging: logging.on()}); err != nil {
 		return Created{}, err
 	}
-	logging := in.Logging.normal()
 
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -253,14 +256,14 @@ func (s *Service) count() int {
 	return len(s.machines)
 }
 
-func (s *Service) checkRole(ctx context.Context, role, machine string) error {
-	if !strings.HasPrefix(role, "arn:") {
-		return invalidARN("Invalid ARN prefix: %s", role)
+func (s *Service) checkRole(ctx context.Context, c RoleCheck) error {
+	if !strings.HasPrefix(c.RoleARN, "arn:") {
+		return invalidARN("Invalid ARN prefix: %s", c.RoleARN)
 	}
 	if s.cfg.CheckRole == nil {
 		return nil
 	}
-	return s.cfg.CheckRole(ctx, role, machine)
+	return s.cfg.CheckRole(ctx, c)
 }
 
 // UpdateStateMachine is what to change; nil members stay.
@@ -309,11 +312,6 @@ func (s *Service) UpdateStateMachine(ctx context.Context, in UpdateStateMachine)
 	if ref.Qualifier != "" {
 		return Updated{}, noMachine(in.ARN)
 	}
-	if in.RoleARN != nil {
-		if err := s.checkRole(ctx, *in.RoleARN, ref.Unqualified); err != nil {
-			return Updated{}, err
-		}
-	}
 
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -350,6 +348,11 @@ func (s *Service) UpdateStateMachine(ctx context.Context, in UpdateStateMachine)
 	}
 	if in.Tracing != nil {
 		r.Tracing = *in.Tracing
+	}
+	if in.RoleARN != nil || in.Logging != nil || r.Digest != before.Digest {
+		if err := s.checkRole(ctx, RoleCheck{RoleARN: r.RoleARN, MachineARN: ref.Unqualified, Program: r.program, Logging: r.Logging.on()}); err != nil {
+			return Updated{}, err
+		}
 	}
 	at := now()
 	var more []Change

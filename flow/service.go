@@ -29,12 +29,22 @@ type Config struct {
 	Invoker Invoker      // performs Tasks that TestState tests; nil: it tests them with mocks only
 
 	// CheckRole, if set, must return a fault if Step Functions may not assume the
-	// role for the machine. It is asked when a machine gets a role.
-	CheckRole func(ctx context.Context, roleARN, machineARN string) error
+	// role for the machine, or the role lacks what AWS asks for when a machine is
+	// made. It is asked when a machine gets a role, a definition or a logging
+	// configuration.
+	CheckRole func(ctx context.Context, c RoleCheck) error
 
 	// TestCase, if set, must return a fault if executions of p, the machine called
 	// name, cannot be started with a test case. nil: there are none.
 	TestCase func(name, testCase string, p *asl.Program) error
+}
+
+// RoleCheck is what a machine wants of a role.
+type RoleCheck struct {
+	RoleARN    string
+	MachineARN string
+	Program    *asl.Program // nil: a state that is tested
+	Logging    bool         // events are logged
 }
 
 // Service answers for machines and executions, whatever drives them.

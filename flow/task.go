@@ -21,6 +21,10 @@ type Task struct {
 	// them, otherwise the machine's. It hides Invoke.RoleARN on purpose.
 	RoleARN string
 
+	// MachineRole is the machine's. Where a state's Credentials name another role,
+	// it is this one that must be able to assume it.
+	MachineRole string
+
 	MachineARN    string // without qualifier
 	ExecutionARN  string
 	ExecutionName string

@@ -113,7 +113,7 @@ func sleep(ctx context.Context, until time.Time) error {
 func (s *Service) perform(ctx context.Context, t *engine.Single, cfg *engine.SingleConfig, in engine.Invoke, deadline time.Time, scope Scope) error {
 	task := Task{
 		Invoke: in, ID: cfg.ExecutionARN + "#1", RoleARN: in.RoleARN, MachineARN: cfg.MachineARN,
-		ExecutionARN: cfg.ExecutionARN, ExecutionName: cfg.Name, Region: scope.Region, Account: scope.Account,
+		ExecutionARN: cfg.ExecutionARN, ExecutionName: cfg.Name, Region: scope.Region, Account: scope.Account, MachineRole: cfg.RoleARN,
 	}
 	if task.RoleARN == "" {
 		task.RoleARN = cfg.RoleARN
@@ -192,7 +192,7 @@ func (s *Service) testOf(ctx context.Context, in *TestState) (cfg engine.SingleC
 	if r, ok := s.cfg.Invoker.(Refuser); ok {
 		cfg.Refuse = r.Refuse
 	}
-	return cfg, s.checkRole(ctx, in.RoleARN, cfg.MachineARN)
+	return cfg, s.checkRole(ctx, RoleCheck{RoleARN: in.RoleARN, MachineARN: cfg.MachineARN})
 }
 
 // stateToTest finds the state in a machine, or is the state that definition is.

@@ -322,21 +322,9 @@ func (d *Directory) AssumeRole(ctx context.Context, by *Principal, in AssumeRole
 	if f := in.check(); f != nil {
 		return Assumed{}, f
 	}
-	need := in.needs(by)
-	policies := by.Policies
-	e := s.roleByARN(in.RoleARN)
-	if e == nil {
-		// The same words as for a role that is there: nobody learns which are.
-		ds := iam.EvaluateAll(&policies, by.Caller(), need, nil)
-		return Assumed{}, &fault.Error{Kind: fault.Client, Code: "AccessDeniedException", Auth: true, Detail: ds,
-			Message: fmt.Sprintf("User: %s is not authorized to perform: sts:AssumeRole on resource: %s", by.ARN, in.RoleARN)}
-	}
-	policies.Resource = e.trustBound()
-	ds := iam.EvaluateAll(&policies, by.Caller(), need, slices.Concat(by.Context(), global))
-	for i := range ds {
-		if !ds[i].Allowed {
-			return Assumed{}, &fault.Error{Kind: fault.Client, Code: "AccessDeniedException", Auth: true, Message: ds[i].Message(), Detail: ds}
-		}
+	e, ds, err := d.mayAssume(s, by, &in, global)
+	if err != nil {
+		return Assumed{}, err
 	}
 	t := session{
 		Type: AssumedRole, Owner: e.ID, Name: in.SessionName, ARNs: in.PolicyARNs, Tags: in.Tags, Transitive: in.TransitiveTags,
@@ -379,6 +367,46 @@ func (d *Directory) AssumeRole(ctx context.Context, by *Principal, in AssumeRole
 	out, err := d.issue(s, &t, in.Duration, now)
 	out.ARN, out.ID, out.PackedSize, out.Decisions = p.ARN, p.ID, percent, ds
 	return out, err
+}
+
+// mayAssume decides whether by may have a session of a role.
+func (d *Directory) mayAssume(s *state, by *Principal, in *AssumeRole, global iam.Context) (*entity, []iam.Decision, error) {
+	need := in.needs(by)
+	policies := by.Policies
+	e := s.roleByARN(in.RoleARN)
+	if e == nil {
+		// The same words as for a role that is there: nobody learns which are.
+		ds := iam.EvaluateAll(&policies, by.Caller(), need, nil)
+		return nil, nil, &fault.Error{Kind: fault.Client, Code: "AccessDeniedException", Auth: true, Detail: ds,
+			Message: fmt.Sprintf("User: %s is not authorized to perform: sts:AssumeRole on resource: %s", by.ARN, in.RoleARN)}
+	}
+	policies.Resource = e.trustBound()
+	ds := iam.EvaluateAll(&policies, by.Caller(), need, slices.Concat(by.Context(), global))
+	for i := range ds {
+		if !ds[i].Allowed {
+			return nil, nil, &fault.Error{Kind: fault.Client, Code: "AccessDeniedException", Auth: true, Message: ds[i].Message(), Detail: ds}
+		}
+	}
+	return e, ds, nil
+}
+
+// AssumeForTask makes the session of a further role that by, the session of a
+// machine's role, acts with: what a state's Credentials name. The policies of
+// both sides decide, as of any AssumeRole.
+func (d *Directory) AssumeForTask(ctx context.Context, by *Principal, roleARN, session string, global iam.Context, now time.Time) (*Principal, error) {
+	s := d.state.Load()
+	in := AssumeRole{RoleARN: roleARN, SessionName: session}
+	if f := in.check(); f != nil {
+		return nil, fmt.Errorf("assume %s for %s: %w", roleARN, by.ARN, f)
+	}
+	e, _, err := d.mayAssume(s, by, &in, global)
+	if err != nil {
+		return nil, err
+	}
+	p := d.rolePrincipal(s, e, session)
+	p.IssuedAt, p.AssumedBy, p.Chained, p.SourceIdentity = now.UTC().Truncate(time.Second), by.AssumedBy, true, by.SourceIdentity
+	p.Expires = p.IssuedAt.Add(chainedDuration)
+	return p, nil
 }
 
 // issue makes the credentials of t.

@@ -58,6 +58,7 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 		Invoke:        ef,
 		ID:            taskID(r.info.ARN, ef.Task),
 		RoleARN:       ef.RoleARN,
+		MachineRole:   r.role,
 		MachineARN:    r.info.MachineARN,
 		ExecutionARN:  r.info.ARN,
 		ExecutionName: r.info.Name,
