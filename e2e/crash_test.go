@@ -323,7 +323,7 @@ func (c *crasher) deploy() {
 	}
 	if _, err := people.PutRolePolicy(c.ctx, &iam.PutRolePolicyInput{
 		RoleName: aws.String("crash"), PolicyName: aws.String("p"),
-		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["lambda:InvokeFunction","states:*"],"Resource":"*"}]}`),
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["lambda:InvokeFunction","states:*","events:*"],"Resource":"*"}]}`),
 	}); err != nil {
 		c.t.Fatal(err)
 	}
