@@ -37,8 +37,8 @@ type exchange struct {
 	request  []byte
 	response *trail.Digest
 	finish   func() error // what is told only if the receipt is good; nil: nothing
-	log      *logged     // nil: the call is not logged
-	metadata value.Value // requestMetadata, for the log
+	log      *logged      // nil: the call is not logged
+	metadata value.Value  // requestMetadata, for the log
 }
 
 // From is who calls, and from where.

@@ -271,4 +271,8 @@ type Failure struct{ Error, Cause *string }
 type Batch struct {
 	Events  []Event
 	Effects []Effect
+
+	// Largest is the size in bytes, near enough, of the largest document that was
+	// held against Limits.DataSize.
+	Largest int
 }

@@ -212,7 +212,7 @@ func (x *Execution) Step(at time.Time, in Input) (Batch, error) {
 func (x *Execution) StepInto(b *Batch, at time.Time, in Input) error {
 	clear(b.Events)
 	clear(b.Effects)
-	b.Events, b.Effects = b.Events[:0], b.Effects[:0]
+	b.Events, b.Effects, b.Largest = b.Events[:0], b.Effects[:0], 0
 	if x.fault != nil {
 		return x.fault
 	}

@@ -302,7 +302,15 @@ func (x *Execution) forgetTimers(c *thread) {
 // tooLarge reports whether v is more than may be handed on.
 func (x *Execution) tooLarge(v value.Value) bool {
 	n := x.cfg.Limits.DataSize
-	return n > 0 && size(v, n) > n
+	return n > 0 && x.weigh(size(v, n)) > n
+}
+
+// weigh notes a size for whoever watches the limits.
+func (x *Execution) weigh(n int) int {
+	if x.b != nil {
+		x.b.Largest = max(x.b.Largest, n)
+	}
+	return n
 }
 
 // size is the number of bytes of v's text; near enough where it is far below most.
@@ -357,7 +365,7 @@ func (x *Execution) variablesFit(th *thread, vars value.Value) bool {
 	for _, v := range vars.Members() {
 		sum += size(v, n)
 	}
-	if sum > n {
+	if x.weigh(sum) > n {
 		return false
 	}
 	for t := x.live.head; t != nil; t = t.next {

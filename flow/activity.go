@@ -21,9 +21,6 @@ type Activity struct {
 	Tags      []Tag
 }
 
-// maxActivities is AWS's quota.
-const maxActivities = 100_000
-
 func noActivity(arn string) error {
 	return fault.Newf("ActivityDoesNotExist", "Activity Does Not Exist: '%s'", arn)
 }
@@ -89,7 +86,7 @@ func (s *Service) CreateActivity(ctx context.Context, scope Scope, name string, 
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	if err := checkTags(tags); err != nil {
+	if err := s.checkTags(tags); err != nil {
 		return nil, err
 	}
 	arn := scope.activity(name)
@@ -102,9 +99,10 @@ func (s *Service) CreateActivity(ctx context.Context, scope Scope, name string, 
 	s.mu.RLock()
 	n := len(s.acts)
 	s.mu.RUnlock()
-	if n >= maxActivities {
-		return nil, fault.Newf("ActivityLimitExceeded", "The maximum number of activities has been reached. Maximum: %d", maxActivities)
+	if over(n, s.limits.Activities) {
+		return nil, fault.Newf("ActivityLimitExceeded", "The maximum number of activities has been reached. Maximum: %d", s.limits.Activities)
 	}
+	s.counted("activities", "the account", n+1, s.limits.Activities)
 	a = &Activity{ARN: arn, Name: name, Created: now(), Tags: tags}
 	return a, s.saveActivity(ctx, arn, a)
 }

@@ -16,9 +16,6 @@ import (
 	"tokaido/value"
 )
 
-// maxInput is the size of an execution's input in bytes; AWS's limit.
-const maxInput = 256 << 10
-
 // StartExecution is what an execution starts with.
 type StartExecution struct {
 	ARN   string  // of a machine, a version or an alias; #TestCase may follow
@@ -64,7 +61,7 @@ func (s *Service) prepare(in StartExecution, sync bool) (Execution, value.Value,
 	} else if err := checkName(name); err != nil {
 		return Execution{}, value.Value{}, err
 	}
-	input, err := parseInput(in.Input)
+	input, err := parseInput(in.Input, s.limits.Standard.DataSize)
 	if err != nil {
 		return Execution{}, value.Value{}, err
 	}
@@ -113,8 +110,8 @@ func notSupported() error {
 	return fault.Newf("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
 }
 
-// parseInput reads an execution's input.
-func parseInput(text *string) (value.Value, error) {
+// parseInput reads an execution's input, of so many bytes at most if that is not 0.
+func parseInput(text *string, most int) (value.Value, error) {
 	if text == nil {
 		return value.Object(), nil
 	}
@@ -124,8 +121,8 @@ func parseInput(text *string) (value.Value, error) {
 	if strings.Trim(*text, " \t\r\n") == "" {
 		return value.Value{}, bad("Invalid execution input.")
 	}
-	if len(*text) > maxInput {
-		return value.Value{}, bad("Input size " + strconv.Itoa(len(*text)) + " exceeds the maximum number of bytes service limit of " + strconv.Itoa(maxInput) + ".")
+	if most > 0 && len(*text) > most {
+		return value.Value{}, bad("Input size " + strconv.Itoa(len(*text)) + " exceeds the maximum number of bytes service limit of " + strconv.Itoa(most) + ".")
 	}
 	v, err := value.ParseString(*text)
 	if err != nil {
@@ -225,6 +222,8 @@ type ExecutionDescription struct {
 	Input    value.Value
 	Events   int64 // in its history, if it has ended
 	Deleting bool  // its machine is, or is gone
+
+	limits *Limits
 }
 
 // find is an execution by its ARN.
@@ -265,7 +264,7 @@ func (s *Service) DescribeExecution(ctx context.Context, arn string) (ExecutionD
 	if err != nil {
 		return ExecutionDescription{}, err
 	}
-	d := ExecutionDescription{Outcome: Outcome{Execution: x}, Input: first.Data}
+	d := ExecutionDescription{Outcome: Outcome{Execution: x}, Input: first.Data, limits: &s.limits}
 	if x.Status == engine.Running {
 		return d, nil
 	}

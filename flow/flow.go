@@ -59,11 +59,8 @@ var ErrBadToken = errors.New("not a task token")
 // has ended.
 var ErrTaskClosed = errors.New("task is closed")
 
-// ErrTooManyPollers says that MaxPollers wait for an activity's tasks already.
+// ErrTooManyPollers says that as many wait for an activity's tasks as may.
 var ErrTooManyPollers = errors.New("too many pollers")
-
-// MaxPollers is how many may wait for the tasks of one activity; AWS's limit.
-const MaxPollers = 1000
 
 // ActivityTask is a task that a worker has taken.
 type ActivityTask struct {

@@ -77,14 +77,6 @@ type Created struct {
 	VersionARN string // "" if nothing was published
 }
 
-const (
-	// maxMachines, maxTags, maxVersions and maxAliases are AWS's quotas.
-	maxMachines = 100_000
-	maxTags     = 50
-	maxVersions = 1000
-	maxAliases  = 100
-)
-
 // versionWithoutPublish is AWS's refusal of a description for nothing.
 func versionWithoutPublish(publish bool, description string) error {
 	if description != "" && !publish {
@@ -186,7 +178,7 @@ func (s *Service) CreateStateMachine(ctx context.Context, in CreateStateMachine)
 	if err := s.checkTracing(in.Tracing); err != nil {
 		return Created{}, err
 	}
-	if err := checkTags(in.Tags); err != nil {
+	if err := s.checkTags(in.Tags); err != nil {
 		return Created{}, err
 	}
 	p, err := parseDefinition(in.Definition, in.Express)
@@ -223,8 +215,8 @@ func (s *Service) CreateStateMachine(ctx context.Context, in CreateStateMachine)
 		}
 		return out, nil
 	}
-	if s.count() >= maxMachines {
-		return Created{}, fault.Newf("StateMachineLimitExceeded", "The maximum number of state machines has been reached. Maximum: %d", maxMachines)
+	if n := s.limits.Machines; over(s.count(), n) {
+		return Created{}, fault.Newf("StateMachineLimitExceeded", "The maximum number of state machines has been reached. Maximum: %d", n)
 	}
 	at := now()
 	r := &Revision{
@@ -247,6 +239,7 @@ func (s *Service) CreateStateMachine(ctx context.Context, in CreateStateMachine)
 		return Created{}, err
 	}
 	s.cfg.Library.put(r)
+	s.counted("state machines", "the account", s.count(), s.limits.Machines)
 	return out, nil
 }
 
@@ -368,10 +361,11 @@ func (s *Service) UpdateStateMachine(ctx context.Context, in UpdateStateMachine)
 	if in.Publish {
 		v, ok := m.version(m.Revision)
 		if !ok {
-			if len(m.Versions) >= maxVersions {
-				return Updated{}, tooMany("versions", maxVersions)
+			if over(len(m.Versions), s.limits.Versions) {
+				return Updated{}, tooMany("versions", s.limits.Versions)
 			}
 			v = m.publish(in.Description, at)
+			s.counted("versions", m.ARN, len(m.Versions), s.limits.Versions)
 		}
 		out.VersionARN = versionARN(m.ARN, v.Number)
 	}
@@ -556,9 +550,9 @@ func (s *Service) ListStateMachines(ctx context.Context, scope Scope, p Page) (L
 	return l, nil
 }
 
-func checkTags(tags []Tag) error {
-	if len(tags) > maxTags {
-		return fault.Newf("TooManyTags", "The number of tags exceeds the limit of %d", maxTags)
+func (s *Service) checkTags(tags []Tag) error {
+	if n := s.limits.Tags; n > 0 && len(tags) > n {
+		return fault.Newf("TooManyTags", "The number of tags exceeds the limit of %d", n)
 	}
 	for _, t := range tags {
 		if strings.HasPrefix(strings.ToLower(t.Key), "aws:") {
@@ -609,12 +603,12 @@ func (s *Service) Retag(ctx context.Context, arn string, add []Tag, remove []str
 	if err != nil {
 		return err
 	}
-	if err := checkTags(add); err != nil {
+	if err := s.checkTags(add); err != nil {
 		return err
 	}
 	change := func(tags []Tag) ([]Tag, error) {
 		tags = slices.DeleteFunc(merge(tags, add), func(t Tag) bool { return slices.Contains(remove, t.Key) })
-		return tags, checkTags(tags)
+		return tags, s.checkTags(tags)
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()

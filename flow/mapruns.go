@@ -76,26 +76,19 @@ type NotRedrivable string
 
 func (e NotRedrivable) Error() string { return string(e) }
 
-// AWS's limits of a redrive.
-const (
-	redrivable   = 14 * 24 * time.Hour  // after the end
-	longestOpen  = 365 * 24 * time.Hour // from the start
-	redriveLimit = 24_999               // events, which leave no room for two more
-)
-
 // Refusal is why an execution whose history has so many events cannot be
 // redriven at a time; nil if it can.
-func (x *Execution) Refusal(events int64, now time.Time) error {
+func (x *Execution) Refusal(l *Limits, events int64, now time.Time) error {
 	switch {
 	case x.Status == engine.Running || x.Status == engine.Succeeded || x.Status == engine.PendingRedrive:
 		return NotRedrivable("Execution is " + x.Status.String() + " and cannot be redriven")
 	case x.Express: // a child, which starts anew
 		return nil
-	case events >= redriveLimit:
+	case l.Standard.Events > 0 && events >= l.Standard.Events-1: // no room for two more
 		return NotRedrivable("Execution history event limit exceeded")
-	case now.Sub(x.Started) >= longestOpen:
+	case l.Standard.Duration > 0 && now.Sub(x.Started) >= l.Standard.Duration:
 		return NotRedrivable("Execution has exceeded the max execution time")
-	case now.Sub(x.Stopped) >= redrivable:
+	case l.Redrivable > 0 && now.Sub(x.Stopped) >= l.Redrivable:
 		return NotRedrivable("Execution redrivable period exceeded")
 	}
 	return nil
@@ -103,7 +96,7 @@ func (x *Execution) Refusal(events int64, now time.Time) error {
 
 // RedriveStatus is AWS's redriveStatus and redriveStatusReason.
 func (d *ExecutionDescription) RedriveStatus() (status, reason string) {
-	if err := d.Refusal(d.Events, time.Now()); err != nil {
+	if err := d.Refusal(d.limits, d.Events, time.Now()); err != nil {
 		return "NOT_REDRIVABLE", err.Error()
 	}
 	switch {

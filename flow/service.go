@@ -37,6 +37,8 @@ type Config struct {
 	// TestCase, if set, must return a fault if executions of p, the machine called
 	// name, cannot be started with a test case. nil: there are none.
 	TestCase func(name, testCase string, p *asl.Program) error
+
+	Limits *Limits // nil: AWS's
 }
 
 // RoleCheck is what a machine wants of a role.
@@ -49,7 +51,8 @@ type RoleCheck struct {
 
 // Service answers for machines and executions, whatever drives them.
 type Service struct {
-	cfg Config
+	cfg    Config
+	limits Limits
 
 	writing sync.Mutex // held from reading what is to be changed until that is saved
 
@@ -72,7 +75,11 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	s := &Service{cfg: cfg, machines: map[string]*Machine{}, acts: map[string]*Activity{}, doubt: map[string]bool{}}
+	limits := AWSLimits()
+	if cfg.Limits != nil {
+		limits = *cfg.Limits
+	}
+	s := &Service{cfg: cfg, limits: limits, machines: map[string]*Machine{}, acts: map[string]*Activity{}, doubt: map[string]bool{}}
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for e, err := range cfg.Store.Load(ctx, machinePrefix) {
 		if err != nil {

@@ -167,13 +167,13 @@ func (s *Service) testOf(ctx context.Context, in *TestState) (cfg engine.SingleC
 			return cfg, err
 		}
 	}
-	if cfg.Input, err = parseInput(in.Input); err != nil {
+	if cfg.Input, err = parseInput(in.Input, s.limits.Standard.DataSize); err != nil {
 		return cfg, err
 	}
 	name := newUID()
 	cfg.Name, cfg.MachineName, cfg.MachineARN = newUID(), name, in.machine(name)
 	cfg.ExecutionARN = strings.Replace(cfg.MachineARN, ":stateMachine:", ":express:", 1) + ":" + cfg.Name
-	cfg.State, cfg.RoleARN, cfg.Seed, cfg.Express, cfg.Limits = st, in.RoleARN, randomSeed(), true, engine.ExpressLimits()
+	cfg.State, cfg.RoleARN, cfg.Seed, cfg.Express, cfg.Limits = st, in.RoleARN, randomSeed(), true, s.limits.Express
 	if n := in.RetryCount; n != nil {
 		cfg.Retries = int(*n)
 	}

@@ -99,10 +99,11 @@ func (s *Service) PublishStateMachineVersion(ctx context.Context, arn, revision,
 		}
 		v, there := m.version(m.Revision)
 		if !there {
-			if len(m.Versions) >= maxVersions {
-				return false, tooMany("versions", maxVersions)
+			if over(len(m.Versions), s.limits.Versions) {
+				return false, tooMany("versions", s.limits.Versions)
 			}
 			v = m.publish(description, now())
+			s.counted("versions", m.ARN, len(m.Versions), s.limits.Versions)
 		}
 		versionArn, created = versionARN(m.ARN, v.Number), v.Created
 		return !there, nil
@@ -194,9 +195,10 @@ func (s *Service) CreateStateMachineAlias(ctx context.Context, name, description
 			created = a.Created
 			return false, nil
 		}
-		if len(m.Aliases) >= maxAliases {
-			return false, tooMany("aliases", maxAliases)
+		if over(len(m.Aliases), s.limits.Aliases) {
+			return false, tooMany("aliases", s.limits.Aliases)
 		}
+		s.counted("aliases", m.ARN, len(m.Aliases)+1, s.limits.Aliases)
 		created = now()
 		m.Aliases = append(m.Aliases, Alias{Name: name, Description: description, Routes: routes, Created: created, Updated: created})
 		return true, nil

@@ -51,6 +51,8 @@ type Config struct {
 
 	Tracing TracingConfig `yaml:"tracing"`
 
+	Limits LimitsConfig `yaml:"limits"`
+
 	Endpoints Endpoints `yaml:"endpoints"`
 	Mocks     string    `yaml:"mocks"` // a mock configuration file of Step Functions Local; SFN_MOCK_CONFIG
 
@@ -128,7 +130,7 @@ type SimulatedRegion struct {
 
 // Default is the configuration where nothing is said.
 func Default() (Config, error) {
-	c := Config{Listen: "127.0.0.1:4566", Store: "pebble", Tracing: TracingConfig{SampleRatio: new(1.0)}}
+	c := Config{Listen: "127.0.0.1:4566", Store: "pebble", Tracing: TracingConfig{SampleRatio: new(1.0)}, Limits: defaultLimits()}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return c, fmt.Errorf("no home directory for the data: say where with --data-dir: %w", err)
@@ -215,6 +217,7 @@ func (c *Config) Check() error {
 			bad("endpoints.lambda: %q is not the URL of a server, like http://127.0.0.1:3001", e)
 		}
 	}
+	c.Limits.check(bad)
 	if e := c.Tracing.Endpoint; e != "" {
 		if u, err := url.Parse(e); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 			bad("tracing.endpoint: %q is not the URL of a server, like http://127.0.0.1:4318", e)

@@ -187,7 +187,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	traces := flow.NewTraces(library, tracing, logger)
 	s.closers = append(s.closers, traces.Close)
 	s.driver, err = journal.Open(ctx, journal.Config{
-		Log: kept.Journal(), Programs: library, Invoker: mocks.Over(tasks), Permit: nested.Permit, Logger: logger,
+		Log: kept.Journal(), Programs: library, Invoker: mocks.Over(tasks), Permit: nested.Permit, Logger: logger, Limits: cfg.Limits.flow(),
 		Observe: func(x *flow.Execution, events []engine.Event) {
 			if cfg.observe != nil {
 				cfg.observe(x, events)
@@ -207,7 +207,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		return s.driver.Close(ending)
 	})
 	machines, err := flow.Open(ctx, flow.Config{
-		Store: kept.Flow(), Library: library, Driver: s.driver, Invoker: tasks, Logs: logs, Traces: traces, Logger: logger, TestCase: mocks.TestCase,
+		Store: kept.Flow(), Library: library, Driver: s.driver, Invoker: tasks, Logs: logs, Traces: traces, Limits: cfg.Limits.flow(), Logger: logger, TestCase: mocks.TestCase,
 		CheckRole: s.checkRole,
 	})
 	if err != nil {

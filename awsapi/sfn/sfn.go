@@ -44,7 +44,7 @@ func Ops(svc *flow.Service) []awsapi.Op {
 			ReadOnly: o.readOnly,
 			Volatile: o.name == "StartSyncExecution", // what its Tasks call is recorded by itself
 			Needs: func(ctx context.Context, r *awsapi.Request) ([]iam.Authorization, error) {
-				if err := check(r.Input, o.in); err != nil {
+				if err := check(r.Input, o.in, h.svc.DataSize()); err != nil {
 					return nil, err
 				}
 				return o.needs(h, r)
@@ -90,7 +90,7 @@ var operations = []operation{
 	{"ListStateMachineAliases", true, []member{{"stateMachineArn", true, arnShape}, {"nextToken", false, pageToken}, {"maxResults", false, pageSize}}, machine("stateMachineArn"), (*handlers).listAliases},
 
 	{"StartExecution", false, []member{
-		{"stateMachineArn", true, arnShape}, {"name", false, nameShape}, {"input", false, shape{secret: true, max: data.max}}, {"traceHeader", false, trace},
+		{"stateMachineArn", true, arnShape}, {"name", false, nameShape}, {"input", false, data}, {"traceHeader", false, trace},
 	}, machine("stateMachineArn"), (*handlers).startExecution},
 	{"StartSyncExecution", false, []member{
 		{"stateMachineArn", true, arnShape}, {"name", false, nameShape}, {"input", false, data}, {"traceHeader", false, trace}, {"includedData", false, includedData},

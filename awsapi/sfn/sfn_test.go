@@ -284,7 +284,7 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		for _, o := range operations {
-			if err := check(v, o.in); err != nil && fault.Code(err) == "" {
+			if err := check(v, o.in, data.max); err != nil && fault.Code(err) == "" {
 				t.Error(err)
 			}
 		}

@@ -32,6 +32,7 @@ type shape struct {
 	pattern  string
 	enum     []string // in the order of AWS's messages
 	secret   bool     // messages and records do not show the value
+	sized    bool     // max is what the server's limit of data says
 	elem     *shape   // list
 	members  []member // structure
 }
@@ -48,7 +49,7 @@ var (
 	longARN       = shape{min: 1, max: 2000}
 	nameShape     = shape{min: 1, max: 80}
 	definition    = shape{min: 1, max: 1 << 20, secret: true}
-	data          = shape{max: 256 << 10, secret: true}
+	data          = shape{max: 256 << 10, secret: true, sized: true}
 	errorShape    = shape{max: 256, secret: true}
 	causeShape    = shape{max: 32768, secret: true}
 	pageSize      = shape{kind: integer, max: 1000, bounded: true}
@@ -102,7 +103,10 @@ var patterns = map[string][]*regexp.Regexp{
 }
 
 // problems are what is wrong with a request, in AWS's words.
-type problems []string
+type problems struct {
+	all  []string
+	most int // see check
+}
 
 func (p *problems) add(v value.Value, s *shape, path, what string) {
 	shown := "Value '" + show(v, s) + "'"
@@ -112,24 +116,24 @@ func (p *problems) add(v value.Value, s *shape, path, what string) {
 	case v.IsUndefined() || v.IsNull():
 		shown = "Value null"
 	}
-	*p = append(*p, shown+" at '"+path+"' failed to satisfy constraint: "+what)
+	p.all = append(p.all, shown+" at '"+path+"' failed to satisfy constraint: "+what)
 }
 
 // check is the fault of a request that does not have the shape that members
-// say; nil if it has.
-func check(in value.Value, members []member) error {
+// say; nil if it has. most is how long data may be, 0: of any length.
+func check(in value.Value, members []member, most int) error {
 	if err := wrongType(in, &shape{kind: structure, members: members}, ""); err != nil {
 		return err
 	}
-	var p problems
+	p := problems{most: most}
 	p.members(in, members, "")
-	switch len(p) {
+	switch len(p.all) {
 	case 0:
 		return nil
 	case 1:
-		return fault.Newf("ValidationException", "1 validation error detected: %s", p[0])
+		return fault.Newf("ValidationException", "1 validation error detected: %s", p.all[0])
 	}
-	return fault.Newf("ValidationException", "%d validation errors detected: %s", len(p), strings.Join(p, "; "))
+	return fault.Newf("ValidationException", "%d validation errors detected: %s", len(p.all), strings.Join(p.all, "; "))
 }
 
 // wrongType is what AWS's parser says of a request that it cannot read, and what
@@ -212,9 +216,13 @@ func (p *problems) members(in value.Value, members []member, path string) {
 }
 
 func (p *problems) check(v value.Value, s *shape, path string) {
+	most := s.max
+	if s.sized {
+		most = p.most
+	}
 	length := func(n int) {
-		if s.max > 0 && n > s.max {
-			p.add(v, s, path, "Member must have length less than or equal to "+strconv.Itoa(s.max))
+		if most > 0 && n > most {
+			p.add(v, s, path, "Member must have length less than or equal to "+strconv.Itoa(most))
 		}
 		if n < s.min {
 			p.add(v, s, path, "Member must have length greater than or equal to "+strconv.Itoa(s.min))
@@ -231,7 +239,7 @@ func (p *problems) check(v value.Value, s *shape, path string) {
 				}
 			}
 		}
-		if len(t) > s.max || s.min > 0 {
+		if len(t) > most || s.min > 0 {
 			length(utf16Len(t))
 		}
 		if s.enum != nil && !contains(s.enum, t) {

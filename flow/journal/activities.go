@@ -103,7 +103,7 @@ func (a *queue) wake() {
 }
 
 // pop takes the first ticket; if there is none, it returns what to wait for.
-func (q *queues) pop(activity string) (t ticket, wait chan struct{}, err error) {
+func (q *queues) pop(activity string, most int) (t ticket, wait chan struct{}, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	a := q.get(activity)
@@ -114,7 +114,7 @@ func (q *queues) pop(activity string) (t ticket, wait chan struct{}, err error) 
 		}
 		return t, nil, nil
 	}
-	if len(a.waiting) >= flow.MaxPollers {
+	if most > 0 && len(a.waiting) >= most {
 		return t, nil, flow.ErrTooManyPollers
 	}
 	wait = make(chan struct{})
@@ -141,7 +141,7 @@ func (q *queues) leave(activity string, wait chan struct{}) {
 // Poll implements [flow.Driver].
 func (d *Driver) Poll(ctx context.Context, activity, worker string) (flow.ActivityTask, bool, error) {
 	for {
-		t, wait, err := d.queues.pop(activity)
+		t, wait, err := d.queues.pop(activity, d.limits.Pollers)
 		if err != nil {
 			return flow.ActivityTask{}, false, err
 		}

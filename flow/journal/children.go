@@ -358,7 +358,7 @@ func (s *shard) revive(m *message) {
 		r.after = append(r.after, *m) // its end is not durable yet
 		return
 	}
-	if err := r.info.Refusal(r.x.Events(), time.Now()); err != nil {
+	if err := r.info.Refusal(&s.d.limits, r.x.Events(), time.Now()); err != nil {
 		m.fail(err)
 		if m.child { // what it came to stays
 			s.tell(&r.info, m.attempt, outputOf(r.x))

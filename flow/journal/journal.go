@@ -50,19 +50,15 @@ type Config struct {
 	// Observes, if set, says whose executions Observe is told of.
 	Observes func(flow.Revision) bool
 
-	Standard  *engine.Limits // nil: AWS's
-	Express   *engine.Limits // nil: AWS's
-	Shards    int            // 0: one for each processor
-	Tasks     int            // how many are performed at a time; 0: defaultTasks
-	Retention time.Duration  // of executions that have ended; 0: defaultRetention
+	Limits *flow.Limits // nil: AWS's
+	Shards int          // 0: one for each processor
+	Tasks  int          // how many are performed at a time; 0: defaultTasks
 }
 
 const (
 	// defaultTasks is how many tasks are performed at a time. Most wait for a
 	// network, so it is a matter of memory and of the other side's patience.
 	defaultTasks = 1024
-	// defaultRetention is AWS's: 90 days.
-	defaultRetention = 90 * 24 * time.Hour
 	// expireEvery and expireAtOnce pace the removal of executions past it.
 	expireEvery  = time.Hour
 	expireAtOnce = 1000
@@ -82,6 +78,7 @@ var _ flow.Driver = (*Driver)(nil)
 // Driver runs executions. Open makes one.
 type Driver struct {
 	cfg    Config
+	limits flow.Limits
 	shards []*shard
 	commit *committer
 	lastID atomic.Uint64
@@ -155,11 +152,9 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	if cfg.Standard == nil {
-		cfg.Standard = new(engine.StandardLimits())
-	}
-	if cfg.Express == nil {
-		cfg.Express = new(engine.ExpressLimits())
+	limits := flow.AWSLimits()
+	if cfg.Limits != nil {
+		limits = *cfg.Limits
 	}
 	if cfg.Shards == 0 {
 		cfg.Shards = runtime.GOMAXPROCS(0)
@@ -167,11 +162,9 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	if cfg.Tasks == 0 {
 		cfg.Tasks = defaultTasks
 	}
-	if cfg.Retention == 0 {
-		cfg.Retention = defaultRetention
-	}
 	d := &Driver{
 		cfg:      cfg,
+		limits:   limits,
 		slots:    make(chan struct{}, cfg.Tasks),
 		done:     make(chan struct{}),
 		quit:     make(chan struct{}),
@@ -201,7 +194,7 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	}
 	// All are counted before any runs: the first may fail and have the driver wait
 	// for the others.
-	loops := []func(){d.commit.loop, d.expire}
+	loops := []func(){d.commit.loop, d.expire, d.ages}
 	for _, s := range d.shards {
 		loops = append(loops, s.loop)
 	}
@@ -710,11 +703,14 @@ func (d *Driver) History(ctx context.Context, arn string, from int64, reverse bo
 
 // expire removes executions that ended longer ago than the retention.
 func (d *Driver) expire() {
+	if d.limits.Retention <= 0 {
+		return
+	}
 	t := time.NewTicker(expireEvery)
 	defer t.Stop()
 	for {
 		for {
-			n, err := d.cfg.Log.Expire(d.ctx, time.Now().Add(-d.cfg.Retention), expireAtOnce)
+			n, err := d.cfg.Log.Expire(d.ctx, time.Now().Add(-d.limits.Retention), expireAtOnce)
 			if err != nil {
 				if d.ctx.Err() == nil {
 					d.cfg.Logger.Error("cannot remove old executions", "err", err)

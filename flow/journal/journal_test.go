@@ -292,7 +292,7 @@ func TestStop(t *testing.T) {
 // A long run of states is cut into Steps, which others run between.
 func TestFairness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := open(t, journal.Config{Shards: 1, Standard: &engine.Limits{Events: 200_000, Duration: time.Hour}})
+		d := open(t, journal.Config{Shards: 1, Limits: &flow.Limits{Standard: engine.Limits{Events: 200_000, Duration: time.Hour}}})
 		long := start(t, d, "loop", "a")
 		short := start(t, d, "pass", "b")
 		whole(t, d, short.ARN)

@@ -31,6 +31,7 @@ const (
 	childEnded             // id: in, how a child of its Map Run ended
 	wanted                 // id: stop its child (of) unless it waits for its end (in)
 	revive                 // id, arn: redrive it
+	aged                   // id, arn: it has been open for long, since at
 )
 
 type message struct {
@@ -49,6 +50,7 @@ type message struct {
 	token   string // revive: the client's
 	child   bool   // revive: for its Map Run
 	attempt int32  // revive, of a child: which it is to be
+	at      int64  // aged
 }
 
 // fail tells whoever waits for m that nothing came of it.
@@ -105,6 +107,7 @@ type shard struct {
 	shown   int // what Stats was last told of live
 	timed   int // and of timers
 	waiting map[uint64][]chan<- flow.Outcome
+	warned  map[uint64]uint8 // what has been said of executions that are near a limit
 	batch   engine.Batch
 	buf     []byte
 }
@@ -275,6 +278,8 @@ func (s *shard) take(m *message) {
 		s.wanted(m)
 	case revive:
 		s.revive(m)
+	case aged:
+		s.aged(m)
 	case barrier:
 		s.flights = append(s.flights, &flight{acks: []chan<- error{m.ack}})
 	}
@@ -363,10 +368,6 @@ func (d *Driver) newRun(id uint64, x flow.Execution, rev flow.Revision, prog *as
 }
 
 func (d *Driver) config(id uint64, x *flow.Execution, rev flow.Revision, prog *asl.Program) engine.Config {
-	limits := *d.cfg.Standard
-	if x.Express {
-		limits = *d.cfg.Express
-	}
 	cfg := engine.Config{
 		Program:      prog,
 		ExecutionARN: x.ARN,
@@ -379,7 +380,7 @@ func (d *Driver) config(id uint64, x *flow.Execution, rev flow.Revision, prog *a
 		Express:      x.Express,
 		Sync:         x.Sync,
 		Seed:         x.Seed,
-		Limits:       limits,
+		Limits:       *d.limitsOf(x.Express),
 		Refuse:       d.refuse,
 	}
 	if c := &x.Child; c.MapRun != "" {
@@ -529,6 +530,7 @@ func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 	}
 	s.d.counters.steps.Add(1)
 	s.d.counters.events.Add(int64(len(b.Events)))
+	s.near(r, b, at)
 	f := &flight{run: r}
 	effects := b.Effects
 	if n := len(effects); n > 0 && effects[n-1] == (engine.Again{}) {
@@ -681,6 +683,7 @@ func (s *shard) finished(r *run, f engine.Finish) {
 		}
 	}
 	delete(s.waiting, r.id)
+	delete(s.warned, r.id)
 	for _, b := range r.broods {
 		s.stopChildren(b)
 	}
