@@ -263,7 +263,7 @@ func (l *log) bounds(ctx context.Context, o *pebble.IterOptions, id uint64, from
 }
 
 func (l *log) Open(ctx context.Context) iter.Seq2[journal.Entry, error] {
-	return l.entries(ctx, under([]byte{keyOpen}), func(key []byte) uint64 { return binary.BigEndian.Uint64(key[1:]) })
+	return l.entries(ctx, under([]byte{keyOpen}), func(key []byte) uint64 { return binary.BigEndian.Uint64(key[1:]) }, (*pebble.Iterator).Next)
 }
 
 func (l *log) CountOpen(ctx context.Context) (n int, err error) {
@@ -277,8 +277,8 @@ func (l *log) CountOpen(ctx context.Context) (n int, err error) {
 }
 
 // entries returns the entries of the executions whose numbers are in the keys
-// of rows.
-func (l *log) entries(ctx context.Context, o *pebble.IterOptions, number func(key []byte) uint64) iter.Seq2[journal.Entry, error] {
+// of rows. step is how to get from most entries to the next: a seek costs more.
+func (l *log) entries(ctx context.Context, o *pebble.IterOptions, number func(key []byte) uint64, step func(*pebble.Iterator) bool) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
 		var it *pebble.Iterator // over entries, which mostly lie as the rows do
 		var err error
@@ -293,7 +293,8 @@ func (l *log) entries(ctx context.Context, o *pebble.IterOptions, number func(ke
 			if err == nil {
 				id := number(r.key)
 				seek = binary.BigEndian.AppendUint64(append(seek[:0], keyEntry), id)
-				if !it.SeekGE(seek) || !bytes.Equal(it.Key(), seek) {
+				at := func(there bool) bool { return there && bytes.Equal(it.Key(), seek) }
+				if !(it.Valid() && at(step(it))) && !at(it.SeekGE(seek)) {
 					if err = it.Error(); err == nil {
 						continue // it came, or was expired, since the scan began
 					}
@@ -321,7 +322,7 @@ func (l *log) List(ctx context.Context, arn string, status *engine.Status, after
 	if after != nil {
 		o.LowerBound = append(listKey(arn, class, after.Started, after.ID), 0) // the one after it
 	}
-	return l.entries(ctx, o, func(key []byte) uint64 { return ^binary.BigEndian.Uint64(key[len(key)-8:]) })
+	return l.entries(ctx, o, func(key []byte) uint64 { return ^binary.BigEndian.Uint64(key[len(key)-8:]) }, (*pebble.Iterator).Prev)
 }
 
 func (l *log) Expire(ctx context.Context, before time.Time, limit int) (int, error) {

@@ -28,8 +28,8 @@ import (
 
 // What a store holds in memory at most, in bytes, unless Options say otherwise.
 const (
-	defaultCache    = 64 << 20
-	defaultMemTable = 64 << 20 // of which there may be memTables at once
+	defaultCache    = 48 << 20
+	defaultMemTable = 32 << 20 // of which there may be memTables at once
 	memTables       = 4
 	maxOpenFiles    = 500
 	// maxTable bounds a table, and with it the Bloom filter that is read whole to
@@ -62,7 +62,7 @@ const anyStatus = 0xff
 // Options of a Store; the zero Options are what serve uses.
 type Options struct {
 	Logger   *slog.Logger // nil: slog.Default
-	Cache    int64        // bytes of the block cache
+	Cache    int64        // bytes of the block cache, besides those of two memtables
 	MemTable uint64       // bytes of one memtable
 	Reserve  uint64       // bytes of disk below which no execution may start; 0: defaultReserve
 	FS       vfs.FS       // nil: the operating system's
@@ -117,10 +117,12 @@ func Open(dir string, o Options) (*Store, error) {
 		tips: map[uint64]int64{}, unused: map[uint64]bool{},
 	}
 	opts := &pebble.Options{
-		FS:                          s.fs,
-		Logger:                      (*logger)(s),
-		FormatMajorVersion:          pebble.FormatNewest,
-		CacheSize:                   o.Cache,
+		FS:                 s.fs,
+		Logger:             (*logger)(s),
+		FormatMajorVersion: pebble.FormatNewest,
+		// Pebble takes its memtables out of the cache, of which nothing would be left:
+		// one that is written and one that is flushed are the rule.
+		CacheSize:                   o.Cache + 2*int64(o.MemTable),
 		MemTableSize:                o.MemTable,
 		MemTableStopWritesThreshold: memTables,
 		MaxOpenFiles:                maxOpenFiles,
