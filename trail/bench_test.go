@@ -143,6 +143,35 @@ func BenchmarkVerify(b *testing.B) {
 	b.ReportMetric(float64(benchRecords*b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
+// BenchmarkCheck is what verifying takes of a core, without reading: checksums,
+// form and hashes of each record, and the tree of all.
+func BenchmarkCheck(b *testing.B) {
+	const records = 500
+	var buf []byte
+	c := chain{next: 1}
+	for i := range records {
+		r := record(i)
+		r.EventID = fmt.Sprintf("00000000-0000-4000-8000-%012d", i)
+		var sum hash
+		buf, sum = appendFrame(buf, c.next, c.prev, appendRecord(nil, r), false)
+		c.record(sum)
+	}
+	of := &segmentFile{name: segmentName(1), size: int64(len(buf)), last: true}
+	rep := new(findings)
+	p := new(piece)
+	b.SetBytes(int64(len(buf)))
+	b.ReportAllocs()
+	for b.Loop() {
+		*p = piece{of: of, b: buf, frames: p.frames[:0]}
+		p.check(nil)
+		rep.c = chain{next: 1}
+		if err := rep.add(p); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(records*b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
 func BenchmarkEncode(b *testing.B) {
 	r := record(1)
 	r.EventID = "00000000-0000-4000-8000-000000000000"

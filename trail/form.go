@@ -1,10 +1,12 @@
 package trail
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 	"unsafe"
@@ -16,13 +18,19 @@ import (
 // with its members in the order in which appendRecord writes them, and makes
 // nothing of it. It is what Verify does with every record. It returns what
 // stands as additionalEventData.
-func checkForm(body []byte) (additional []byte, err error) {
+func checkForm(body []byte) (f recordParts, err error) {
 	c := cursor{b: body}
 	c.object(recordForm, true)
 	if c.err == nil && c.i != len(body) {
 		c.fail("something follows the record")
 	}
-	return body[c.from:c.to], c.err
+	return recordParts{body[c.from:c.to], c.failed}, c.err
+}
+
+// recordParts is what Verify wants to know of a record.
+type recordParts struct {
+	additional []byte // additionalEventData
+	failed     bool   // it has an errorCode
 }
 
 // form says what a member is.
@@ -36,37 +44,49 @@ const (
 	isFormat
 	isAny
 	isAdditional
+	isError
 	isIdentity
 	isIssuer
 	isResources
 )
 
 type known struct {
-	key  string
-	form form
+	key    string
+	form   form
+	prefix string // the key as it is written
+}
+
+// withPrefixes fills in how the keys are written.
+func withPrefixes(all ...known) []known {
+	for i := range all {
+		all[i].prefix = `"` + all[i].key + `":`
+	}
+	return all
 }
 
 // The members of each object, in their order.
 var (
-	recordForm = []known{
-		{"v", isFormat}, {"id", isText}, {"time", isTime}, {"phase", isPhase}, {"intent", isText}, {"source", isText}, {"name", isText},
-		{"region", isText}, {"account", isText}, {"identity", isIdentity}, {"sourceIP", isText}, {"userAgent", isText}, {"host", isText},
-		{"tls", isFlag}, {"request", isText}, {"readOnly", isFlag}, {"parameters", isAny}, {"response", isAny}, {"additional", isAdditional},
-		{"resources", isResources}, {"errorCode", isText}, {"errorMessage", isText}, {"decisions", isAny}, {"execution", isText}, {"state", isText},
-	}
-	identityForm = []known{
-		{"type", isText}, {"principalId", isText}, {"arn", isText}, {"account", isText}, {"accessKey", isText}, {"user", isText},
-		{"invokedBy", isText}, {"issued", isTime}, {"issuer", isIssuer},
-	}
-	issuerForm   = []known{{"type", isText}, {"principalId", isText}, {"arn", isText}, {"account", isText}, {"user", isText}}
-	resourceForm = []known{{"type", isText}, {"name", isText}}
+	recordForm = withPrefixes([]known{
+		{key: "v", form: isFormat}, {key: "id"}, {key: "time", form: isTime}, {key: "phase", form: isPhase}, {key: "intent"}, {key: "source"},
+		{key: "name"}, {key: "region"}, {key: "account"}, {key: "identity", form: isIdentity}, {key: "sourceIP"}, {key: "userAgent"}, {key: "host"},
+		{key: "tls", form: isFlag}, {key: "request"}, {key: "readOnly", form: isFlag}, {key: "parameters", form: isAny}, {key: "response", form: isAny},
+		{key: "additional", form: isAdditional}, {key: "resources", form: isResources}, {key: "errorCode", form: isError}, {key: "errorMessage"},
+		{key: "decisions", form: isAny}, {key: "execution"}, {key: "state"},
+	}...)
+	identityForm = withPrefixes([]known{
+		{key: "type"}, {key: "principalId"}, {key: "arn"}, {key: "account"}, {key: "accessKey"}, {key: "user"},
+		{key: "invokedBy"}, {key: "issued", form: isTime}, {key: "issuer", form: isIssuer},
+	}...)
+	issuerForm   = withPrefixes([]known{{key: "type"}, {key: "principalId"}, {key: "arn"}, {key: "account"}, {key: "user"}}...)
+	resourceForm = withPrefixes([]known{{key: "type"}, {key: "name"}}...)
 )
 
 // cursor reads JSON as appendRecord writes it.
 type cursor struct {
 	b        []byte
 	i        int
-	from, to int // of the additional
+	from, to int  // of the additional
+	failed   bool // there is an errorCode
 	err      error
 }
 
@@ -101,20 +121,20 @@ func (c *cursor) object(members []known, first bool) {
 	}
 	at := 0
 	for more := c.peek() != '}'; more && c.err == nil; {
-		k := c.str()
-		for at < len(members) && members[at].key != k {
+		rest := c.b[c.i:]
+		for at < len(members) && !strings.HasPrefix(unsafe.String(unsafe.SliceData(rest), len(rest)), members[at].prefix) {
 			if first && at == 0 {
 				break
 			}
 			at++
 		}
-		if c.err == nil && (at == len(members) || members[at].key != k) {
-			c.fail("member %q is unknown, or not in its place", k)
+		if at == len(members) || first && at == 0 && !bytes.HasPrefix(rest, []byte(members[0].prefix)) {
+			if k := c.str(); c.err == nil {
+				c.fail("member %q is unknown, or not in its place", k)
+			}
 			return
 		}
-		if !c.next(':') {
-			return
-		}
+		c.i += len(members[at].prefix)
 		c.member(members[at].form)
 		at++
 		if more = c.peek() == ','; more {
@@ -147,6 +167,9 @@ func (c *cursor) member(f form) {
 		c.word("1") // format
 	case isAny:
 		c.any(0)
+	case isError:
+		c.failed = true
+		c.str()
 	case isAdditional:
 		c.from = c.i
 		c.any(0)

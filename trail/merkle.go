@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"crypto/sha256"
 	"errors"
 	"math/bits"
 
@@ -16,8 +17,22 @@ type tree struct {
 	roots []tlog.Hash // one for each bit that is set in n
 }
 
-// leafHash is the leaf of the record with the hash sum.
-func leafHash(sum hash) tlog.Hash { return tlog.RecordHash(sum[:]) }
+// leafHash is the leaf of the record with the hash sum, as tlog.RecordHash makes
+// it. A record is hashed when it is written and whenever it is verified.
+func leafHash(sum hash) tlog.Hash {
+	var b [1 + len(sum)]byte // prefix 0
+	copy(b[1:], sum[:])
+	return sha256.Sum256(b[:])
+}
+
+// nodeHash is tlog.NodeHash.
+func nodeHash(left, right tlog.Hash) tlog.Hash {
+	var b [1 + 2*len(left)]byte
+	b[0] = 1
+	copy(b[1:], left[:])
+	copy(b[1+len(left):], right[:])
+	return sha256.Sum256(b[:])
+}
 
 // add appends a leaf. node, if not nil, is told of every node that is complete
 // with it, the leaf first.
@@ -28,7 +43,7 @@ func (t *tree) add(leaf tlog.Hash, node func(level int, n int64, h tlog.Hash)) {
 		node(0, int64(n), h)
 	}
 	for ; n&1 == 1; n >>= 1 {
-		h = tlog.NodeHash(t.roots[len(t.roots)-1], h)
+		h = nodeHash(t.roots[len(t.roots)-1], h)
 		t.roots = t.roots[:len(t.roots)-1]
 		level++
 		if node != nil {
@@ -47,7 +62,7 @@ func (t *tree) root() tlog.Hash {
 	}
 	h := t.roots[len(t.roots)-1]
 	for i := len(t.roots) - 2; i >= 0; i-- {
-		h = tlog.NodeHash(t.roots[i], h)
+		h = nodeHash(t.roots[i], h)
 	}
 	return h
 }

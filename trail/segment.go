@@ -165,8 +165,7 @@ func parsePayload(p []byte) (seq uint64, prev hash, body []byte, err error) {
 		rest, ok = bytes.CutPrefix(rest, []byte(prevKey))
 	}
 	if ok = ok && len(rest) > 2*len(prev); ok {
-		_, err = hex.Decode(prev[:], rest[:2*len(prev)])
-		ok = err == nil && !bytes.ContainsAny(rest[:2*len(prev)], "ABCDEF")
+		ok = parseHex(&prev, rest[:2*len(prev)])
 		rest = rest[2*len(prev):]
 	}
 	if ok {
@@ -176,6 +175,27 @@ func parsePayload(p []byte) (seq uint64, prev hash, body []byte, err error) {
 		return 0, hash{}, nil, errors.New("the record has no sequence, previous hash and content in their order")
 	}
 	return seq, prev, rest[:len(rest)-1], nil
+}
+
+// parseHex reads a hash in small letters.
+func parseHex(h *hash, s []byte) bool {
+	digit := func(c byte) byte {
+		switch {
+		case c-'0' <= 9:
+			return c - '0'
+		case c-'a' <= 5:
+			return c - 'a' + 10
+		}
+		return 0xff
+	}
+	for i := range h {
+		a, b := digit(s[2*i]), digit(s[2*i+1])
+		if a|b > 0xf {
+			return false
+		}
+		h[i] = a<<4 | b
+	}
+	return true
 }
 
 // parseBody decodes a record's stored form.

@@ -564,7 +564,7 @@ func TestFormAgrees(t *testing.T) {
 		r.EventID, r.State, r.UserAgent = fmt.Sprint(i), "東京 \"x\"\n\x01", string([]byte{0xff, 'a'})
 		r.Phase, r.ExecutionARN = Phase(i%2), "arn"
 		b := appendRecord(nil, r)
-		if add, err := checkForm(b); err != nil || string(add) != r.Additional.JSON() {
+		if parts, err := checkForm(b); err != nil || string(parts.additional) != r.Additional.JSON() || parts.failed != (r.ErrorCode != "") {
 			t.Fatalf("%s: %v", b, err)
 		}
 		for _, bad := range [][]byte{

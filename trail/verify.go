@@ -444,7 +444,6 @@ var (
 	receiptKey = []byte(`"` + ReceiptMember + `":{`)
 	problemKey = []byte(`"` + ProblemMember + `":`)
 	tokensKey  = []byte(`"outputTokens":`)
-	errorKey   = []byte(`"errorCode":`)
 )
 
 // check looks at each frame by itself.
@@ -470,9 +469,10 @@ func (p *piece) check(keys *Ring) {
 		if bytes.HasPrefix(payload, []byte(notePrefix)) {
 			f.note = payload
 		} else {
-			var body, additional []byte
+			var body []byte
+			var parts recordParts
 			if f.seq, f.prev, body, err = parsePayload(payload); err == nil {
-				additional, err = checkForm(body)
+				parts, err = checkForm(body)
 			}
 			if err != nil {
 				p.bad = &Corrupt{File: p.of.name, Offset: where, Reason: err.Error()}
@@ -483,7 +483,7 @@ func (p *piece) check(keys *Ring) {
 				first = body
 			}
 			last = body
-			p.receipt(&f, body, additional, keys)
+			p.receipt(&f, body, parts, keys)
 		}
 		p.frames = append(p.frames, f)
 		at += frameSize + len(payload)
@@ -502,7 +502,8 @@ func timeOf(body []byte) time.Time {
 }
 
 // receipt checks the receipt of a record, if it has one.
-func (p *piece) receipt(f *checkedFrame, body, additional []byte, keys *Ring) {
+func (p *piece) receipt(f *checkedFrame, body []byte, parts recordParts, keys *Ring) {
+	additional := parts.additional
 	any := bytes.Contains(additional, anyKey)
 	has, noted := any && bytes.Contains(additional, receiptKey), any && bytes.Contains(additional, problemKey)
 	switch {
@@ -526,7 +527,7 @@ func (p *piece) receipt(f *checkedFrame, body, additional []byte, keys *Ring) {
 			p.receipts.Bad = append(p.receipts.Bad, BadReceipt{p.of.name, f.at, f.seq, id, err.Error(), noted})
 		}
 	case has:
-	case bytes.Contains(additional, tokensKey) && !bytes.Contains(body, errorKey):
+	case !parts.failed && bytes.Contains(additional, tokensKey):
 		p.receipts.Missing++
 		if noted {
 			p.receipts.Noted++
