@@ -16,6 +16,22 @@ export const list = (made) => [
   ["profile", "/profiles/" + e(profile)],
   ["playground", "/playground?model=" + e(profile)],
   ["events", "/events"],
+  ["iam-roles", "/iam/roles"],
+  ["iam-users", "/iam/users"],
+  ["iam-policies", "/iam/policies"],
+  ["iam-role", "/iam/roles/PastedRole"],
+  ["iam-role-edit", "/iam/roles/PastedRole", async (p) => {
+    await p.getByRole("button", { name: "models", exact: true }).click();
+    await p.locator(".findings code", { hasText: "BR01" }).waitFor(); // linted by rule id
+  }],
+  ["iam-policy", "/iam/policies/" + e(made.policy), (p) => p.locator(".findings li").first().waitFor()],
+  ["iam-simulator", "/iam/simulator?principal=" + e(made.role), async (p) => {
+    const areas = p.locator("textarea");
+    await areas.nth(0).fill("bedrock:InvokeModel");
+    await areas.nth(1).fill("arn:aws:bedrock:ap-northeast-1::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0\narn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0");
+    await p.locator("main button[class*=primary], main button").filter({ hasText: /^(Simulate|シミュレート)$/ }).first().click();
+    await p.locator("table tbody tr").first().waitFor();
+  }],
   ["signin", "/"],
   ["lost", "/no-such-page"],
 ];

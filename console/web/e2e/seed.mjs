@@ -1,7 +1,7 @@
 // Fills a development server with something to look at: machines, executions that
 // succeed, fail and wait, models asked in two Regions. Run alone, ENDPOINT says where.
 import { SFNClient, CreateStateMachineCommand, DescribeExecutionCommand, StartExecutionCommand, ListStateMachinesCommand } from "@aws-sdk/client-sfn";
-import { IAMClient, CreateRoleCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
+import { IAMClient, AttachRolePolicyCommand, CreatePolicyCommand, CreateRoleCommand, CreateUserCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { BedrockRuntimeClient, ConverseCommand } from "@aws-sdk/client-bedrock-runtime";
 import { FetchHttpHandler } from "@smithy/fetch-http-handler";
 
@@ -107,6 +107,11 @@ export async function seed() {
       .send(new ConverseCommand({ modelId, messages: [{ role: "user", content: [{ text: "Good morning" }] }] }))
       .catch((e) => console.error(modelId, e.name, e.message));
   }
+  const wide = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "bedrock:*", Resource: "*" }, { Effect: "Allow", Action: "iam:PassRole", Resource: "*" }] };
+  out.policy = (await iam.send(new CreatePolicyCommand({ PolicyName: "too-wide", PolicyDocument: JSON.stringify(wide) }))).Policy.Arn;
+  out.role = whole;
+  await iam.send(new AttachRolePolicyCommand({ RoleName: "ClaimsRole", PolicyArn: out.policy }));
+  await iam.send(new CreateUserCommand({ UserName: "mika" }));
   ends.push(out.succeeded, out.failed);
   return out;
 }

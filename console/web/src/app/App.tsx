@@ -24,6 +24,10 @@ const Profiles = lazy(() => import("../pages/Profiles"));
 const Profile = lazy(() => import("../pages/Profile"));
 const Playground = lazy(() => import("../pages/Playground"));
 const Events = lazy(() => import("../pages/Events"));
+const IamList = lazy(() => import("../pages/iam/List"));
+const Entity = lazy(() => import("../pages/iam/Entity"));
+const Policy = lazy(() => import("../pages/iam/Policy"));
+const Simulator = lazy(() => import("../pages/iam/Simulator"));
 
 // Regions of the picker; any other can be had by its name in the address: ?region=….
 const regions = [
@@ -45,6 +49,10 @@ const titles: [string, Key][] = [
   ["/profiles", "profiles"],
   ["/playground", "playground"],
   ["/events", "eventHistory"],
+  ["/iam/roles", "iamRoles"],
+  ["/iam/users", "iamUsers"],
+  ["/iam/policies", "iamPolicies"],
+  ["/iam/simulator", "iamSimulator"],
 ];
 
 function Shell({ session, region }: { session: Session; region: string }) {
@@ -53,7 +61,7 @@ function Shell({ session, region }: { session: Session; region: string }) {
   const [path, go] = useLocation();
   const found = titles.find(([p]) => path.startsWith(p));
   const title = t(found?.[1] ?? "overview");
-  const last = path.split("/").length > 2 ? named(param(path.split("/").pop()!)) : undefined;
+  const last = path.split("/").length > (path.startsWith("/iam/") ? 3 : 2) ? named(param(path.split("/").pop()!)) : undefined;
   useEffect(() => {
     document.title = `${last ? last + " | " : ""}${title} | ${t("appName")}`;
   }, [title, last, t]);
@@ -98,6 +106,11 @@ function Shell({ session, region }: { session: Session; region: string }) {
               { type: "section", text: "Step Functions", items: [link("stateMachines", "/state-machines")] },
               { type: "section", text: "Bedrock", items: [link("models", "/models"), link("profiles", "/profiles"), link("playground", "/playground")] },
               { type: "section", text: "CloudTrail", items: [link("eventHistory", "/events")] },
+              {
+                type: "section",
+                text: "IAM",
+                items: [link("iamRoles", "/iam/roles"), link("iamUsers", "/iam/users"), link("iamPolicies", "/iam/policies"), link("iamSimulator", "/iam/simulator")],
+              },
             ]}
           />
         }
@@ -117,6 +130,13 @@ function Shell({ session, region }: { session: Session; region: string }) {
               <Route path="/profiles/:id">{(p) => <Profile id={param(p.id)} key={p.id} />}</Route>
               <Route path="/playground" component={Playground} />
               <Route path="/events" component={Events} />
+              <Route path="/iam/roles"><IamList kind="role" key="role" /></Route>
+              <Route path="/iam/users"><IamList kind="user" key="user" /></Route>
+              <Route path="/iam/policies"><IamList kind="policy" key="policy" /></Route>
+              <Route path="/iam/roles/:name">{(p) => <Entity kind="role" name={param(p.name)} key={p.name} />}</Route>
+              <Route path="/iam/users/:name">{(p) => <Entity kind="user" name={param(p.name)} key={p.name} />}</Route>
+              <Route path="/iam/policies/:arn">{(p) => <Policy arn={param(p.arn)} key={p.arn} />}</Route>
+              <Route path="/iam/simulator" component={Simulator} />
               <Route>
                 <Empty title={<Box variant="h1">{t("notFound")}</Box>}>
                   {t("notFoundHint")}

@@ -19,6 +19,7 @@ export const to = {
   execution: (arn: string) => "/executions/" + encodeURIComponent(arn),
   profile: (id: string) => "/profiles/" + encodeURIComponent(id),
   playground: (id?: string) => "/playground" + (id ? "?model=" + encodeURIComponent(id) : ""),
+  iam: (kind: "role" | "user" | "policy", id: string) => `/iam/${kind === "policy" ? "policies" : kind + "s"}/${encodeURIComponent(id)}`,
   record: (id: string) => "/events?id=" + encodeURIComponent(id),
 };
 
@@ -79,7 +80,7 @@ export function Copy({ text, label }: { text: string; label?: string }) {
 
 export const Arn = ({ arn }: { arn: string | undefined }) =>
   arn ? (
-    <span className="arn">
+    <span className="arn name">
       <Copy text={arn} /> {arn}
     </span>
   ) : (

@@ -11,7 +11,7 @@ export type ListProps<T> = {
   items: readonly T[];
   columns: TableProps.ColumnDefinition<T>[];
   header: ReactNode;
-  find: Key;
+  find: Key | { text: string }; // what the search field says
   empty: ReactNode;
   trackBy: (t: T) => string;
   label: string;
@@ -28,6 +28,7 @@ export type ListProps<T> = {
 // List is a table that can be searched, sorted and paged through.
 export default function List<T>(p: ListProps<T>) {
   const { t } = useI18n();
+  const find = typeof p.find === "string" ? t(p.find) : p.find.text;
   const sorted = p.sort && p.columns.find((c) => c.id === p.sort!.id);
   const { items, actions, collectionProps, filterProps, paginationProps, filteredItemsCount } = useCollection(p.items, {
     filtering: {
@@ -58,7 +59,7 @@ export default function List<T>(p: ListProps<T>) {
       onRowClick={(e) => p.onSelect?.(e.detail.item)}
       ariaLabels={{ tableLabel: p.label, selectionGroupLabel: p.label, itemSelectionLabel: (_, item) => p.trackBy(item) }}
       enableKeyboardNavigation
-      filter={p.filter ?? <TextFilter {...filterProps} filteringPlaceholder={t(p.find)} filteringAriaLabel={t(p.find)} countText={t("matchesN", { n: filteredItemsCount ?? 0 })} />}
+      filter={p.filter ?? <TextFilter {...filterProps} filteringPlaceholder={find} filteringAriaLabel={find} countText={t("matchesN", { n: filteredItemsCount ?? 0 })} />}
       pagination={<Pagination {...paginationProps} />}
       wrapLines
     />

@@ -170,7 +170,17 @@ export default function Events() {
       <div ref={place}>
       <Container
         header={
-          <Header variant="h2" actions={shown && <Copy text={pretty(shown.json)} label={t("copy")} />}>
+          <Header
+            variant="h2"
+            actions={
+              shown && (
+                <SpaceBetween direction="horizontal" size="s" alignItems="center">
+                  <Go href={"/iam/simulator?event=" + encodeURIComponent(shown.id)}>{t("iamSimulator")}</Go>
+                  <Copy text={pretty(shown.json)} label={t("copy")} />
+                </SpaceBetween>
+              )
+            }
+          >
             {t("eventRecord")}
           </Header>
         }
