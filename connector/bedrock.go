@@ -24,9 +24,9 @@ type Bedrock struct {
 
 // AddTo puts the integrations in a table.
 func (b *Bedrock) AddTo(t Table) {
-	t["bedrock:invokeModel"] = integration{invokable, b.optimized}
-	t["aws-sdk:bedrockruntime:invokeModel"] = integration{invokable, b.invokeModel}
-	t["aws-sdk:bedrockruntime:converse"] = integration{conversable, b.converse}
+	t["bedrock:invokeModel"] = integration{unusable: invokable, perform: b.optimized}
+	t["aws-sdk:bedrockruntime:invokeModel"] = integration{unusable: invokable, perform: b.invokeModel}
+	t["aws-sdk:bedrockruntime:converse"] = integration{unusable: conversable, perform: b.converse}
 }
 
 // invokable says what keeps arguments from being an InvokeModel request.

@@ -33,21 +33,35 @@ import (
 // "bedrock:invokeModel", "aws-sdk:bedrockruntime:converse".
 type Table map[string]flow.Invoker
 
-var _ flow.Invoker = Table(nil)
+var (
+	_ flow.Invoker = Table(nil)
+	_ flow.Unabler = Table(nil)
+)
 
 // Invoke implements [flow.Invoker].
 func (t Table) Invoke(ctx context.Context, task flow.Task) (value.Value, error) {
 	if task.Part == nil {
 		return value.Value{}, errors.New("a task without its part of the program")
 	}
-	p, ok := t[task.Part.Service+":"+task.Part.Action]
+	if why := t.Unable(task.Part); why != "" {
+		return value.Value{}, &flow.TaskError{Name: "States.TaskFailed", Cause: why}
+	}
+	return t[task.Part.Service+":"+task.Part.Action].Invoke(ctx, task)
+}
+
+// Unable implements [flow.Unabler].
+func (t Table) Unable(part *asl.TaskPart) string {
+	p, ok := t[part.Service+":"+part.Action]
 	if !ok {
-		return value.Value{}, &flow.TaskError{Name: "States.TaskFailed", Cause: fmt.Sprintf("The resource '%s' is not supported by this server.", task.Part.Resource)}
+		return fmt.Sprintf("The resource '%s' is not supported by this server.", part.Resource)
 	}
-	if w, ok := p.(interface{ takes(asl.Pattern) bool }); task.Part.Pattern != asl.RequestResponse && (!ok || !w.takes(task.Part.Pattern)) {
-		return value.Value{}, &flow.TaskError{Name: "States.TaskFailed", Cause: fmt.Sprintf("The integration pattern of '%s' is not supported by this server.", task.Part.Resource)}
+	if w, ok := p.(interface{ takes(asl.Pattern) bool }); part.Pattern != asl.RequestResponse && (!ok || !w.takes(part.Pattern)) {
+		return fmt.Sprintf("The integration pattern of '%s' is not supported by this server.", part.Resource)
 	}
-	return p.Invoke(ctx, task)
+	if l, ok := p.(interface{ missing() string }); ok {
+		return l.missing()
+	}
+	return ""
 }
 
 // Roles assumes execution roles; principal.Directory does.
@@ -164,7 +178,11 @@ type integration struct {
 	// alone: the engine asks when it decides.
 	unusable func(args value.Value) string
 	perform  func(context.Context, *flow.Task) (value.Value, error)
+	lacks    string // of the server's configuration, what it cannot do without; "": nothing
 }
+
+// missing is what keeps the integration from doing anything.
+func (i integration) missing() string { return i.lacks }
 
 // Invoke implements [flow.Invoker].
 func (i integration) Invoke(ctx context.Context, t flow.Task) (value.Value, error) {

@@ -81,8 +81,12 @@ func (l *Lambda) AddTo(t Table) {
 		// A signature holds for one address only.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	t["lambda:invoke"] = tokened{integration{callable, l.invoke}}
-	t["lambda:"] = integration{func(value.Value) string { return "" }, l.call}
+	lacks := ""
+	if l.Endpoint == "" {
+		lacks = "There is no Lambda endpoint to call functions at: set endpoints.lambda in tokaido.yaml, or AWS_ENDPOINT_URL_LAMBDA."
+	}
+	t["lambda:invoke"] = tokened{integration{callable, l.invoke, lacks}}
+	t["lambda:"] = integration{func(value.Value) string { return "" }, l.call, lacks}
 }
 
 // callable says what keeps arguments from being an Invoke request.
@@ -195,10 +199,6 @@ func (r *invoked) failure(compact bool) error {
 
 // do calls a function as the task's role.
 func (l *Lambda) do(ctx context.Context, t *flow.Task, c invocation) (*invoked, error) {
-	if l.Endpoint == "" {
-		return nil, &flow.TaskError{Name: "States.TaskFailed",
-			Cause: "There is no Lambda endpoint to call functions at: set endpoints.lambda in tokaido.yaml, or AWS_ENDPOINT_URL_LAMBDA."}
-	}
 	by, err := assume(ctx, l.Gate, l.Roles, t)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func (s *States) Bind(x Executions) {
 
 // AddTo puts the integration in a table.
 func (s *States) AddTo(t Table) {
-	t["states:startExecution"] = job{tokened{integration{startable, s.start}}, s.await, []asl.Pattern{asl.Sync, asl.Sync2}}
+	t["states:startExecution"] = job{tokened{integration{unusable: startable, perform: s.start}}, s.await, []asl.Pattern{asl.Sync, asl.Sync2}}
 }
 
 const (

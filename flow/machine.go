@@ -239,6 +239,7 @@ func (s *Service) CreateStateMachine(ctx context.Context, in CreateStateMachine)
 		return Created{}, err
 	}
 	s.cfg.Library.put(r)
+	s.warnUnable(arn, p)
 	s.counted("state machines", "the account", s.count(), s.limits.Machines)
 	return out, nil
 }
@@ -375,6 +376,9 @@ func (s *Service) UpdateStateMachine(ctx context.Context, in UpdateStateMachine)
 		}
 		if changed {
 			s.cfg.Library.put(&r)
+		}
+		if r.Digest != before.Digest {
+			s.warnUnable(m.ARN, r.program)
 		}
 	}
 	return out, nil
