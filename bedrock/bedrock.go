@@ -5,7 +5,8 @@
 // What stays true:
 //
 //   - a request reaches only Regions of its Plan, whatever fails or is full;
-//   - a request that got its first byte from a Region is never sent to another;
+//   - a request that got its first byte from a Region is never sent to another, and
+//     what two Regions answer, where hedging asks two, is never mixed;
 //   - every Region that was tried, or passed over because it was full or out, is
 //     in the Result, also when the call failed;
 //   - bodies are the model family's own, in and out: a Backend never sees
@@ -150,7 +151,8 @@ const (
 	Throttled Outcome = "throttled"
 	Failed    Outcome = "failed" // another Region may do better
 	Refused   Outcome = "refused"
-	Cut       Outcome = "cut" // it ended in the middle of a stream
+	Cut       Outcome = "cut"  // it ended in the middle of a stream
+	Lost      Outcome = "lost" // another Region, asked meanwhile, was faster
 )
 
 // Limits is what one model can take in one Region; 0 means no limit.
@@ -171,6 +173,11 @@ type Config struct {
 	// Limits says what a model can take in a Region. It may be nil. It is asked
 	// once for each pair.
 	Limits func(region string, m *catalog.Model) Limits
+
+	// Hedge is how long a request waits for the beginning of an answer before the
+	// next Region of its plan is asked too; the first to answer is passed on, the
+	// other is told to stop, and costs what it costs. 0: it waits.
+	Hedge time.Duration
 
 	// Applications are the application inference profiles. It may be nil: there
 	// are none.
@@ -211,9 +218,9 @@ func (rt *Runtime) Applications() *Profiles { return rt.config.Applications }
 type Stats struct {
 	Region, Model string
 
-	Served, Throttled, Failed, Refused, Cut int64 // attempts, by how they ended
-	Full                                    int64 // times that it had no room when a call was routed
-	InputTokens, OutputTokens               int64
+	Served, Throttled, Failed, Refused, Cut, Lost int64 // attempts, by how they ended
+	Full                                          int64 // times that it had no room when a call was routed
+	InputTokens, OutputTokens                     int64
 
 	InFlight int
 	Latency  time.Duration // of late; 0: not known

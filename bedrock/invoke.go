@@ -54,19 +54,18 @@ func (rt *Runtime) Invoke(ctx context.Context, p *Plan, r Request) (*Result, err
 	if err := r.Check(); err != nil {
 		return &Result{}, err
 	}
-	var a *Answer
-	res, err := rt.run(ctx, p, p.cost(r.Body), func(ctx context.Context, l *lane) (served, error) {
-		var err error
-		a, err = l.backend.Invoke(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept, Hops: r.Hops})
+	res, out, err := rt.run(ctx, p, p.cost(r.Body), func(ctx context.Context, l *lane, _ func() bool) (served, error) {
+		a, err := l.backend.Invoke(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept, Hops: r.Hops})
 		if err == nil && a == nil {
 			err = errors.New("a backend without an answer")
 		}
 		if err != nil {
 			return served{}, err
 		}
-		return served{usage: a.Usage, region: a.Region}, nil
+		return served{usage: a.Usage, region: a.Region, answer: a}, nil
 	})
 	if err == nil {
+		a := out.answer
 		res.Body, res.ContentType, res.Receipt = a.Body, a.ContentType, a.Receipt
 		if res.ContentType == "" {
 			res.ContentType = jsonType
@@ -77,9 +76,8 @@ func (rt *Runtime) Invoke(ctx context.Context, p *Plan, r Request) (*Result, err
 
 // Begun is what is known of a stream when its first chunk is there.
 type Begun struct {
-	Region   string    // "" if it is one of Within
-	Within   []string  // as in a Result
-	Attempts []Attempt // Regions tried or passed over before
+	Region string   // "" if it is one of Within
+	Within []string // as in a Result
 }
 
 // InvokeStream runs a request and passes on each chunk as it comes. begun, if
@@ -103,15 +101,12 @@ func (rt *Runtime) stream(ctx context.Context, p *Plan, r Request, begun func(Be
 		return &Result{}, invalidf("The model %s doesn't support response streaming.", p.ModelID)
 	}
 	start := rt.now()
-	var tried []Attempt
 	var consumer error // an error of chunk
-	var receipt *string
-	res, err := rt.run(ctx, p, p.cost(r.Body), func(ctx context.Context, l *lane) (out served, err error) {
+	res, out, err := rt.run(ctx, p, p.cost(r.Body), func(ctx context.Context, l *lane, claim func() bool) (out served, err error) {
 		began := rt.now()
 		last := false
 		for c, err := range l.backend.Stream(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept, Hops: r.Hops}) {
 			if err != nil {
-				tried = append(tried, Attempt{Region: l.region, Err: err})
 				return out, err
 			}
 			if last {
@@ -119,13 +114,16 @@ func (rt *Runtime) stream(ctx context.Context, p *Plan, r Request, begun func(Be
 			}
 			now := rt.now()
 			if !out.begun {
+				if !claim() {
+					return out, errLost
+				}
 				out.begun, out.firstByte, out.region = true, max(now-began, 1), c.Region
 				var where Result
 				if err := where.ran(l, c.Region); err != nil {
 					return out, err
 				}
 				if begun != nil {
-					begun(Begun{Region: where.Region, Within: where.Within, Attempts: tried})
+					begun(Begun{Region: where.Region, Within: where.Within})
 				}
 			}
 			if r.Native != nil {
@@ -133,7 +131,7 @@ func (rt *Runtime) stream(ctx context.Context, p *Plan, r Request, begun func(Be
 			}
 			if c.Usage != nil {
 				out.usage, last = *c.Usage, true
-				receipt = c.Receipt
+				out.receipt = c.Receipt
 			}
 			if consumer = chunk(c, now-start, began-start+out.firstByte); consumer != nil {
 				out.left = true
@@ -145,8 +143,8 @@ func (rt *Runtime) stream(ctx context.Context, p *Plan, r Request, begun func(Be
 		}
 		return out, nil
 	})
-	if receipt != nil {
-		res.Receipt = *receipt
+	if out.receipt != nil {
+		res.Receipt = *out.receipt
 	}
 	if consumer != nil {
 		return res, consumer

@@ -196,6 +196,10 @@ func (l *lane) leave(now time.Duration, cost, spent int, used Usage, took time.D
 		l.pauseLocked(now, throttlePause)
 	case Refused:
 		l.stats.Refused++
+	case Lost: // it would have taken longer still
+		if l.stats.Lost++; took > l.latency {
+			l.latency += time.Duration(latencyWeight * float64(took-l.latency))
+		}
 	case Failed, Cut:
 		if how == Cut {
 			l.stats.Cut++
@@ -237,15 +241,6 @@ func (r *route) candidates(now time.Duration, cost int, dst []int, views []view)
 	return dst[:rank(dst, views, r.first)], views
 }
 
-// served is what one attempt brought.
-type served struct {
-	usage     Usage
-	firstByte time.Duration // since the attempt began; 0: not a stream
-	begun     bool          // a first byte has been passed on
-	left      bool          // whoever it was passed on to takes no more
-	region    string        // as the backend says
-}
-
 // ran says where an attempt ran.
 func (r *Result) ran(l *lane, said string) error {
 	r.Remote = l.remote
@@ -260,113 +255,6 @@ func (r *Result) ran(l *lane, said string) error {
 		return fmt.Errorf("a call for %s was answered in %s", l.region, said)
 	}
 	return nil
-}
-
-// run tries Regions until one serves the request. try must report begun when
-// it has passed anything on.
-func (rt *Runtime) run(ctx context.Context, p *Plan, cost int, try func(context.Context, *lane) (served, error)) (*Result, error) {
-	res := &Result{}
-	start := rt.now()
-	r := p.route
-	if len(r.lanes) == 0 {
-		return res, Fault("ServiceUnavailableException", "No backend of this server has %s in %s.", p.ModelID, strings.Join(p.Regions, ", "))
-	}
-	var dbuf [stackRoute]int
-	var vbuf [stackRoute]view
-	dst, views := dbuf[:], vbuf[:0]
-	if len(r.lanes) > stackRoute {
-		dst, views = make([]int, len(r.lanes)), make([]view, 0, len(r.lanes))
-	}
-	order, views := r.candidates(start, cost, dst, views)
-	full := room(hasRoom)
-	for i, v := range views {
-		if v.room != hasRoom && full != noRequests {
-			full = v.room
-		}
-		if i != r.first {
-			continue
-		}
-		if v.room != hasRoom {
-			res.Attempts = append(res.Attempts, Attempt{Region: p.Region, Outcome: Full})
-		} else if v.out != 0 && len(order) > 1 {
-			res.Attempts = append(res.Attempts, Attempt{Region: p.Region, Outcome: Out})
-		}
-	}
-	var last, throttled error
-	for _, i := range order {
-		l := r.lanes[i]
-		began := rt.now()
-		if why := l.enter(began, cost); why != hasRoom {
-			if full != noRequests {
-				full = why
-			}
-			res.Attempts = append(res.Attempts, Attempt{Region: l.region, Outcome: Full})
-			continue
-		}
-		out, err := try(ctx, l)
-		if err == nil {
-			if err = res.ran(l, out.region); err != nil {
-				res.Region, out.begun = out.region, true // the answer must not be used, nor be asked for again
-			}
-		}
-		now := rt.now()
-		took := now - began
-		a := Attempt{Region: l.region, Latency: took, Err: err, Outcome: outcome(ctx, err, out.begun)}
-		if out.left {
-			a.Outcome = Refused
-		}
-		sample := took
-		if out.firstByte > 0 {
-			sample = out.firstByte
-		}
-		l.leave(now, cost, spent(p.Model, out.usage), out.usage, sample, a.Outcome)
-		res.Attempts = append(res.Attempts, a)
-		if err == nil {
-			res.Usage, res.Latency = out.usage, now-start
-			if out.firstByte > 0 {
-				res.FirstByte = began - start + out.firstByte
-			}
-			return res, nil
-		}
-		if a.Outcome == Cut || a.Outcome == Refused {
-			if err := res.ran(l, out.region); err != nil {
-				res.Region = out.region
-			}
-			res.Usage, res.Latency = out.usage, now-start
-		}
-		switch a.Outcome {
-		case Cut:
-			if _, ok := errors.AsType[*fault.Error](err); !ok {
-				f := Fault("ModelStreamErrorException", "An error occurred while streaming the response. Retry your request.")
-				f.Err = err
-				err = f
-			}
-			return res, err
-		case Refused:
-			if errors.Is(err, context.DeadlineExceeded) {
-				f := Fault("ModelTimeoutException", "The request took too long to process. Processing time exceeded the model timeout length.")
-				f.Err = err
-				err = f
-			}
-			return res, err
-		case Throttled:
-			throttled = err
-		}
-		last = err
-	}
-	res.Latency = rt.now() - start
-	switch {
-	case throttled != nil:
-		return res, throttled
-	case last == nil || full != hasRoom:
-		return res, throttling(full)
-	}
-	if f, ok := errors.AsType[*fault.Error](last); ok {
-		return res, f
-	}
-	f := Fault("ServiceUnavailableException", "Bedrock is unable to process your request.")
-	f.Err = last
-	return res, f
 }
 
 func throttling(r room) error {
