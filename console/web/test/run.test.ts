@@ -63,6 +63,22 @@ describe("run", () => {
     expect([...got].map(([id, rs]) => [id, rs.map((r) => r.id)])).toEqual([[asks[0]!.id, ["a"]], [asks[1]!.id, ["b"]]]);
     expect(hops({ attempts: [{ region: "t", error: "Throttled" }, { region: "o" }], served: "o" } as any)).toBe("t ✕ → o");
   });
+  it("knows the state of an evaluation that failed, and iterations that another one ended", () => {
+    const failed = read([
+      ev(1, 0, "ExecutionStarted"),
+      ev(2, 0, "PassStateEntered", entered("Prepare")),
+      ev(3, 0, "EvaluationFailed", { evaluationFailedEventDetails: { state: "Prepare", error: "Q", cause: "because" } }),
+      ev(4, 3, "ExecutionFailed", { executionFailedEventDetails: { error: "Q" } }),
+    ]);
+    expect(failed.visits.map((v) => [v.name, v.status, v.cause])).toEqual([["Prepare", "failed", "because"]]);
+    const ended = read([
+      ...events().slice(0, 13),
+      ev(14, 11, "MapIterationFailed", { mapIterationFailedEventDetails: { name: "Each", index: 1 } }),
+      ev(15, 11, "MapIterationAborted", { mapIterationAbortedEventDetails: { name: "Each", index: 0 } }),
+    ]);
+    expect(ended.iterations.map((i) => i.status)).toEqual(["aborted", "failed"]);
+    expect(ended.visits.find((v) => v.name === "Ask")!.status).toBe("aborted");
+  });
   it("compares two runs", () => {
     const other = read(events().slice(0, 15));
     const p = compare(h, other);
@@ -122,6 +138,7 @@ describe("definition", () => {
   it("knows a result and a context", () => {
     const v = read(events()).visits.find((x) => x.name === "Ask")!;
     expect(result(v, { Output: "{% 1 %}" })).toBe('{"ok":true}');
-    expect(JSON.parse(context({ name: "n", input: "[1]", startDate: at(0) }, v))).toMatchObject({ Execution: { Name: "n", Input: [1] }, Map: { Item: { Index: 0 } } });
+    expect(JSON.parse(context({ name: "n", input: "[1]", startDate: at(0) }, v))).toMatchObject({ Execution: { Name: "n", Input: [1] }, State: { Name: "Ask", RetryCount: 0 } });
+    expect(context({}, v)).not.toContain('"Map"');
   });
 });

@@ -19,6 +19,8 @@ const Machines = lazy(() => import("../pages/Machines"));
 const CreateMachine = lazy(() => import("../pages/CreateMachine"));
 const Machine = lazy(() => import("../pages/Machine"));
 const Execution = lazy(() => import("../pages/Execution"));
+const Compare = lazy(() => import("../pages/Compare"));
+const MapRun = lazy(() => import("../pages/MapRun"));
 const Models = lazy(() => import("../pages/Models"));
 const Profiles = lazy(() => import("../pages/Profiles"));
 const Profile = lazy(() => import("../pages/Profile"));
@@ -45,6 +47,8 @@ const named = (s: string) => (s.startsWith("arn:") ? s.split(/[:/]/).pop()! : s)
 const titles: [string, Key][] = [
   ["/state-machines", "stateMachines"],
   ["/executions", "executions"],
+  ["/compare", "executions"],
+  ["/map-runs", "executions"],
   ["/models", "models"],
   ["/profiles", "profiles"],
   ["/playground", "playground"],
@@ -72,7 +76,7 @@ function Shell({ session, region }: { session: Session; region: string }) {
     if (window.innerWidth < 700) setWide(false);
   };
   const link = (k: Key, href: string) => ({ type: "link" as const, text: t(k), href: base + href });
-  const activeHref = base + (found?.[0] === "/executions" ? "/state-machines" : (found?.[0] ?? "/"));
+  const activeHref = base + (found?.[1] === "executions" ? "/state-machines" : (found?.[0] ?? "/"));
   return (
     <>
       <Top session={session} region={region} />
@@ -125,6 +129,8 @@ function Shell({ session, region }: { session: Session; region: string }) {
               <Route path="/state-machines/:arn">{(p) => <Machine arn={param(p.arn)} key={p.arn} />}</Route>
               <Route path="/executions/:arn">{(p) => <Execution arn={param(p.arn)} key={p.arn} />}</Route>
               <Route path="/executions"><Redirect to="/state-machines" /></Route>
+              <Route path="/compare" component={Compare} />
+              <Route path="/map-runs/:arn">{(p) => <MapRun arn={param(p.arn)} key={p.arn} />}</Route>
               <Route path="/models" component={Models} />
               <Route path="/profiles" component={Profiles} />
               <Route path="/profiles/:id">{(p) => <Profile id={param(p.id)} key={p.id} />}</Route>

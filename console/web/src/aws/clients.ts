@@ -26,7 +26,8 @@ const lasting = <T>(make: () => Promise<T>) => {
 // import of the package itself would bring every command of the service.
 export const sfn = lasting(async () => {
   const m = await import("./api-sfn");
-  return { m, c: new m.Client(settings()) };
+  // TestState would ask sync-HOST otherwise: there is one host for all.
+  return { m, c: new m.Client({ ...settings(), disableHostPrefix: true }) };
 });
 export const bedrock = lasting(async () => {
   const m = await import("./api-bedrock");

@@ -197,8 +197,10 @@ function Inner({ definition, statuses, counts, served, selected, onSelect, dir =
     const W = b.clientWidth - 56;
     const H = b.clientHeight - (live ? 68 : 24); // the legend is below
     const zoom = Math.max(0.42, Math.min(1, W / placed.w, H / placed.h));
-    const gap = (have: number, need: number) => (need > have ? 16 : (have - need) / 2 + 12);
-    rf.setViewport({ x: gap(W, placed.w * zoom), y: gap(H, placed.h * zoom), zoom });
+    // What does not fit begins with where the workflow does.
+    const first = placed.nodes.find((n) => n.node.type === "Start") ?? placed.nodes[0];
+    const gap = (have: number, need: number, at: number) => (need <= have ? (have - need) / 2 + 12 : Math.min(16, Math.max(have / 2 - at * zoom, have - need)));
+    rf.setViewport({ x: gap(W, placed.w * zoom, (first?.x ?? 0) + (first?.w ?? 0) / 2), y: gap(H, placed.h * zoom, dir === "TB" ? 0 : (first?.y ?? 0)), zoom });
   };
   useEffect(() => {
     touched.current = false;

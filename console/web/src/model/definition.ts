@@ -65,7 +65,7 @@ export function evaluation(all: readonly Expression[], answer: string | undefine
   };
 }
 
-// context is the context object of a visit as far as the history tells.
+// context is the context object of a visit as far as the history tells. TestState takes no Map in it.
 export function context(x: { executionArn?: string; name?: string; input?: string; startDate?: Date; stateMachineArn?: string; roleArn?: string }, v: Visit): string {
   const parse = (s: string | undefined) => {
     try {
@@ -79,10 +79,5 @@ export function context(x: { executionArn?: string; name?: string; input?: strin
     State: { EnteredTime: v.from.toISOString(), Name: v.name, RetryCount: Math.max(0, v.attempts.length - 1) },
     StateMachine: { Id: x.stateMachineArn, Name: x.stateMachineArn?.split(":")[6] },
   };
-  for (let f = v.parent; f; f = f.parent)
-    if ("map" in f) {
-      out.Map = { Item: { Index: f.index } };
-      break;
-    }
   return JSON.stringify(out, null, 2);
 }

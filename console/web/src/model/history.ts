@@ -88,7 +88,9 @@ export function read(events: readonly HistoryEvent[]): History {
         own = map;
       }
     } else if (/^MapIteration(Succeeded|Failed|Aborted)$/.test(type)) {
-      const it = climb(f, (x) => !isVisit(x) && x.map.name === d.name && x.index === d.index) as Iteration | undefined;
+      // Where one iteration fails, the others are aborted by events that follow that one's.
+      const is = (x: Frame) => !isVisit(x) && x.map.name === d.name && x.index === d.index;
+      const it = (climb(f, is) as Iteration | undefined) ?? h.iterations.findLast((x) => is(x) && x.status === "running");
       if (it) {
         if (!type.endsWith("Succeeded")) closeOpen(h.visits, (v) => within(v, it), when, type.endsWith("Failed") ? "failed" : "aborted");
         it.status = type.endsWith("Succeeded") ? "succeeded" : type.endsWith("Failed") ? "failed" : "aborted";
@@ -119,6 +121,15 @@ export function read(events: readonly HistoryEvent[]): History {
       if (v) {
         if (!type.endsWith("Succeeded")) v.error = d.error ?? v.error ?? "States.BranchFailed";
         closeOpen(h.visits, (x) => x !== v && within(x, v), when, type.endsWith("Succeeded") ? "succeeded" : "aborted");
+        f = v;
+        own = v;
+      }
+    } else if (type === "EvaluationFailed") {
+      // The event names the state, and need not follow it.
+      const v = (climb(f, (x) => isVisit(x) && x.name === d.state) as Visit | undefined) ?? h.visits.findLast((x) => x.name === d.state && x.status === "running");
+      if (v) {
+        v.error = d.error;
+        v.cause = d.cause;
         f = v;
         own = v;
       }
