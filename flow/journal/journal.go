@@ -53,6 +53,8 @@ type Config struct {
 	Limits *flow.Limits // nil: AWS's
 	Shards int          // 0: one for each processor
 	Tasks  int          // how many are performed at a time; 0: defaultTasks
+
+	snapshotAfter int // bytes of events; 0: the constant
 }
 
 const (
@@ -158,6 +160,9 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	}
 	if cfg.Shards == 0 {
 		cfg.Shards = runtime.GOMAXPROCS(0)
+	}
+	if cfg.snapshotAfter == 0 {
+		cfg.snapshotAfter = snapshotAfter
 	}
 	if cfg.Tasks == 0 {
 		cfg.Tasks = defaultTasks

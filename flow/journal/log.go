@@ -29,6 +29,10 @@ type Log interface {
 	// row that has event number from (0: the first). With reverse, it goes
 	// downwards from there (0: the last). An execution that is not there has none.
 	Read(ctx context.Context, id uint64, from int64, reverse bool) iter.Seq2[Events, error]
+	// Load returns what is needed to go on with an execution: the last snapshot, if
+	// there is one, as a row whose From is 0 and whose To is the number of the last
+	// event in it, and the event rows after that; else all of them.
+	Load(ctx context.Context, id uint64) iter.Seq2[Events, error]
 	// Open returns the entries of all executions that have not ended, in order of ID.
 	Open(ctx context.Context) iter.Seq2[Entry, error]
 	// CountOpen returns how many there are.
@@ -79,4 +83,8 @@ type Row struct {
 	Entry  *Entry        // nil: the index does not change
 	New    bool          // the execution begins with this row
 	Was    engine.Status // the status so far, if Entry is set and New is not
+
+	// Snapshot is what the execution is after Events, in place of an earlier one.
+	// nil: that stays; empty: it goes.
+	Snapshot []byte
 }

@@ -73,6 +73,9 @@ type run struct {
 	watch  bool          // Observe is told
 	status engine.Status // in the log, or on its way there
 
+	since int // bytes of events since the last snapshot
+	snap  int // bytes of that; 0: there is none
+
 	flying  int  // Steps on their way to the log
 	again   bool // a Continue is owed
 	queued  bool // in its shard's queue for that
@@ -443,15 +446,79 @@ func (s *shard) replay(e Entry) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	ex, err := engine.Replay(s.d.config(e.ID, &x, rev, prog), decode(s.d.cfg.Log.Read(ctx, e.ID, 0, false)))
-	if err != nil {
+	r := &run{id: e.ID, info: x, begun: x.Started, role: rev.RoleARN, watch: s.d.watches(rev), status: e.Status}
+	if err := s.read(r, s.d.config(e.ID, &x, rev, prog)); err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
-	if ex.Status() != e.Status {
-		return nil, fmt.Errorf("its events say %v, the index %v", ex.Status(), e.Status)
+	if got := r.x.Status(); got != e.Status {
+		return nil, fmt.Errorf("its events say %v, the index %v", got, e.Status)
 	}
-	r := &run{id: e.ID, info: x, begun: x.Started, x: ex, role: rev.RoleARN, watch: s.d.watches(rev), status: e.Status}
 	return r, s.findRuns(r)
+}
+
+// read makes r what its events made of it, from its last snapshot on if there
+// is one.
+func (s *shard) read(r *run, cfg engine.Config) (err error) {
+	ctx := context.Background()
+	var snapshot *Events
+	var rows []Events
+	for row, err := range s.d.cfg.Log.Load(ctx, r.id) {
+		switch {
+		case err != nil:
+			return err
+		case row.From == 0:
+			snapshot, r.snap = &row, len(row.Data)
+		default:
+			rows = append(rows, row)
+			r.since += len(row.Data)
+		}
+	}
+	events := decode(func(yield func(Events, error) bool) {
+		for _, row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	})
+	if snapshot == nil {
+		r.x, err = engine.Replay(cfg, events)
+		return err
+	}
+	if r.x, err = engine.Restore(cfg, snapshot.Data, events); err == nil && r.x.Seq() >= snapshot.To {
+		return nil
+	}
+	// It is of another version of the engine, say. The events are the truth.
+	s.d.cfg.Logger.Warn("a snapshot is of no use", "execution", r.info.ARN, "err", err)
+	r.since = r.snap // high time for a better one
+	r.x, err = engine.Replay(cfg, decode(s.d.cfg.Log.Read(ctx, r.id, 0, false)))
+	return err
+}
+
+// snapshotAfter is the least number of bytes of events after which an execution
+// that comes to rest leaves a snapshot. With the factor it bounds what reading
+// it costs by what it is, however long it has run, and what snapshots cost by
+// what its events do.
+const (
+	snapshotAfter  = 4 << 10
+	snapshotFactor = 2
+)
+
+// snapshot is what is to be kept with a Step after which r is at rest or has
+// ended.
+func (s *shard) snapshot(r *run, size int) []byte {
+	if r.x.Status() != engine.Running {
+		if r.snap == 0 {
+			return nil
+		}
+		r.snap, r.since = 0, 0
+		return []byte{}
+	}
+	if r.since += size; r.since < max(s.d.cfg.snapshotAfter, snapshotFactor*r.snap) {
+		return nil
+	}
+	b := r.x.AppendSnapshot(nil)
+	r.snap, r.since = len(b), 0
+	return b
 }
 
 // breakOff gives up on an execution that cannot go on. It stays as it is in the
@@ -532,11 +599,11 @@ func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 	s.d.counters.events.Add(int64(len(b.Events)))
 	s.near(r, b, at)
 	f := &flight{run: r}
-	effects := b.Effects
+	effects, rests := b.Effects, true
 	if n := len(effects); n > 0 && effects[n-1] == (engine.Again{}) {
 		// Going on acts on nothing outside, and what it decides follows this Step
 		// into the log, so it need not wait until this one is durable.
-		effects = effects[:n-1]
+		effects, rests = effects[:n-1], false
 		defer s.owe(r)
 	}
 	f.effects = slices.Clone(effects)
@@ -574,6 +641,11 @@ func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 			Events: Events{From: b.Events[0].Seq, To: b.Events[len(b.Events)-1].Seq, Data: slices.Clone(s.buf)},
 			New:    b.Events[0].Seq == 1,
 			Was:    r.status,
+		}
+		if rests {
+			f.row.Snapshot = s.snapshot(r, len(s.buf))
+		} else {
+			r.since += len(s.buf)
 		}
 		if f.row.New || now != r.status || moved {
 			f.row.Entry = entryOf(r.id, &r.info)

@@ -33,8 +33,9 @@ type Store struct {
 }
 
 type record struct {
-	entry  journal.Entry
-	events []journal.Events
+	entry    journal.Entry
+	events   []journal.Events
+	snapshot journal.Events // To 0: none
 }
 
 // New returns an empty store.
@@ -174,6 +175,9 @@ func (l *log) check(rows []journal.Row) error {
 		if r.Entry != nil {
 			t.status = r.Entry.Status
 		}
+		if r.Snapshot != nil && r.Events.From == 0 {
+			return unfit("a snapshot of execution %d without events", r.ID)
+		}
 		if e := r.Events; e.From != 0 {
 			if e.From != t.seq+1 || e.To < e.From {
 				return unfit("events %d to %d of execution %d do not follow event %d", e.From, e.To, r.ID, t.seq)
@@ -228,6 +232,11 @@ func (l *log) Append(ctx context.Context, rows ...journal.Row) error {
 		if r.Events.From != 0 {
 			r.Events.Data = slices.Clone(r.Events.Data)
 			rec.events = append(rec.events, r.Events)
+		}
+		if len(r.Snapshot) > 0 {
+			rec.snapshot = journal.Events{To: rec.events[len(rec.events)-1].To, Data: slices.Clone(r.Snapshot)}
+		} else if r.Snapshot != nil {
+			rec.snapshot = journal.Events{}
 		}
 	}
 	return nil
@@ -294,6 +303,25 @@ func (l *log) Read(ctx context.Context, id uint64, from int64, reverse bool) ite
 		}
 		for _, e := range rows[at:] {
 			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (l *log) Load(ctx context.Context, id uint64) iter.Seq2[journal.Events, error] {
+	return func(yield func(journal.Events, error) bool) {
+		l.mu.RLock()
+		var snapshot journal.Events
+		if r := l.byID[id]; r != nil {
+			snapshot = r.snapshot
+		}
+		l.mu.RUnlock()
+		if snapshot.To != 0 && !yield(snapshot, nil) {
+			return
+		}
+		for r, err := range l.Read(ctx, id, snapshot.To+1, false) {
+			if !yield(r, err) {
 				return
 			}
 		}

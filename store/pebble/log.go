@@ -83,6 +83,11 @@ func (l *log) put(b *pebble.Batch, rows []journal.Row) error {
 				return err
 			}
 		}
+		if r.Snapshot != nil {
+			if err := putSnapshot(b, r); err != nil {
+				return err
+			}
+		}
 		if e := r.Events; e.From != 0 {
 			tip, err := l.tip(r.ID)
 			if err != nil {
@@ -94,19 +99,35 @@ func (l *log) put(b *pebble.Batch, rows []journal.Row) error {
 			if e.From != tip+1 || e.To < e.From {
 				return unfit("events %d to %d of execution %d do not follow event %d", e.From, e.To, r.ID, tip)
 			}
-			d := b.SetDeferred(17, 8+len(e.Data))
-			d.Key[0] = keyEvents
-			binary.BigEndian.PutUint64(d.Key[1:], r.ID)
-			binary.BigEndian.PutUint64(d.Key[9:], uint64(e.From))
-			binary.BigEndian.PutUint64(d.Value, uint64(e.To))
-			copy(d.Value[8:], e.Data)
-			if err := d.Finish(); err != nil {
+			if err := setEvents(b, r.ID, &e); err != nil {
 				return err
 			}
 			l.tips[r.ID] = e.To
 		}
 	}
 	return nil
+}
+
+func setEvents(b *pebble.Batch, id uint64, e *journal.Events) error {
+	d := b.SetDeferred(17, 8+len(e.Data))
+	d.Key[0] = keyEvents
+	binary.BigEndian.PutUint64(d.Key[1:], id)
+	binary.BigEndian.PutUint64(d.Key[9:], uint64(e.From))
+	binary.BigEndian.PutUint64(d.Value, uint64(e.To))
+	copy(d.Value[8:], e.Data)
+	return d.Finish()
+}
+
+// putSnapshot puts an execution's snapshot before its events, where whoever
+// reads them meets it without looking for it.
+func putSnapshot(b *pebble.Batch, r *journal.Row) error {
+	if r.Events.From == 0 {
+		return unfit("a snapshot of execution %d without events", r.ID)
+	}
+	if len(r.Snapshot) == 0 {
+		return b.Delete(eventsKey(r.ID, 0), nil)
+	}
+	return setEvents(b, r.ID, &journal.Events{To: r.Events.To, Data: r.Snapshot})
 }
 
 func unfit(format string, args ...any) error {
@@ -216,7 +237,7 @@ func (l *log) Running(ctx context.Context, id uint64) (journal.Entry, error) {
 
 func (l *log) Read(ctx context.Context, id uint64, from int64, reverse bool) iter.Seq2[journal.Events, error] {
 	return func(yield func(journal.Events, error) bool) {
-		o := under(idKey(keyEvents, id))
+		o := &pebble.IterOptions{LowerBound: eventsKey(id, 1), UpperBound: idKey(keyEvents, id+1)}
 		if from != 0 {
 			o2, err := l.bounds(ctx, o, id, from, reverse)
 			if err != nil {
@@ -240,8 +261,7 @@ func (l *log) Read(ctx context.Context, id uint64, from int64, reverse bool) ite
 // bounds narrows the rows of an execution to those from the one on that has
 // event number from, or up to it.
 func (l *log) bounds(ctx context.Context, o *pebble.IterOptions, id uint64, from int64, reverse bool) (*pebble.IterOptions, error) {
-	next := append(idKey(keyEvents, id), make([]byte, 8)...)
-	binary.BigEndian.PutUint64(next[9:], uint64(from)+1)
+	next := eventsKey(id, from+1)
 	if reverse {
 		return &pebble.IterOptions{LowerBound: o.LowerBound, UpperBound: next}, nil
 	}
@@ -260,6 +280,39 @@ func (l *log) bounds(ctx context.Context, o *pebble.IterOptions, id uint64, from
 		return &pebble.IterOptions{LowerBound: bytes.Clone(r.key), UpperBound: o.UpperBound}, nil
 	}
 	return &pebble.IterOptions{LowerBound: next, UpperBound: o.UpperBound}, nil
+}
+
+func (l *log) Load(ctx context.Context, id uint64) iter.Seq2[journal.Events, error] {
+	return func(yield func(journal.Events, error) bool) {
+		if err := l.store().err(); err == errClosed {
+			yield(journal.Events{}, err)
+			return
+		}
+		it, err := l.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: idKey(keyEvents, id), UpperBound: idKey(keyEvents, id+1)})
+		if err != nil {
+			yield(journal.Events{}, err)
+			return
+		}
+		defer it.Close()
+		for ok := it.First(); ok; {
+			v, err := it.ValueAndErr()
+			var e journal.Events
+			if err == nil {
+				e, err = decodeEvents(it.Key(), v)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+			if e.From == 0 {
+				ok = it.SeekGE(eventsKey(id, e.To+1))
+			} else {
+				ok = it.Next()
+			}
+		}
+		if err := it.Error(); err != nil {
+			yield(journal.Events{}, err)
+		}
+	}
 }
 
 func (l *log) Open(ctx context.Context) iter.Seq2[journal.Entry, error] {
@@ -394,6 +447,12 @@ func arnKey(arn string) []byte { return append([]byte{keyARN}, arn...) }
 
 func idKey(kind byte, id uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 17), kind), id)
+}
+
+// eventsKey is where the row is that begins with event from; that of event 0 is
+// the snapshot.
+func eventsKey(id uint64, from int64) []byte {
+	return binary.BigEndian.AppendUint64(idKey(keyEvents, id), uint64(from))
 }
 
 func endedKey(at int64, id uint64) []byte {

@@ -47,7 +47,7 @@ const (
 	keyARN       = 'a' // + ARN of an execution: ID
 	keyEntry     = 'i' // + ID
 	keyOpen      = 'o' // + ID, of those that have not ended
-	keyEvents    = 'e' // + ID, number of the first event
+	keyEvents    = 'e' // + ID, number of the first event; 0: the snapshot
 	keyList      = 'l' // + ARN listed under, 0, class, ^start, ^ID
 	keyEnded     = 't' // + end, ID
 )

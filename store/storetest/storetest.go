@@ -328,6 +328,61 @@ func Journal(t *testing.T, open func(*testing.T) (l journal.Log, again func() jo
 				break // a reader may stop early
 			}
 		}},
+		{"snapshot", "an execution goes on from its last snapshot, and its history stays whole", func(t *testing.T, l journal.Log, again func() journal.Log) {
+			load := func(id uint64) string {
+				var got []string
+				for e, err := range l.Load(t.Context(), id) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					got = append(got, fmt.Sprint(e.From, "-", e.To, "=", string(e.Data)))
+				}
+				return strings.Join(got, " ")
+			}
+			snap := func(from, to int64, s []byte) journal.Row {
+				return journal.Row{ID: 1, Events: events(from, to), Snapshot: s}
+			}
+			refused(t, l, "a snapshot of nothing", begin(1, 1), journal.Row{ID: 1, Entry: entry(1, 1, running), Snapshot: []byte("s")})
+			must(t, l, begin(1, 1), snap(3, 7, []byte("seven")), journal.Row{ID: 1, Events: events(8, 8)}, begin(2, 1))
+			for _, c := range []struct {
+				row  journal.Row
+				want string
+			}{
+				{snap(9, 9, nil), "0-7=seven 8-8=8-8 9-9=9-9"},
+				{snap(10, 12, []byte("twelve")), "0-12=twelve"},
+				{snap(13, 13, []byte{}), "1-2=1-2 3-7=3-7 8-8=8-8 9-9=9-9 10-12=10-12 13-13=13-13"},
+				{snap(14, 14, []byte("fourteen")), "0-14=fourteen"},
+			} {
+				must(t, l, c.row)
+				l = again()
+				if got := load(1); got != c.want {
+					t.Errorf("loaded %s, not %s", got, c.want)
+				}
+			}
+			if got := load(2); got != "1-2=1-2" {
+				t.Errorf("loaded %s", got)
+			}
+			if got := load(3); got != "" {
+				t.Errorf("loaded %s of nobody", got)
+			}
+			const all = "1-2 3-7 8-8 9-9 10-12 13-13 14-14"
+			if got := read(t, l, 1, 0, false); got != all {
+				t.Errorf("read %s", got)
+			}
+			if got := read(t, l, 1, 1, false); got != all {
+				t.Errorf("read %s", got)
+			}
+			if got := read(t, l, 1, 1, true); got != "1-2" {
+				t.Errorf("read %s", got)
+			}
+			must(t, l, end(1, 1, 15, failed))
+			if n, err := l.Expire(t.Context(), time.UnixMilli(1<<40), 10); n != 1 || err != nil {
+				t.Errorf("expired %d, %v", n, err)
+			}
+			if got := load(1); got != "" {
+				t.Errorf("loaded %s of one that is gone", got)
+			}
+		}},
 		{"open", "recovery finds what runs, and only that", func(t *testing.T, l journal.Log, again func() journal.Log) {
 			must(t, l, begin(3, 9), begin(1, 1), begin(2, 1))
 			must(t, l, end(1, 1, 3, failed))
@@ -476,6 +531,9 @@ func Same(t *testing.T, a, b journal.Log, seed uint64, steps int) {
 			if r.Entry == nil || rnd.IntN(2) == 0 {
 				r.Events = journal.Events{From: o.seq + 1, To: o.seq + 1 + rnd.Int64N(3), Data: []byte("e")}
 				o.seq = r.Events.To
+				if rnd.IntN(3) == 0 {
+					r.Snapshot = []byte(strings.Repeat("s", rnd.IntN(3)))
+				}
 			}
 			rows = append(rows, r)
 		}
@@ -496,6 +554,13 @@ func Same(t *testing.T, a, b journal.Log, seed uint64, steps int) {
 			{"list after", func(l journal.Log) string { return dump(l.List(t.Context(), under, nil, after)) }},
 			{"list by status after", func(l journal.Log) string { return dump(l.List(t.Context(), under, &st, after)) }},
 			{"open", func(l journal.Log) string { return dump(l.Open(t.Context())) }},
+			{"load", func(l journal.Log) string {
+				var b bytes.Buffer
+				for e, err := range l.Load(t.Context(), who) {
+					fmt.Fprint(&b, e.From, e.To, string(e.Data), err, ";")
+				}
+				return b.String()
+			}},
 			{"read", func(l journal.Log) string {
 				var b bytes.Buffer
 				for e, err := range l.Read(t.Context(), who, from, reverse) {
