@@ -116,8 +116,8 @@ func Diagnose(definition string, express bool) (*asl.Program, []asl.Diagnostic) 
 	return asl.Parse([]byte(definition))
 }
 
-// parseDefinition is Diagnose for those that need the program.
-func parseDefinition(definition string, express bool) (*asl.Program, error) {
+// ParseDefinition is Diagnose for those that need the program.
+func ParseDefinition(definition string, express bool) (*asl.Program, error) {
 	p, ds := Diagnose(definition, express)
 	if p != nil {
 		return p, nil
@@ -181,7 +181,7 @@ func (s *Service) CreateStateMachine(ctx context.Context, in CreateStateMachine)
 	if err := s.checkTags(in.Tags); err != nil {
 		return Created{}, err
 	}
-	p, err := parseDefinition(in.Definition, in.Express)
+	p, err := ParseDefinition(in.Definition, in.Express)
 	if err != nil {
 		return Created{}, err
 	}
@@ -325,12 +325,12 @@ func (s *Service) UpdateStateMachine(ctx context.Context, in UpdateStateMachine)
 	}
 	m, r := old.clone(), *before
 	if in.Definition != nil && *in.Definition != r.definition {
-		if r.program, err = parseDefinition(*in.Definition, m.Express); err != nil {
+		if r.program, err = ParseDefinition(*in.Definition, m.Express); err != nil {
 			return Updated{}, err
 		}
 		r.definition, r.Digest = *in.Definition, digest(*in.Definition)
 	} else if in.Definition != nil {
-		if _, err := parseDefinition(*in.Definition, m.Express); err != nil {
+		if _, err := ParseDefinition(*in.Definition, m.Express); err != nil {
 			return Updated{}, err
 		}
 	}

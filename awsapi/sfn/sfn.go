@@ -78,6 +78,7 @@ var operations = []operation{
 		{"definition", true, definition}, {"type", false, machineType}, {"severity", false, shape{enum: []string{"ERROR", "WARNING"}}},
 		{"maxResults", false, shape{kind: integer, max: 100, bounded: true}},
 	}, everything, (*handlers).validate},
+	generateRolePolicy,
 	testState,
 
 	{"PublishStateMachineVersion", false, []member{{"stateMachineArn", true, arnShape}, {"revisionId", false, anyText}, {"description", false, description}}, machine("stateMachineArn"), (*handlers).publish},
