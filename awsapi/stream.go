@@ -1,7 +1,9 @@
 package awsapi
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"tokaido/awsapi/wire"
@@ -9,8 +11,9 @@ import (
 	"tokaido/value"
 )
 
-// errGone says that nobody reads the answer any more.
-var errGone = errors.New("the client is gone")
+// errGone says that nobody reads the answer any more: to the record it is what a
+// call is that was cancelled.
+var errGone = fmt.Errorf("the client is gone: %w", context.Canceled)
 
 // stream is the EventWriter of one answer. It is used by one goroutine.
 type stream struct {

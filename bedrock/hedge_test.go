@@ -46,21 +46,21 @@ func TestHedgingNeverOutsideThePlan(t *testing.T) {
 			var sent []string
 			running, most := 0, 0
 			// begin says how a call will go.
-			begin := func(c Call) (took time.Duration, err error, end func()) {
+			begin := func(c Call) (took time.Duration, end func(), err error) {
 				mu.Lock()
 				defer mu.Unlock()
 				sent = append(sent, c.Region)
 				running++
 				most = max(most, running)
-				return time.Duration(rng.IntN(4000)) * time.Millisecond, errs[rng.IntN(len(errs))], func() {
+				return time.Duration(rng.IntN(4000)) * time.Millisecond, func() {
 					mu.Lock()
 					running--
 					mu.Unlock()
-				}
+				}, errs[rng.IntN(len(errs))]
 			}
 			b := fake{
 				invoke: func(ctx context.Context, c Call) (*Answer, error) {
-					took, err, end := begin(c)
+					took, end, err := begin(c)
 					defer end()
 					if err := errors.Join(wait(ctx, took), err); err != nil {
 						return nil, err
@@ -69,7 +69,7 @@ func TestHedgingNeverOutsideThePlan(t *testing.T) {
 				},
 				stream: func(ctx context.Context, c Call) iter.Seq2[Chunk, error] {
 					return func(yield func(Chunk, error) bool) {
-						took, err, end := begin(c)
+						took, end, err := begin(c)
 						defer end()
 						for i := range 4 {
 							e := wait(ctx, took)

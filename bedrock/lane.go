@@ -247,6 +247,8 @@ func (r *Result) ran(l *lane, said string) error {
 	switch {
 	case said == "" && len(l.reach) == 0, said == l.region:
 		r.Region = l.region
+	case said == "" && len(l.reach) == 1:
+		r.Region = l.reach[0]
 	case said == "":
 		r.Within = l.reach
 	case slices.Contains(l.reach, said):

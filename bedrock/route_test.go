@@ -459,30 +459,97 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-func benchmarkRoute(b *testing.B, id string) {
-	rt := New(Config{Backend: only(fake{}), Limits: func(string, *catalog.Model) Limits { return Limits{Concurrent: 100, RequestsPerMinute: 1000} }})
-	p, err := rt.Plan("ap-northeast-1", account, id)
-	if err != nil {
-		b.Fatal(err)
+// decider makes routing decisions for plans that come one after the other.
+func decider(tb testing.TB, rt *Runtime, ids ...string) func() {
+	plans := make([]*Plan, len(ids))
+	for i, id := range ids {
+		p, err := rt.Plan("ap-northeast-1", account, id)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		plans[i] = p
+		for i, l := range p.route.lanes {
+			l.latency = time.Duration(i*7919%13+1) * time.Millisecond
+			l.inFlight = i * 31 % 7
+		}
 	}
-	for i, l := range p.route.lanes {
-		l.latency = time.Duration(i*7919%13+1) * time.Millisecond
-		l.inFlight = i * 31 % 7
-	}
-	b.ReportAllocs()
-	for b.Loop() {
+	n := 0
+	return func() {
+		p := plans[n%len(plans)]
+		n++
 		var dst [stackRoute]int
 		var views [stackRoute]view
 		order, _ := p.route.candidates(rt.now(), 0, dst[:], views[:0])
-		if order[0] != 0 {
-			b.Fatal("not the source Region")
+		if order[0] != p.route.first {
+			tb.Fatal("not the source Region")
 		}
 	}
 }
 
-func BenchmarkRouteJP(b *testing.B)     { benchmarkRoute(b, jp45) }
-func BenchmarkRouteAPAC(b *testing.B)   { benchmarkRoute(b, sonnet4) }
-func BenchmarkRouteGlobal(b *testing.B) { benchmarkRoute(b, "global."+bare45) }
+func routing(cat *catalog.Catalog) *Runtime {
+	return New(Config{Catalog: cat, Backend: only(fake{}), Limits: func(string, *catalog.Model) Limits {
+		return Limits{Concurrent: 100, RequestsPerMinute: 1000, TokensPerMinute: 1e6}
+	}})
+}
+
+// profiles makes so many of an operator's own, of two to eight Regions, and a
+// catalog that has them besides the others.
+func profiles(tb testing.TB, n int) (*catalog.Catalog, []string) {
+	tb.Helper()
+	regions := []string{"ap-northeast-1", "ap-northeast-3", "ap-northeast-2", "ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-4"}
+	var a catalog.Addition
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("own%d.%s", i, bare45)
+		a.Profiles = append(a.Profiles, catalog.NewProfile{ID: ids[i], Name: ids[i], Model: bare45, To: map[string][]string{"ap-northeast-1": regions[:2+i%7]}})
+	}
+	cat, err := catalog.Load().With(a)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return cat, ids
+}
+
+func benchmarkRoute(b *testing.B, rt *Runtime, ids ...string) {
+	decide := decider(b, rt, ids...)
+	b.ReportAllocs()
+	for b.Loop() {
+		decide()
+	}
+}
+
+func BenchmarkRouteJP(b *testing.B)     { benchmarkRoute(b, routing(nil), jp45) }
+func BenchmarkRouteAPAC(b *testing.B)   { benchmarkRoute(b, routing(nil), sonnet4) }
+func BenchmarkRouteGlobal(b *testing.B) { benchmarkRoute(b, routing(nil), "global."+bare45) }
+
+// All profiles that Tokyo can call, one after the other, of the 142 that AWS has.
+func BenchmarkRoute142Profiles(b *testing.B) {
+	var ids []string
+	for _, p := range catalog.Load().ProfilesFrom("ap-northeast-1") {
+		if p.Destinations("ap-northeast-1")[0] != "" && slices.Contains(p.Destinations("ap-northeast-1"), "ap-northeast-1") {
+			ids = append(ids, p.ID)
+		}
+	}
+	benchmarkRoute(b, routing(nil), ids...)
+}
+
+func BenchmarkRoute10000Profiles(b *testing.B) {
+	cat, ids := profiles(b, 10_000)
+	benchmarkRoute(b, routing(cat), ids...)
+}
+
+// A decision allocates nothing, with however many profiles.
+func TestRoutingAllocatesNothing(t *testing.T) {
+	cat, ids := profiles(t, 100)
+	for name, decide := range map[string]func(){
+		"global": decider(t, routing(nil), "global."+bare45),
+		"own":    decider(t, routing(cat), ids...),
+	} {
+		if n := testing.AllocsPerRun(200, decide); n != 0 {
+			t.Errorf("%s: a decision allocates %v times", name, n)
+		}
+	}
+}
 
 func BenchmarkPlan(b *testing.B) {
 	rt := New(Config{Backend: only(fake{})})

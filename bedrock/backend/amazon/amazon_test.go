@@ -293,3 +293,20 @@ func TestReceiptOfStream(t *testing.T) {
 		})
 	}
 }
+
+// AWS itself does not say where it ran a call of a model's own id: there is one
+// Region that it can have been.
+func TestAnswerWithoutRegion(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"content":[]}`) }))
+	defer s.Close()
+	b := open(t, s.URL, "AKID")
+	rt := bedrock.New(bedrock.Config{Backend: func(string, *catalog.Model) bedrock.Backend { return b }})
+	p, err := rt.PlanHere(backendtest.Region, "123456789012", haiku(t).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := rt.Invoke(t.Context(), p, bedrock.Request{Body: []byte(hello)})
+	if err != nil || res.Region != backendtest.Region || res.Within != nil || !res.Remote {
+		t.Errorf("%+v %v", res, err)
+	}
+}
