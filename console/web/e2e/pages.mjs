@@ -16,6 +16,8 @@ export const list = (made) => [
   ["profile", "/profiles/" + e(profile)],
   ["playground", "/playground?model=" + e(profile)],
   ["events", "/events"],
+  ["residency", "/residency", (p) => p.locator(".shares tbody tr").first().waitFor()],
+  ["residency-left", "/residency?boundary=ap-northeast-1&by=principal", (p) => p.locator(".shares tbody tr").first().waitFor()],
   ["iam-roles", "/iam/roles"],
   ["iam-users", "/iam/users"],
   ["iam-policies", "/iam/policies"],

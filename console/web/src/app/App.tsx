@@ -26,6 +26,7 @@ const Profiles = lazy(() => import("../pages/Profiles"));
 const Profile = lazy(() => import("../pages/Profile"));
 const Playground = lazy(() => import("../pages/Playground"));
 const Events = lazy(() => import("../pages/Events"));
+const Residency = lazy(() => import("../pages/Residency"));
 const IamList = lazy(() => import("../pages/iam/List"));
 const Entity = lazy(() => import("../pages/iam/Entity"));
 const Policy = lazy(() => import("../pages/iam/Policy"));
@@ -53,6 +54,7 @@ const titles: [string, Key][] = [
   ["/profiles", "profiles"],
   ["/playground", "playground"],
   ["/events", "eventHistory"],
+  ["/residency", "residency"],
   ["/iam/roles", "iamRoles"],
   ["/iam/users", "iamUsers"],
   ["/iam/policies", "iamPolicies"],
@@ -109,7 +111,7 @@ function Shell({ session, region }: { session: Session; region: string }) {
               { type: "link", text: t("overview"), href: base + "/" },
               { type: "section", text: "Step Functions", items: [link("stateMachines", "/state-machines")] },
               { type: "section", text: "Bedrock", items: [link("models", "/models"), link("profiles", "/profiles"), link("playground", "/playground")] },
-              { type: "section", text: "CloudTrail", items: [link("eventHistory", "/events")] },
+              { type: "section", text: "CloudTrail", items: [link("eventHistory", "/events"), link("residency", "/residency")] },
               {
                 type: "section",
                 text: "IAM",
@@ -136,6 +138,7 @@ function Shell({ session, region }: { session: Session; region: string }) {
               <Route path="/profiles/:id">{(p) => <Profile id={param(p.id)} key={p.id} />}</Route>
               <Route path="/playground" component={Playground} />
               <Route path="/events" component={Events} />
+              <Route path="/residency" component={Residency} />
               <Route path="/iam/roles"><IamList kind="role" key="role" /></Route>
               <Route path="/iam/users"><IamList kind="user" key="user" /></Route>
               <Route path="/iam/policies"><IamList kind="policy" key="policy" /></Route>

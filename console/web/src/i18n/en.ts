@@ -9,6 +9,7 @@ const en = {
   profiles: "Cross-Region inference",
   playground: "Chat playground",
   eventHistory: "Event history",
+  residency: "Residency report",
   iamRoles: "Roles",
   iamUsers: "Users",
   iamPolicies: "Policies",

@@ -10,6 +10,7 @@ const ja: Dict = {
   profiles: "クロスリージョン推論",
   playground: "チャットプレイグラウンド",
   eventHistory: "イベント履歴",
+  residency: "レジデンシーレポート",
   iamRoles: "ロール",
   iamUsers: "ユーザー",
   iamPolicies: "ポリシー",
