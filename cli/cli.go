@@ -57,7 +57,7 @@ func command() *cobra.Command {
 		return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), runCommand(), validateCommand(), evalCommand(), policyCommand(), trailCommand(), residencyCommand(), configCommand(), versionCommand())
+	root.AddCommand(serveCommand(), runCommand(), validateCommand(), evalCommand(), policyCommand(), trailCommand(), residencyCommand(), catalogCommand(), configCommand(), versionCommand())
 	for _, c := range root.Commands() {
 		usage(c)
 	}

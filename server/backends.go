@@ -116,15 +116,15 @@ func pick(m map[string]string, id string) (v string, ok bool) {
 	return v, ok
 }
 
-// catalog is the built-in one with what the operator added.
-func (c *BedrockConfig) catalog() (*catalog.Catalog, error) {
+// catalog is base with what the operator added.
+func (c *BedrockConfig) catalog(base *catalog.Catalog) (*catalog.Catalog, error) {
 	if len(c.Models) == 0 && len(c.Profiles) == 0 {
-		return catalog.Load(), nil
+		return base, nil
 	}
 	var a catalog.Addition
 	for i, m := range c.Models {
-		if m.ID == "" {
-			return nil, fmt.Errorf("bedrock.models[%d].id: is missing", i)
+		if err := m.check(); err != nil {
+			return nil, fmt.Errorf("bedrock.models[%d].%w", i, err)
 		}
 		a.Models = append(a.Models, catalog.NewModel{OnDemand: m.Regions, Model: catalog.Model{
 			ID: m.ID, Name: cmp.Or(m.Name, m.ID), Provider: cmp.Or(m.Provider, "Operator"), Streaming: true, Endpoints: []string{"bedrock-runtime"},
@@ -135,12 +135,12 @@ func (c *BedrockConfig) catalog() (*catalog.Catalog, error) {
 		if p.ID == "" || p.Model == "" || len(p.Routes) == 0 {
 			return nil, fmt.Errorf("bedrock.profiles[%d]: needs id, model and routes", i)
 		}
-		if strings.ContainsAny(p.ID, "/: ") && !strings.HasSuffix(p.ID, p.Model) {
-			return nil, fmt.Errorf("bedrock.profiles[%d].id: %q has a character that an id cannot have", i, p.ID)
+		if err := p.check(); err != nil {
+			return nil, fmt.Errorf("bedrock.profiles[%d].%w", i, err)
 		}
 		a.Profiles = append(a.Profiles, catalog.NewProfile{ID: p.ID, Name: cmp.Or(p.Name, p.ID), Model: p.Model, To: p.Routes})
 	}
-	out, err := catalog.Load().With(a)
+	out, err := base.With(a)
 	if err != nil {
 		return nil, fmt.Errorf("bedrock: %w", err)
 	}
@@ -157,7 +157,7 @@ func orText(list []string) []string {
 var backendTypes = []string{"openai", "anthropic", "amazon", "simulated"}
 
 // check says everything that is wrong with c, but for what only a connection shows.
-func (c *BedrockConfig) check(bad func(format string, args ...any)) {
+func (c *BedrockConfig) check(base *catalog.Catalog, bad func(format string, args ...any)) {
 	for _, name := range slices.Sorted(maps.Keys(c.Backends)) {
 		b := c.Backends[name]
 		at := "bedrock.backends." + name + "."
@@ -204,10 +204,10 @@ func (c *BedrockConfig) check(bad func(format string, args ...any)) {
 			bad("%sprofile: %q, and there is also accessKeyId", at, b.Profile)
 		}
 	}
-	known, err := c.catalog()
+	known, err := c.catalog(base)
 	if err != nil {
 		bad("%v", err)
-		known = catalog.Load()
+		known = base
 	}
 	for _, region := range slices.Sorted(maps.Keys(c.Regions)) {
 		if _, ok := known.Region(region); !ok && region != everywhere {

@@ -99,6 +99,10 @@ type Endpoints struct {
 // BedrockConfig says what models there are and what they run on. Where no Region
 // is configured every model is simulated.
 type BedrockConfig struct {
+	// Catalog is a file that `tokaido catalog update` wrote: what Regions of AWS list
+	// today. Empty: catalog.json in the data directory, if it is there.
+	Catalog string `yaml:"catalog,omitempty"`
+
 	Backends map[string]BackendConfig `yaml:"backends,omitempty"` // by a name of the operator's
 	Regions  map[string][]RouteConfig `yaml:"regions,omitempty"`  // by Region, or "*" for all others; the first route that fits counts
 	Profiles []ProfileConfig          `yaml:"profiles,omitempty"`
@@ -226,11 +230,16 @@ func (c *Config) Check() error {
 	if r := c.Tracing.SampleRatio; r != nil && !(*r >= 0 && *r <= 1) {
 		bad("tracing.sampleRatio: %v is not between 0 and 1", *r)
 	}
-	if _, ok := catalog.Load().Region(c.Region); !ok && c.Region != "" {
+	base, err := c.base()
+	if err != nil {
+		bad("%v", err)
+		base = catalog.Load()
+	}
+	if _, ok := base.Region(c.Region); !ok && c.Region != "" {
 		bad("region: there is no Region %q", c.Region)
 	}
 	c.Metrics.networks(bad)
-	c.Bedrock.check(bad)
+	c.Bedrock.check(base, bad)
 	c.Organization.check(bad)
 	if err := c.Trail.check(); err != nil {
 		errs = append(errs, err)

@@ -41,11 +41,13 @@ func read(s *Server, from string, headers ...string) *httptest.ResponseRecorder 
 
 func serverWith(t *testing.T, m MetricsConfig) *Server {
 	t.Helper()
-	cfg, err := Default()
-	if err != nil {
-		cfg = Config{Listen: "127.0.0.1:0"}
-	}
-	cfg.DataDir, cfg.Store, cfg.Dev, cfg.Metrics, cfg.Version = t.TempDir(), "memory", true, m, "9.9"
+	return serverOver(t, Config{Listen: "127.0.0.1:0", Store: "memory", DataDir: t.TempDir(), Metrics: m, Version: "9.9"})
+}
+
+// serverOver is a server whose root user has the key test/test.
+func serverOver(t *testing.T, cfg Config) *Server {
+	t.Helper()
+	cfg.Dev = true
 	if err := cfg.Check(); err != nil {
 		t.Fatal(err)
 	}

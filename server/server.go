@@ -139,7 +139,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	s.metrics = s.openMetrics(cfg)
 	guard := gate.New(s.metrics.recorder(audit), logger)
 
-	models, err := cfg.Bedrock.catalog()
+	models, err := cfg.Catalog()
 	if err != nil {
 		return s, err
 	}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"tokaido/bedrock/catalog"
 	"tokaido/delivery"
 	"tokaido/trail"
 )
@@ -77,7 +76,3 @@ func (s *Server) openDelivery(cfg Config, audit *trail.Log, logger *slog.Logger)
 		Log: audit, Every: cfg.Trail.DeliverEvery, DigestEvery: cfg.Trail.DigestEvery, Logger: logger,
 	})
 }
-
-// Catalog is the models, profiles and Regions that there are with those of the
-// operator's own.
-func (c *Config) Catalog() (*catalog.Catalog, error) { return c.Bedrock.catalog() }
