@@ -123,13 +123,71 @@ func BenchmarkLookup(b *testing.B) {
 	})
 }
 
+// BenchmarkOpen is of a log whose last segment is nearly full: as it was closed,
+// as a crash leaves it at worst, and without its index.
 func BenchmarkOpen(b *testing.B) {
-	dir := b.TempDir()
-	mustClose(b, filled(b, dir, benchRecords))
-	for b.Loop() {
-		mustClose(b, mustOpen(b, dir, Options{}))
+	for _, c := range []struct {
+		name  string
+		after func(dir string)
+	}{
+		{"closed", func(string) {}},
+		{"crashed", nil},
+		{"withoutIndex", func(dir string) { os.Remove(filepath.Join(dir, indexName(segmentName(1)))) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			dir := b.TempDir()
+			const size = 127 << 20
+			l := mustOpen(b, dir, Options{})
+			r := record(1)
+			n := 0
+			var crashed string
+			for l.Head().Records == 0 || bytesIn(b, dir) < size {
+				for i := range 1000 {
+					r := *r
+					r.EventID, r.RequestID, r.Relaxed = "", fmt.Sprint("request-", n), i < 999
+					if err := l.Append(b.Context(), &r); err != nil {
+						b.Fatal(err)
+					}
+					n++
+				}
+			}
+			if c.after == nil { // what a process leaves that is killed
+				crashed = b.TempDir()
+				for _, name := range []string{segmentName(1), indexName(segmentName(1))} {
+					data, err := os.ReadFile(filepath.Join(dir, name))
+					if err != nil {
+						b.Fatal(err)
+					}
+					if err := os.WriteFile(filepath.Join(crashed, name), data, 0o600); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			mustClose(b, l)
+			if crashed != "" {
+				dir = crashed
+			}
+			for b.Loop() {
+				if c.after != nil {
+					c.after(dir)
+				}
+				l := mustOpen(b, dir, Options{})
+				b.StopTimer()
+				l.opts.partEvery = 1 << 40 // leave it as it is
+				mustClose(b, l)
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(n), "records")
+		})
 	}
-	b.ReportMetric(float64(benchRecords*b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
+func bytesIn(b *testing.B, dir string) int64 {
+	info, err := os.Stat(filepath.Join(dir, segmentName(1)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return info.Size()
 }
 
 func BenchmarkVerify(b *testing.B) {

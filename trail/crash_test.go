@@ -30,6 +30,7 @@ type memDisk struct {
 	lie                                       bool // what fails happens all the same
 	half                                      bool // a write that fails writes half
 	slow                                      bool // others run while a sync does
+	aux                                       bool // it keeps other files than segments too
 }
 
 type memFile struct {
@@ -45,7 +46,9 @@ func (d *memDisk) List() ([]string, error) {
 	defer d.mu.Unlock()
 	var all []string
 	for n := range d.files {
-		all = append(all, n)
+		if strings.HasSuffix(n, suffix) {
+			all = append(all, n)
+		}
 	}
 	slices.Sort(all)
 	return all, nil
@@ -81,9 +84,24 @@ func (d *memDisk) Remove(name string) error {
 	return nil
 }
 
-func (d *memDisk) WriteFile(string, []byte) error { return errNoAux }
+func (d *memDisk) WriteFile(name string, b []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.aux {
+		return errNoAux
+	}
+	d.files[name] = &memFile{d: d, data: bytes.Clone(b), synced: bytes.Clone(b)}
+	return nil
+}
 
-func (d *memDisk) ReadFile(string) ([]byte, error) { return nil, os.ErrNotExist }
+func (d *memDisk) ReadFile(name string) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f := d.files[name]; f != nil {
+		return bytes.Clone(f.data), nil
+	}
+	return nil, os.ErrNotExist
+}
 
 func (d *memDisk) Sync() error  { return nil }
 func (d *memDisk) Close() error { return nil }
@@ -165,6 +183,7 @@ func (d *memDisk) copy() *memDisk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out := newMemDisk()
+	out.aux = d.aux
 	for n, f := range d.files {
 		out.files[n] = &memFile{d: out, data: bytes.Clone(f.data), synced: bytes.Clone(f.synced)}
 	}
@@ -417,11 +436,19 @@ func (d *memDisk) copyOther(t *testing.T, name string, x *memDisk) *memFile {
 // TestPowerFailure: after a crash at any moment, with any of the unsynced
 // blocks on the disk, everything acknowledged is there.
 func TestPowerFailure(t *testing.T) {
+	k, _ := keyring(t)
+	signer := logSigner(t, k)
+	indexed := 0
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		d := newMemDisk()
 		d.slow = seed%2 == 1
-		l := mustOpenDisk(t, d, Options{Sync: true, SegmentSize: 4 << 10})
+		opts := Options{Sync: true, SegmentSize: 4 << 10}
+		if seed%4 >= 2 { // with checkpoints, and with indexes of the first bytes of a segment
+			d.aux = true
+			opts = Options{Sync: true, SegmentSize: 16 << 10, Signer: signer, CheckpointEvery: time.Millisecond, partEvery: 1 << 10}
+		}
+		l := mustOpenDisk(t, d, opts)
 		var mu sync.Mutex
 		acked := map[string]bool{}
 		var wg sync.WaitGroup
@@ -456,7 +483,10 @@ func TestPowerFailure(t *testing.T) {
 		if after == nil {
 			continue
 		}
-		l, err := open(after, Options{Sync: true})
+		if after.files[indexName(segmentName(1))] != nil {
+			indexed++
+		}
+		l, err := open(after, opts)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -472,6 +502,9 @@ func TestPowerFailure(t *testing.T) {
 		if _, err := verify(t.Context(), after, Check{}); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
+	}
+	if indexed == 0 {
+		t.Error("no crash came after an index was written")
 	}
 }
 

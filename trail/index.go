@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -105,11 +106,12 @@ func readOnlyText(b bool) string {
 
 func newIndex() *index { return new(index) }
 
-// addSegment begins the index of a new last segment.
-func (x *index) addSegment(name string, f file, first uint64) {
+// addSegment begins the index of a new last segment, or goes on with what of it is
+// known already.
+func (x *index) addSegment(name string, f file, first uint64, l *live) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.segments = append(x.segments, &indexed{name: name, file: f, first: first, live: newLive()})
+	x.segments = append(x.segments, &indexed{name: name, file: f, first: first, live: l})
 }
 
 // addSealed adds a segment that has its index in a file.
@@ -406,7 +408,10 @@ type live struct {
 }
 
 // link is one record that a key finds, and the one before it.
-type link struct{ no, older uint32 }
+type link struct {
+	key       uint64
+	no, older uint32
+}
 
 func newLive() *live { return &live{newest: map[uint64]uint32{}, open: map[string]uint32{}} }
 
@@ -428,9 +433,18 @@ func (l *live) add(m *meta) {
 		l.regions = append(l.regions, m.region)
 	}
 	for _, k := range m.keys {
-		l.links = append(l.links, link{no, l.newest[k]})
+		l.links = append(l.links, link{k, no, l.newest[k]})
 		l.newest[k] = uint32(len(l.links))
 	}
+}
+
+// freeze is the index of the last segment as it is now.
+func (x *index) freeze() live {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	l := *x.segments[len(x.segments)-1].live // its lists only grow
+	l.newest, l.open = nil, maps.Clone(l.open)
+	return l
 }
 
 func (l *live) search(k uint64, w narrow) (found []uint32) {

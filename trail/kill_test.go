@@ -204,9 +204,12 @@ func FuzzIndexFile(f *testing.F) {
 		d := newMemDisk()
 		seg, x := &memFile{d: d, data: segment}, &memFile{d: d, data: b}
 		c := chain{next: 1}
-		s, err := openSealed(x, seg, &c)
+		s, err := openSealed(x, seg, &c, true)
 		if err != nil {
 			return
+		}
+		if l, err := s.inflate(); err == nil {
+			l.search(key("", "", "ap-northeast-1"), narrow{below: 1 << 31, from: -1 << 63, to: 1<<63 - 1, n: 50})
 		}
 		for _, q := range []narrow{{below: 1 << 31, from: -1 << 63, to: 1<<63 - 1, n: 50}, {below: 3, from: at0.UnixNano(), to: at0.UnixNano() + 5e9, n: 5}} {
 			s.search(key("", "", "ap-northeast-1"), q)

@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -14,7 +15,9 @@ import (
 )
 
 // sealed is the index of a full segment, in a file. Open takes it for the
-// segment if its header fits; whoever doubts it removes the file.
+// segment if its header fits; whoever doubts it removes the file. The file of
+// the segment that is being written is of its first bytes: Open reads what
+// follows them.
 //
 //	magic [16]  length of the header u32  CRC32C of the header u32
 //	header    JSON: sealedHeader
@@ -48,6 +51,7 @@ type sealedHeader struct {
 	Foreign []string    `json:"foreign"` // Intents of earlier segments that have their Outcome here
 	Keys    int         `json:"keys"`
 	Posts   int         `json:"postings"`
+	Sum     uint32      `json:"sum"` // CRC32C of all sections
 }
 
 const (
@@ -59,7 +63,8 @@ const (
 
 func indexName(segment string) string { return segment[:len(segment)-len(suffix)] + sealedSuffix }
 
-// sealLive makes the file of a live index. h has what the index does not know.
+// sealLive makes the file of a live index to which nobody adds. h has what the
+// index does not know.
 func sealLive(l *live, h sealedHeader) []byte {
 	h.Records = len(l.offsets)
 	h.Regions, h.Foreign = l.regions, l.foreign
@@ -67,8 +72,13 @@ func sealLive(l *live, h sealedHeader) []byte {
 	for _, id := range h.Open {
 		h.OpenAt = append(h.OpenAt, l.open[id])
 	}
-	keys := slices.Sorted(maps.Keys(l.newest))
-	h.Keys, h.Posts = len(keys), len(l.links)
+	links := sortLinks(l.links)
+	h.Keys, h.Posts = 0, len(links)
+	for i := range links {
+		if i == 0 || links[i].key != links[i-1].key {
+			h.Keys++
+		}
+	}
 	spans := spansOf(l.times)
 	for i, s := range spans {
 		if i == 0 || s[0] < h.From {
@@ -78,15 +88,7 @@ func sealLive(l *live, h sealedHeader) []byte {
 			h.To = s[1]
 		}
 	}
-	head, err := json.Marshal(h)
-	if err != nil {
-		panic(err) // it has only numbers, strings and bytes
-	}
-	b := make([]byte, 0, 24+len(head)+12*h.Records+16*len(spans)+16*h.Keys+4*h.Posts)
-	b = append(b, sealedMagic...)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(head)))
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(head, castagnoli))
-	b = append(b, head...)
+	b := make([]byte, 0, 12*h.Records+16*len(spans)+16*h.Keys+4*h.Posts)
 	for _, x := range l.offsets {
 		b = binary.LittleEndian.AppendUint32(b, x)
 	}
@@ -97,21 +99,98 @@ func sealLive(l *live, h sealedHeader) []byte {
 		b = binary.LittleEndian.AppendUint64(b, uint64(s[0]))
 		b = binary.LittleEndian.AppendUint64(b, uint64(s[1]))
 	}
-	posts := make([]uint32, 0, h.Posts)
-	for _, k := range keys {
-		from := len(posts)
-		for at := l.newest[k]; at != 0; at = l.links[at-1].older {
-			posts = append(posts, l.links[at-1].no)
+	for from := 0; from < len(links); {
+		to := from + 1
+		for to < len(links) && links[to].key == links[from].key {
+			to++
 		}
-		slices.Reverse(posts[from:])
-		b = binary.LittleEndian.AppendUint64(b, k)
+		b = binary.LittleEndian.AppendUint64(b, links[from].key)
 		b = binary.LittleEndian.AppendUint32(b, uint32(from))
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(posts)-from))
+		b = binary.LittleEndian.AppendUint32(b, uint32(to-from))
+		from = to
 	}
-	for _, p := range posts {
-		b = binary.LittleEndian.AppendUint32(b, p)
+	for i := range links {
+		b = binary.LittleEndian.AppendUint32(b, links[i].no)
 	}
-	return b
+	h.Sum = crc32.Checksum(b, castagnoli)
+	head, err := json.Marshal(h)
+	if err != nil {
+		panic(err) // it has only numbers, strings and bytes
+	}
+	file := make([]byte, 0, 24+len(head)+len(b))
+	file = append(file, sealedMagic...)
+	file = binary.LittleEndian.AppendUint32(file, uint32(len(head)))
+	file = binary.LittleEndian.AppendUint32(file, crc32.Checksum(head, castagnoli))
+	return append(append(file, head...), b...)
+}
+
+// sortLinks is the links by key, and by record within a key. They come in the
+// order of their records, and keys are hashes: the first bits of a key say nearly
+// where it belongs.
+func sortLinks(links []link) []link {
+	const bits = 12
+	var start [1<<bits + 1]int
+	for i := range links {
+		start[links[i].key>>(64-bits)+1]++
+	}
+	for i := range 1 << bits {
+		start[i+1] += start[i]
+	}
+	at := start
+	out := make([]link, len(links))
+	for i := range links {
+		n := links[i].key >> (64 - bits)
+		out[at[n]] = links[i]
+		at[n]++
+	}
+	for i := range 1 << bits {
+		slices.SortFunc(out[start[i]:start[i+1]], func(a, b link) int {
+			return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.no, b.no))
+		})
+	}
+	return out
+}
+
+// inflate makes the index of a segment that goes on from the file of its first
+// bytes.
+func (s *sealed) inflate() (*live, error) {
+	b := make([]byte, s.postsAt()+4*int64(s.Posts)-s.at)
+	if _, err := s.file.ReadAt(b, s.at); err != nil && (err != io.EOF || len(b) > 0) { //nolint:errorlint // as below
+		return nil, err
+	}
+	if crc32.Checksum(b, castagnoli) != s.Sum {
+		return nil, errNoIndex
+	}
+	l := newLive()
+	l.regions, l.foreign = s.Regions, s.Foreign
+	for i, id := range s.Open {
+		l.open[id] = s.OpenAt[i]
+	}
+	l.newest = make(map[uint64]uint32, s.Keys+s.Keys/2)
+	l.offsets, l.times, l.links = make([]uint32, s.Records), make([]int64, s.Records), make([]link, 0, s.Posts)
+	times, keys, posts := b[s.timesAt()-s.at:], b[s.keysAt()-s.at:], b[s.postsAt()-s.at:]
+	for i := range s.Records {
+		l.offsets[i] = binary.LittleEndian.Uint32(b[4*i:])
+		l.times[i] = int64(binary.LittleEndian.Uint64(times[8*i:]))
+	}
+	for i := range s.Keys {
+		k := binary.LittleEndian.Uint64(keys[16*i:])
+		first, count := binary.LittleEndian.Uint32(keys[16*i+8:]), binary.LittleEndian.Uint32(keys[16*i+12:])
+		if uint64(first) != uint64(len(l.links)) || uint64(count) > uint64(s.Posts-len(l.links)) {
+			return nil, errNoIndex
+		}
+		older := uint32(0)
+		for range count {
+			no := binary.LittleEndian.Uint32(posts[4*len(l.links):])
+			if int(no) >= s.Records {
+				return nil, errNoIndex
+			}
+			l.links = append(l.links, link{k, no, older})
+			older = uint32(len(l.links))
+		}
+		l.newest[k] = older
+	}
+	return l, nil
 }
 
 func spansOf(times []int64) (spans [][2]int64) {
@@ -124,9 +203,9 @@ func spansOf(times []int64) (spans [][2]int64) {
 var errNoIndex = errors.New("not the index of the segment")
 
 // openSealed opens the index f of the segment seg, which must stand where c
-// does. It checks that it belongs to it, and the last frame of the segment; what
-// is between is for Verify.
-func openSealed(f, seg file, c *chain) (*sealed, error) {
+// does. It checks that it belongs to it, and the last frame of what it is of;
+// what is between is for Verify. part takes an index of its first bytes too.
+func openSealed(f, seg file, c *chain, part bool) (*sealed, error) {
 	s := &sealed{file: f}
 	var fixed [24]byte
 	if _, err := f.ReadAt(fixed[:], 0); err != nil {
@@ -159,7 +238,7 @@ func openSealed(f, seg file, c *chain) (*sealed, error) {
 	switch {
 	case s.Records < 0 || s.Keys < 0 || s.Posts < 0 || len(s.Open) != len(s.OpenAt),
 		size != s.postsAt()+4*int64(s.Posts),
-		s.First != c.next || s.Before != c.prev, segSize != s.Size, s.Last < headerSize || s.Last >= s.Size:
+		s.First != c.next || s.Before != c.prev, segSize != s.Size && (!part || segSize < s.Size), s.Last < headerSize || s.Last >= s.Size:
 		return nil, errNoIndex
 	}
 	var header [headerSize]byte

@@ -268,7 +268,7 @@ type scanned struct {
 
 const scanBuffer = 4 << 20
 
-// scan reads a segment from its start: every byte must be as it was written.
+// scan reads a segment, from its start or from where c stands in it: every byte must be as it was written.
 // each gets every record with its place, when c stands before it; an error of
 // its own stops the scan. The error for damage is a *Corrupt; c then stands
 // before the bad frame. Signatures are not checked here.
@@ -282,7 +282,9 @@ func (c *chain) scan(f *segmentFile, each func(at int64, body []byte) error) (s 
 		return s, err
 	}
 	first, prev, err := parseHeader(head)
+	s.end = max(f.from, headerSize)
 	switch {
+	case f.from > 0: // it was looked at
 	case err != nil:
 		// A segment gets records only after its header is durable.
 		return s, &Corrupt{File: name, Reason: err.Error(), Torn: last && size <= headerSize}
@@ -291,7 +293,7 @@ func (c *chain) scan(f *segmentFile, each func(at int64, body []byte) error) (s 
 	case prev != c.prev:
 		return s, bad(0, "the segment does not continue the chain of the one before it")
 	}
-	for s.end = headerSize; s.end < size; {
+	for s.end < size {
 		b, err := r.at(s.end, frameSize)
 		if err != nil {
 			return s, err

@@ -69,7 +69,7 @@ func takeSnapshot(d disk) (s *snapshot, err error) {
 		if err != nil {
 			return s, errors.Join(err, f.Close())
 		}
-		s.files = append(s.files, segmentFile{name, f, size, i == len(names)-1})
+		s.files = append(s.files, segmentFile{name: name, f: f, size: size, last: i == len(names)-1})
 		s.total += size
 	}
 	return s, nil

@@ -557,6 +557,82 @@ func TestIndexFiles(t *testing.T) {
 	}
 }
 
+// TestPartIndex: a log whose last segment has an index of its first bytes opens
+// as if it had none, wherever that ends and whatever became of it; intents and
+// what is found do not depend on it.
+func TestPartIndex(t *testing.T) {
+	k, ringOf := keyring(t)
+	opts := Options{Signer: logSigner(t, k), CheckpointEvery: time.Hour, partEvery: 1 << 10}
+	dir := t.TempDir()
+	file := filepath.Join(dir, indexName(segmentName(1)))
+	total := 0
+	var stale []byte
+	for round := range 12 {
+		l := mustOpen(t, dir, opts)
+		if round > 0 && round != 5 && round != 6 && round != 8 && l.parted < l.at-2<<10 {
+			t.Errorf("round %d: %d of %d bytes were known", round, l.parted, l.at)
+		}
+		for range 7 {
+			r := record(total)
+			r.EventID = fmt.Sprintf("event-%d", total)
+			switch total % 5 {
+			case 1: // its outcome comes at once, later, in another round, or never
+				r.Phase = Intent
+			case 2:
+				r.Phase, r.IntentID = Outcome, fmt.Sprintf("event-%d", total-1)
+			}
+			if err := l.Append(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			total++
+		}
+		for i := range total {
+			rs, err := l.Find(t.Context(), fmt.Sprintf("request-%d", i))
+			if err != nil || len(rs) == 0 || len(rs) > 2 || i%5 != 1 && len(rs) != 1 {
+				t.Errorf("round %d: request %d: %d records, %v", round, i, len(rs), err)
+			}
+		}
+		if got := all(t, l, Query{Attribute: ByReadOnly, Value: "true", Region: "ap-northeast-3"}); len(got) < total/20 {
+			t.Errorf("round %d: %d", round, len(got))
+		}
+		want := requests(all(t, l, Query{}))
+		if total%5 == 2 { // the next open closes the last intent
+			want = append(want, fmt.Sprint("request-", total-1))
+		}
+		mustClose(t, l)
+		if rep, err := Verify(t.Context(), dir, Check{Keys: ringOf()}); err != nil || rep.Signed != rep.Head.Records {
+			t.Fatalf("round %d: %+v, %v", round, rep, err)
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		switch round {
+		case 2:
+			stale = b
+		case 4:
+			os.Remove(file)
+		case 5: // each byte of it changed: it is read, or made anew
+			for at := 0; at < len(b); at += 1 + len(b)/300 {
+				x := bytes.Clone(b)
+				x[at] ^= 0x10
+				os.WriteFile(file, x, 0o600)
+				l := mustOpen(t, dir, opts)
+				if got := requests(all(t, l, Query{})); !slices.Equal(got, want) {
+					t.Fatalf("byte %d of the index changed:\n%s\nwant\n%s", at, got, want)
+				}
+				mustClose(t, l)
+			}
+			os.WriteFile(file, b[:len(b)/2], 0o600)
+		case 7:
+			os.WriteFile(file, stale, 0o600) // of an earlier time
+		}
+	}
+	if rep, err := Verify(t.Context(), dir, Check{Keys: ringOf()}); err != nil || rep.Segments != 1 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+}
+
 // TestFormAgrees: checkForm takes exactly what appendRecord writes.
 func TestFormAgrees(t *testing.T) {
 	for i := range 50 {

@@ -18,6 +18,7 @@
 package trail
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,10 @@ const (
 
 	maxQueue = 64 << 20 // bytes that wait to be written; then Append waits
 	maxGroup = 4 << 20  // bytes of one write, about
+
+	// partEvery is how many bytes of a segment come before the index of its first
+	// bytes is written once more: what Open has to read at most, about.
+	partEvery = 32 << 20
 )
 
 // ErrClosed says that the log was closed.
@@ -65,6 +70,8 @@ type Options struct {
 	// verifies. 0 keeps everything; both need a Signer.
 	RetainFor   time.Duration
 	RetainBytes int64
+
+	partEvery int64 // 0: the constant
 }
 
 // Log is an audit log in a directory. Its methods may be called from many
@@ -92,16 +99,18 @@ type Log struct {
 
 	// owned by run (and by Open before it starts)
 	chain   chain
-	file    file     // the last segment
-	at      int64    // where the next frame goes
-	synced  bool     // everything before at is durable
-	marked  bool     // a mark stands there
-	last    int64    // where the last frame of the segment begins
-	opened  chain    // where the chain stood when the segment began
-	backlog []*entry // relaxed ones whose write failed
-	buf     []byte   // of a batch that was written, for the next one
-	next    *batch   // being made; nil: nothing waits
-	flying  *batch   // on its way to the disk; nil: none
+	file    file          // the last segment
+	at      int64         // where the next frame goes
+	synced  bool          // everything before at is durable
+	marked  bool          // a mark stands there
+	last    int64         // where the last frame of the segment begins
+	opened  chain         // where the chain stood when the segment began
+	parted  int64         // bytes of the segment that its index in a file is of
+	parting chan struct{} // closed when that file is written; nil: none is being written
+	backlog []*entry      // relaxed ones whose write failed
+	buf     []byte        // of a batch that was written, for the next one
+	next    *batch        // being made; nil: nothing waits
+	flying  *batch        // on its way to the disk; nil: none
 	gather  gather
 	landed  chan error // of the sync of flying
 }
@@ -139,6 +148,9 @@ func open(d disk, opts Options) (*Log, error) {
 	}
 	if opts.CheckpointEvery == 0 {
 		opts.CheckpointEvery = DefaultCheckpointEvery
+	}
+	if opts.partEvery == 0 {
+		opts.partEvery = partEvery
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -183,7 +195,8 @@ func (o *Options) check() error {
 
 // recover finds out how the log stands, cuts off what was never acknowledged,
 // and returns the Intents without an Outcome in the order of the log. The last
-// segment is read whole; an earlier one too, unless its index is there and fits.
+// segment is read from where its index ends, and whole if there is none; an
+// earlier one is read whole unless its index is there and fits.
 func (l *Log) recover() (orphans []uint64, err error) {
 	names, err := l.disk.List()
 	if err != nil {
@@ -201,7 +214,7 @@ func (l *Log) recover() (orphans []uint64, err error) {
 		}
 		l.opened = l.chain
 		if !last {
-			if s := l.sealedOf(name, f); s != nil {
+			if s := l.sealedOf(name, f, false); s != nil {
 				l.index.addSealed(name, f, s.First, s)
 				for i, id := range s.Open {
 					open[id] = s.First + uint64(s.OpenAt[i])
@@ -213,12 +226,24 @@ func (l *Log) recover() (orphans []uint64, err error) {
 				continue
 			}
 		}
-		l.index.addSegment(name, f, l.chain.next)
 		size, err := f.Size()
 		if err != nil {
 			return nil, err
 		}
-		s, err := l.chain.scan(&segmentFile{name, f, size, last}, func(at int64, body []byte) error {
+		seg, first, known := segmentFile{name: name, f: f, size: size, last: last}, l.chain.next, newLive()
+		lastFrame := int64(0)
+		if last {
+			if s := l.partOf(name, f); s != nil {
+				seg.from, lastFrame, known = s.Size, s.Last, s.known
+				l.parted = s.Size
+				maps.Copy(open, s.orphans)
+				for _, id := range s.Foreign {
+					delete(open, id)
+				}
+			}
+		}
+		l.index.addSegment(name, f, first, known)
+		s, err := l.chain.scan(&seg, func(at int64, body []byte) error {
 			r, err := parseBody(body)
 			if err != nil {
 				return &Corrupt{File: name, Offset: at, Reason: err.Error()}
@@ -253,7 +278,7 @@ func (l *Log) recover() (orphans []uint64, err error) {
 		} else if err != nil {
 			return nil, err
 		}
-		l.file, l.at, l.last = f, s.end, s.last
+		l.file, l.at, l.last = f, s.end, cmp.Or(s.last, lastFrame)
 		if !last {
 			l.seal(l.index.last(), l.at, l.last, l.opened)
 		}
@@ -280,17 +305,18 @@ func (l *Log) reopen() ([]uint64, error) {
 	if err := l.index.close(); err != nil {
 		return nil, err
 	}
-	l.index, l.chain, l.file = newIndex(), chain{next: 1}, nil
+	l.index, l.chain, l.file, l.parted = newIndex(), chain{next: 1}, nil, 0
 	return l.recover()
 }
 
-// sealedOf opens the index of a full segment; nil if it has to be made anew.
-func (l *Log) sealedOf(name string, f file) *sealed {
+// sealedOf opens the index of a full segment, or of the first bytes of one; nil
+// if it has to be made anew.
+func (l *Log) sealedOf(name string, f file, part bool) *sealed {
 	x, err := l.disk.Open(indexName(name))
 	if err != nil {
 		return nil
 	}
-	s, err := openSealed(x, f, &l.chain)
+	s, err := openSealed(x, f, &l.chain, part)
 	if err != nil {
 		l.opts.Logger.Warn("trail: an index does not fit its segment and is made anew", "file", indexName(name), "why", err)
 		x.Close()
@@ -303,15 +329,16 @@ func (l *Log) sealedOf(name string, f file) *sealed {
 // on. The chain stands at the segment's end.
 func (l *Log) seal(s *indexed, size, last int64, opened chain) {
 	of := s.live
-	h := sealedHeader{
-		First: s.first, Size: size, Before: opened.prev, After: l.chain.prev, Tree: slices.Clone(l.chain.tree.roots),
-		Signed: l.chain.signed, Note: l.chain.note, Last: last,
-	}
+	h := l.sealedHeader(s, size, last, opened)
 	if h.Last == 0 {
 		return // it holds nothing, and is read at every open
 	}
-	name := indexName(s.name)
+	name, parting := indexName(s.name), l.parting
+	l.parted, l.parting = 0, nil
 	l.helpers.Go(func() {
+		if parting != nil {
+			<-parting // it writes the same file
+		}
 		// Nobody adds to a full segment's index, so it can be read without a lock.
 		err := l.disk.WriteFile(name, sealLive(of, h))
 		var x file
@@ -321,7 +348,7 @@ func (l *Log) seal(s *indexed, size, last int64, opened chain) {
 		if err == nil {
 			var sealed *sealed
 			c := chain{next: h.First, prev: h.Before}
-			if sealed, err = openSealed(x, s.file, &c); err == nil {
+			if sealed, err = openSealed(x, s.file, &c, false); err == nil {
 				sealed.Open, sealed.OpenAt, sealed.Foreign = nil, nil, nil
 				l.index.seal(of, sealed)
 				return
@@ -330,6 +357,76 @@ func (l *Log) seal(s *indexed, size, last int64, opened chain) {
 		}
 		if !errors.Is(err, errNoAux) {
 			l.opts.Logger.Warn("trail: the index of a full segment stays in memory", "file", name, "err", err)
+		}
+	})
+}
+
+// sealedHeader says what an index of the first bytes of a segment is of. The
+// chain stands behind them.
+func (l *Log) sealedHeader(s *indexed, size, last int64, opened chain) sealedHeader {
+	return sealedHeader{
+		First: s.first, Size: size, Before: opened.prev, After: l.chain.prev, Tree: slices.Clone(l.chain.tree.roots),
+		Signed: l.chain.signed, Note: l.chain.note, Last: last,
+	}
+}
+
+// part is what the index of a segment's first bytes tells Open.
+type part struct {
+	*sealed
+	known   *live
+	orphans map[string]uint64 // EventID of an Intent to its sequence
+}
+
+// partOf opens the index of the first bytes of the last segment and moves the
+// chain behind them; nil if there is none that fits.
+func (l *Log) partOf(name string, f file) *part {
+	before := l.chain
+	s := l.sealedOf(name, f, true)
+	if s == nil {
+		return nil
+	}
+	known, err := s.inflate()
+	if err = errors.Join(err, s.file.Close()); err != nil {
+		l.opts.Logger.Warn("trail: an index cannot be read and is made anew", "file", indexName(name), "err", err)
+		l.chain = before
+		return nil
+	}
+	p := &part{s, known, map[string]uint64{}}
+	for i, id := range s.Open {
+		p.orphans[id] = s.First + uint64(s.OpenAt[i])
+	}
+	return p
+}
+
+// part writes, beside what goes on, the index of what the segment has by now, all
+// of which is durable, so that the next Open need not read it.
+func (l *Log) part() {
+	if l.last == 0 || l.opts.Sync && !l.synced {
+		return
+	}
+	if l.parting != nil {
+		select {
+		case <-l.parting:
+			l.parting = nil
+		default:
+			return
+		}
+	}
+	l.parted = l.at
+	done, name, f := make(chan struct{}), indexName(l.index.last().name), l.file
+	of, h := l.index.freeze(), l.sealedHeader(l.index.last(), l.at, l.last, l.opened)
+	l.parting = done
+	l.helpers.Go(func() {
+		defer close(done)
+		var err error
+		if !l.opts.Sync {
+			err = f.Sync() // an index must not be there without its segment
+		}
+		if err == nil {
+			err = l.disk.WriteFile(name, sealLive(&of, h))
+		}
+		if err != nil && !errors.Is(err, errNoAux) {
+			l.opts.Logger.Warn("trail: the next start will read the whole segment: its index cannot be written", "file", name, "err", err)
 		}
 	})
 }
@@ -369,7 +466,7 @@ func (l *Log) begin() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("begin segment %s: %w", name, err), f.Close(), l.disk.Remove(name))
 	}
-	l.index.addSegment(name, f, l.chain.next)
+	l.index.addSegment(name, f, l.chain.next, newLive())
 	l.file, l.at, l.last, l.synced, l.marked, l.opened = f, headerSize, 0, l.opts.Sync, false, l.chain
 	return nil
 }

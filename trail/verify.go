@@ -294,6 +294,7 @@ type segmentFile struct {
 	f    file
 	size int64
 	last bool
+	from int64 // 0: from its start
 }
 
 // verifier is the machinery of one Verify.

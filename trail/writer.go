@@ -346,6 +346,9 @@ func (l *Log) written(b *batch) (more int) {
 		}
 		l.latest <- b.signed
 	}
+	if l.at-l.parted >= l.opts.partEvery && l.at < l.opts.SegmentSize {
+		l.part()
+	}
 	return more
 }
 
@@ -422,6 +425,12 @@ func (l *Log) finish() error {
 	}
 	if l.unsigned() {
 		return errors.New("trail: the end of the log could not be signed")
+	}
+	if l.at-l.parted >= l.opts.partEvery/8 {
+		if l.parting != nil {
+			<-l.parting
+		}
+		l.part()
 	}
 	l.mark()
 	return nil
