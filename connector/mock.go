@@ -300,7 +300,7 @@ type mocking struct {
 	mocks *Mocks
 }
 
-var _ flow.Awaiter = mocking{}
+var _ flow.Watcher = mocking{}
 
 // find is what a task's state is mocked with; nil if it is not. A test case that
 // is no longer there fails the task: it may have been mocked, and must not be
@@ -350,6 +350,14 @@ func (m mocking) Invoke(ctx context.Context, t flow.Task) (value.Value, error) {
 	}
 	return value.Value{}, &flow.TaskError{Name: "States.Runtime",
 		Cause: fmt.Sprintf("The mocked response '%s' of the state '%s' in the test case '%s' has nothing for the invocation %d.", s.named, t.State, t.TestCase, t.Nth)}
+}
+
+// Watched implements [flow.Watcher].
+func (m mocking) Watched(t flow.Task, submitted value.Value) string {
+	if s, err := m.mocks.find(&t); err != nil || s != nil {
+		return ""
+	}
+	return m.Table.Watched(t, submitted)
 }
 
 // Await implements [flow.Awaiter]: what is mocked has ended already.

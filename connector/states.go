@@ -58,7 +58,7 @@ func (s *States) Bind(x Executions) {
 
 // AddTo puts the integration in a table.
 func (s *States) AddTo(t Table) {
-	t["states:startExecution"] = job{tokened{integration{unusable: startable, perform: s.start}}, s.await, []asl.Pattern{asl.Sync, asl.Sync2}}
+	t["states:startExecution"] = job{tokened{integration{unusable: startable, perform: s.start}}, s.await, []asl.Pattern{asl.Sync, asl.Sync2}, childOf}
 }
 
 const (
@@ -153,24 +153,35 @@ func waits(t *flow.Task) bool { return t.Part.Pattern == asl.Sync || t.Part.Patt
 // await is the rest of .sync and .sync:2: the end of the execution that was
 // started.
 func (s *States) await(ctx context.Context, t *flow.Task, job value.Value) (value.Value, error) {
-	child := job.Get("ExecutionArn").Str()
+	child := childOf(job)
+	cancelled := func() bool { return errors.Is(context.Cause(ctx), flow.ErrCancelled) }
 	select {
 	case <-s.bound:
 	case <-ctx.Done():
-		return value.Value{}, context.Cause(ctx)
+		if !cancelled() {
+			return value.Value{}, context.Cause(ctx)
+		}
+		// It is to be stopped, which those that come up yet can do in a moment.
+		select {
+		case <-s.bound:
+		case <-time.After(stopTimeout):
+			return value.Value{}, context.Cause(ctx)
+		}
 	}
-	// Many wait here for long: what comes after has frames of its own.
 	err := s.ended(ctx, child)
 	switch {
 	case ctx.Err() == nil && err == nil:
 		return s.result(ctx, t, child)
 	case ctx.Err() == nil:
 		return value.Value{}, s.failed(err, uuid.NewString())
-	case errors.Is(context.Cause(ctx), flow.ErrCancelled):
+	case cancelled():
 		return value.Value{}, s.stop(ctx, t, child)
 	}
 	return value.Value{}, context.Cause(ctx)
 }
+
+// childOf is the execution that a job is.
+func childOf(job value.Value) string { return job.Get("ExecutionArn").Str() }
 
 func (s *States) ended(ctx context.Context, child string) error {
 	_, err := s.executions.Await(ctx, child)
@@ -322,6 +333,9 @@ type job struct {
 	tokened
 	await func(ctx context.Context, t *flow.Task, job value.Value) (value.Value, error)
 	sync  []asl.Pattern // of .sync and .sync:2 those that it has
+
+	// child is the ARN of the execution that a job is.
+	child func(job value.Value) string
 }
 
 func (j job) takes(p asl.Pattern) bool { return j.tokened.takes(p) || slices.Contains(j.sync, p) }
@@ -329,6 +343,14 @@ func (j job) takes(p asl.Pattern) bool { return j.tokened.takes(p) || slices.Con
 // Await implements [flow.Awaiter].
 func (j job) Await(ctx context.Context, t flow.Task, submitted value.Value) (value.Value, error) {
 	return j.await(ctx, &t, submitted)
+}
+
+// Watched implements [flow.Watcher].
+func (t Table) Watched(task flow.Task, submitted value.Value) string {
+	if j, ok := t[task.Part.Service+":"+task.Part.Action].(job); ok {
+		return j.child(submitted)
+	}
+	return ""
 }
 
 // Await implements [flow.Awaiter].

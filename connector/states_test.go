@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -543,4 +544,37 @@ func TestNestedMissing(t *testing.T) {
 			t.Errorf("%s %s", text(o.Error), text(o.Cause))
 		}
 	})
+}
+
+// What a parent costs that waits for a .sync child: bytes of live memory, the
+// child's and the store's included.
+func BenchmarkNestedWaiting(b *testing.B) {
+	const parents = 2000
+	for b.Loop() {
+		p := build(b, options{})
+		p.create(b, "child", strings.Replace(child, "60", "86400", 1))
+		p.create(b, "parent", parent(".sync", ""))
+		p.create(b, "alone", strings.Replace(child, "60", "86400", 1))
+		measure := func(machine string) (memory, goroutines float64) {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			n := runtime.NumGoroutine()
+			for i := range parents {
+				p.start(b, machine, fmt.Sprint(machine, i), "{}")
+			}
+			for s := p.driver.Stats(); s.Live > 0 || s.Tasks > 0; s = p.driver.Stats() {
+				time.Sleep(time.Millisecond)
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			return float64(after.HeapAlloc+after.StackInuse-before.HeapAlloc-before.StackInuse) / parents, float64(runtime.NumGoroutine() - n)
+		}
+		alone, _ := measure("alone") // an execution that waits, in the store in memory
+		both, goroutines := measure("parent")
+		b.ReportMetric(alone, "B/waiting")
+		b.ReportMetric(both, "B/parent+child")
+		b.ReportMetric(goroutines/parents, "goroutines/parent")
+		p.close(b)
+	}
 }

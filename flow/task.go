@@ -82,6 +82,15 @@ type Awaiter interface {
 	Await(ctx context.Context, t Task, job value.Value) (value.Value, error)
 }
 
+// Watcher is an Awaiter of whose jobs some are executions of the same driver: it
+// is the driver that waits for their end then, and calls Await after it.
+type Watcher interface {
+	Awaiter
+	// Watched is the ARN of the execution whose end a job is; "": it is something
+	// else, which Await waits for.
+	Watched(t Task, job value.Value) string
+}
+
 // InvokerFunc is a function as an Invoker.
 type InvokerFunc func(context.Context, Task) (value.Value, error)
 

@@ -41,19 +41,64 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 		}
 		return
 	}
-	sync := pattern == asl.Sync || pattern == asl.Sync2
-	awaits := sync || pattern == asl.WaitForTaskToken && r.info.TestCase != ""
-	if ef.Submitted && !awaits {
+	awaits := r.awaits(&ef)
+	if ef.Submitted {
+		if awaits {
+			s.await(r, ef)
+		}
 		return
 	}
+	t := s.task(r, ef)
+	if t.TestCase != "" && r.info.InMemory() {
+		t.Nth = r.count(ef.State)
+	}
+	if r.info.Trace != "" {
+		if rev, _, err := s.d.cfg.Programs.Program(s.d.ctx, r.info.Revision); err == nil && rev.Tracing {
+			t.Trace = r.info.TaskTrace(t.ID)
+		}
+	}
+	ctx, ok := s.begin(r, ef.Task, awaits)
+	if !ok {
+		return
+	}
+	c := &call{shard: s, id: r.id, task: t, pattern: pattern, express: r.info.InMemory()}
+	go func() {
+		defer s.d.taskEnds()
+		c.submit(ctx)
+	}()
+}
+
+// awaits reports whether a task goes on after its call was made, until what that
+// started has ended.
+func (r *run) awaits(ef *engine.Invoke) bool {
+	if ef.Part == nil {
+		return false
+	}
+	switch ef.Part.Pattern {
+	case asl.Sync, asl.Sync2:
+		return true
+	case asl.WaitForTaskToken:
+		return r.info.TestCase != ""
+	}
+	return false
+}
+
+// begin notes that a task is being performed. It reports false where the driver
+// is closing: the next one performs it then.
+func (s *shard) begin(r *run, task int64, awaits bool) (context.Context, bool) {
 	if !s.d.taskBegins() {
-		return // the driver is closing: the next one performs it
+		return nil, false
 	}
 	ctx, stop := context.WithCancelCause(s.d.ctx)
 	if r.tasks == nil {
 		r.tasks = map[int64]*performance{}
 	}
-	r.tasks[ef.Task] = &performance{stop: stop, awaits: awaits}
+	r.tasks[task] = &performance{stop: stop, awaits: awaits}
+	return ctx, true
+}
+
+// task is what an Invoker is told.
+func (s *shard) task(r *run, ef engine.Invoke) flow.Task {
 	t := flow.Task{
 		Invoke:        ef,
 		ID:            taskID(r.info.ARN, ef.Task),
@@ -66,31 +111,10 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 		Account:       r.info.Account,
 		TestCase:      r.info.TestCase,
 	}
-	if t.TestCase != "" && r.info.InMemory() {
-		t.Nth = r.count(ef.State)
-	}
 	if t.RoleARN == "" {
 		t.RoleARN = r.role
 	}
-	if r.info.Trace != "" {
-		if rev, _, err := s.d.cfg.Programs.Program(s.d.ctx, r.info.Revision); err == nil && rev.Tracing {
-			t.Trace = r.info.TaskTrace(t.ID)
-		}
-	}
-	c := call{shard: s, id: r.id, task: t, pattern: pattern, express: r.info.InMemory()}
-	go func() {
-		job, submitted := ef.Job, ef.Submitted
-		if !submitted {
-			job, submitted = c.submit(ctx)
-		}
-		if !submitted || !awaits {
-			s.d.taskEnds()
-			return
-		}
-		s.d.taskAwaits()
-		defer s.d.awaitEnds()
-		c.await(ctx, job)
-	}()
+	return t
 }
 
 // call is a performance on its goroutine, which the shard's own things are not
@@ -106,18 +130,17 @@ type call struct {
 // done sends what came of the task, or of its submission.
 func (c *call) done(in engine.Input) { c.send(message{kind: outcome, id: c.id, in: in}) }
 
-// submit makes the call. It reports whether the task goes on after that, and
-// with what.
-func (c *call) submit(ctx context.Context) (job value.Value, submitted bool) {
+// submit makes the call.
+func (c *call) submit(ctx context.Context) {
 	select {
 	case c.d.slots <- struct{}{}:
 		// What a task awaits may need a slot itself, so none is kept for awaiting.
 		defer func() { <-c.d.slots }()
 	case <-ctx.Done():
-		return job, false
+		return
 	}
 	if c.d.closing.Load() {
-		return job, false
+		return
 	}
 	t := c.task
 	if t.TestCase != "" && !c.express {
@@ -126,23 +149,20 @@ func (c *call) submit(ctx context.Context) (job value.Value, submitted bool) {
 			if ctx.Err() == nil {
 				c.done(c.failed(t, err))
 			}
-			return job, false
+			return
 		}
 	}
 	out, err := c.d.cfg.Invoker.Invoke(ctx, t)
 	plain := c.pattern == asl.RequestResponse || c.pattern == asl.WaitForTaskToken
 	switch {
-	case ctx.Err() != nil && (err != nil || plain):
-		return job, false // cancelled: nobody waits; closing: it is performed again
+	case ctx.Err() != nil && (err != nil || plain): // cancelled: nobody waits; closing: it is performed again
 	case err != nil:
 		c.done(c.failed(t, err))
-		return job, false
 	case c.pattern == asl.RequestResponse:
 		c.done(engine.TaskDone{Task: t.Task, Output: out})
-		return job, false
+	default: // also when nobody waits any more: a job was started, which is to be ended
+		c.send(message{kind: outcome, id: c.id, in: engine.TaskSubmitted{Task: t.Task, Output: out}, call: c})
 	}
-	c.done(engine.TaskSubmitted{Task: t.Task, Output: out})
-	return out, true // also when nobody waits any more: a job was started, which is to be ended
 }
 
 // await waits for the end of what was submitted.

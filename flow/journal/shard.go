@@ -32,13 +32,15 @@ const (
 	wanted                 // id: stop its child (of) unless it waits for its end (in)
 	revive                 // id, arn: redrive it
 	aged                   // id, arn: it has been open for long, since at
+	watch                  // id: tell the task of the execution of when it has ended
+	watched                // id, task: what the task awaits has ended
 )
 
 type message struct {
 	kind    kind
 	id      uint64
 	arn     string // feed: to find it by, if it is known
-	task    int64  // feed, hand: which must be open; 0: any
+	task    int64  // feed, hand: which must be open, 0: any; watch, watched
 	got     *flow.ActivityTask
 	run     *run // start
 	in      engine.Input
@@ -46,7 +48,8 @@ type message struct {
 	settled func()     // start
 	ended   chan flow.Outcome
 	refused bool   // permitted
-	of      uint64 // wanted
+	of      uint64 // wanted, watch
+	call    *call  // outcome, of a submission: whose
 	token   string // revive: the client's
 	child   bool   // revive: for its Map Run
 	attempt int32  // revive, of a child: which it is to be
@@ -80,13 +83,14 @@ type run struct {
 	again   bool // a Continue is owed
 	queued  bool // in its shard's queue for that
 	tasks   map[int64]*performance
-	counts  map[string]int        // Express with a test case: tasks of each state
-	timers  map[int64]int64       // when each rings
-	waiters []chan<- flow.Outcome // Express: those of Run
-	held    []message             // answers that were waiting for a task's submission
-	after   []message             // for when its end is durable
-	broods  map[int64]*brood      // children under way, by Map Run
-	runs    map[int64]*Entry      // of the Map Runs under way
+	counts  map[string]int          // Express with a test case: tasks of each state
+	timers  map[int64]int64         // when each rings
+	waits   map[int64]engine.Invoke // tasks that await the end of an execution
+	waiters []chan<- flow.Outcome   // Express: those of Run
+	held    []message               // answers that were waiting for a task's submission
+	after   []message               // for when its end is durable
+	broods  map[int64]*brood        // children under way, by Map Run
+	runs    map[int64]*Entry        // of the Map Runs under way
 	ended   bool
 }
 
@@ -110,7 +114,8 @@ type shard struct {
 	shown   int // what Stats was last told of live
 	timed   int // and of timers
 	waiting map[uint64][]chan<- flow.Outcome
-	warned  map[uint64]uint8 // what has been said of executions that are near a limit
+	watches map[uint64][]watcher // who awaits the end of an execution
+	warned  map[uint64]uint8     // what has been said of executions that are near a limit
 	batch   engine.Batch
 	buf     []byte
 }
@@ -245,6 +250,9 @@ func (s *shard) take(m *message) {
 		s.step(r, m.in, m)
 	case feed, outcome, hand:
 		r, err := s.get(m)
+		if err == nil && r == nil && m.call != nil {
+			s.orphan(m.call, m.in.(engine.TaskSubmitted).Output)
+		}
 		if err == nil && r == nil && m.task != 0 {
 			err = flow.ErrTaskClosed
 		}
@@ -261,6 +269,9 @@ func (s *shard) take(m *message) {
 		}
 		s.answered(r, m)
 		held := s.step(r, m.in, m)
+		if m.call != nil {
+			s.submitted(r, m.call.task.Task)
+		}
 		for i := range held {
 			s.take(&held[i])
 		}
@@ -283,6 +294,10 @@ func (s *shard) take(m *message) {
 		s.revive(m)
 	case aged:
 		s.aged(m)
+	case watch:
+		s.watch(m)
+	case watched:
+		s.watched(m)
 	case barrier:
 		s.flights = append(s.flights, &flight{acks: []chan<- error{m.ack}})
 	}
@@ -338,7 +353,10 @@ func (s *shard) open(r *run, m *message) bool {
 func (s *shard) answered(r *run, m *message) {
 	task := taskOf(m.in)
 	p := r.tasks[task]
-	if p == nil || p.awaits && submitted(m.in) {
+	if !submitted(m.in) {
+		delete(r.waits, task)
+	}
+	if p == nil {
 		return
 	}
 	p.stop(nil)
@@ -431,6 +449,10 @@ func (s *shard) load(e Entry) (*run, error) {
 			r.sleep(ef)
 		case engine.Again:
 			s.owe(r)
+		case engine.Invoke:
+			if ef.Submitted && r.awaits(&ef) {
+				r.waitsFor(ef) // whoever is to tell of it knows
+			}
 		}
 	}
 	return r, nil
@@ -734,6 +756,7 @@ func (s *shard) cancel(r *run, c engine.Cancel) {
 			p.end(flow.ErrCancelled)
 			delete(r.tasks, c.Task)
 		}
+		s.abandon(r, c.Task)
 		return
 	}
 	if due, ok := r.timers[c.Timer]; ok {
@@ -756,6 +779,7 @@ func (s *shard) finished(r *run, f engine.Finish) {
 	}
 	delete(s.waiting, r.id)
 	delete(s.warned, r.id)
+	s.ended(r.id)
 	for _, b := range r.broods {
 		s.stopChildren(b)
 	}
@@ -776,6 +800,11 @@ func (s *shard) end(r *run, why error) {
 	for _, p := range r.tasks {
 		p.end(why)
 	}
+	if errors.Is(why, flow.ErrCancelled) {
+		for task := range r.waits {
+			s.abandon(r, task)
+		}
+	}
 	for i := range r.held {
 		r.held[i].fail(flow.ErrTaskClosed)
 	}
@@ -785,7 +814,7 @@ func (s *shard) end(r *run, why error) {
 	for _, due := range r.timers {
 		s.timers.drop(alarm{due, r.id})
 	}
-	r.tasks, r.timers, r.held, r.after, r.broods = nil, nil, nil, nil, nil
+	r.tasks, r.timers, r.held, r.after, r.broods, r.waits = nil, nil, nil, nil, nil, nil
 	delete(s.live, r.id)
 }
 
