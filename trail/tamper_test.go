@@ -568,9 +568,13 @@ func TestPartIndex(t *testing.T) {
 	total := 0
 	var stale []byte
 	for round := range 12 {
+		var size int64
+		if info, err := os.Stat(filepath.Join(dir, segmentName(1))); err == nil {
+			size = info.Size()
+		}
 		l := mustOpen(t, dir, opts)
-		if round > 0 && round != 5 && round != 6 && round != 8 && l.parted < l.at-2<<10 {
-			t.Errorf("round %d: %d of %d bytes were known", round, l.parted, l.at)
+		if round > 0 && round != 5 && round != 6 && round != 8 && l.known < size-2<<10 {
+			t.Errorf("round %d: %d of %d bytes were known", round, l.known, size)
 		}
 		for range 7 {
 			r := record(total)

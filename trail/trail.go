@@ -96,6 +96,7 @@ type Log struct {
 	latest    chan *Checkpoint // to be published, the last of them counts
 	published atomic.Uint64    // records that the published one covers
 	helpers   sync.WaitGroup   // that publish and that seal
+	known     int64            // bytes of the last segment that Open did not have to read
 
 	// owned by run (and by Open before it starts)
 	chain   chain
@@ -235,7 +236,7 @@ func (l *Log) recover() (orphans []uint64, err error) {
 		if last {
 			if s := l.partOf(name, f); s != nil {
 				seg.from, lastFrame, known = s.Size, s.Last, s.known
-				l.parted = s.Size
+				l.parted, l.known = s.Size, s.Size
 				maps.Copy(open, s.orphans)
 				for _, id := range s.Foreign {
 					delete(open, id)
