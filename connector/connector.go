@@ -87,7 +87,8 @@ func assume(ctx context.Context, g *gate.Gate, roles Roles, t *flow.Task) (*prin
 	if t.Invoke.RoleARN != "" {
 		role = t.MachineRole
 	}
-	by, err := roles.AssumeForService(ctx, role, statesService, t.MachineARN, t.Account, session, time.Now())
+	machine, _, _ := strings.Cut(t.MachineARN, "/") // without the label of a Map Run: the role is the machine's
+	by, err := roles.AssumeForService(ctx, role, statesService, machine, t.Account, session, time.Now())
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return nil, &flow.TaskError{Name: "States.TaskFailed",
 			Cause: fmt.Sprintf("Neither the global service principal %s, nor the regional one is authorized to assume the provided role.", statesService)}
