@@ -128,9 +128,11 @@ func open(t *testing.T, url, key string) *amazon.Backend {
 }
 
 func TestContract(t *testing.T) {
-	backendtest.Test(t, func(t *testing.T, b backendtest.Behaviour) bedrock.Backend {
+	behaving := func(t *testing.T, b backendtest.Behaviour) bedrock.Backend {
 		return open(t, server(t, b).URL, "AKID")
-	})
+	}
+	backendtest.Test(t, behaving)
+	backendtest.Embeddings(t, behaving)
 }
 
 func haiku(t *testing.T) *catalog.Model {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -439,4 +440,91 @@ func kept(t *testing.T, open func(*testing.T, Behaviour) bedrock.Backend) {
 			t.Errorf("%s: the body was changed", f)
 		}
 	}
+}
+
+// Embeddings is the contract of a backend that makes vectors of texts: the same
+// texts have the same vectors, in the order of the texts, in each model's own
+// form, and what they count is said.
+func Embeddings(t *testing.T, open func(t *testing.T, b Behaviour) bedrock.Backend) {
+	b := open(t, Behaviour{})
+	vector := func(v value.Value) (out []float64) {
+		for _, x := range v.Items() {
+			out = append(out, x.Float())
+		}
+		return out
+	}
+	one := func(v value.Value) [][]float64 { return [][]float64{vector(v.Get("embedding"))} }
+	all := func(list func(value.Value) value.Value) func(value.Value) [][]float64 {
+		return func(v value.Value) (out [][]float64) {
+			for _, x := range list(v).Items() {
+				out = append(out, vector(x))
+			}
+			return out
+		}
+	}
+	for _, c := range []struct {
+		model, body string
+		vectors     func(value.Value) [][]float64
+		texts, size int
+		also        string // in the answer
+	}{
+		{"amazon.titan-embed-text-v1", `{"inputText":"good day"}`, one, 1, 0, `"inputTextTokenCount":`},
+		{"amazon.titan-embed-text-v2:0", `{"inputText":"good day","dimensions":256,"normalize":true,"embeddingTypes":["float"]}`, one, 1, 256, `"embeddingsByType":{"float":[`},
+		{"amazon.titan-embed-image-v1", `{"inputText":"good day","embeddingConfig":{"outputEmbeddingLength":384}}`, one, 1, 384, `"message":null`},
+		{"cohere.embed-english-v3", `{"texts":["good day","good night","good day"],"input_type":"search_document"}`, all(func(v value.Value) value.Value { return v.Get("embeddings") }), 3, 0, `"response_type":"embeddings_floats"`},
+		{"cohere.embed-v4:0", `{"texts":["good day","good night","good day"],"input_type":"search_query","embedding_types":["float"],"output_dimension":512}`,
+			all(func(v value.Value) value.Value { return v.Get("embeddings").Get("float") }), 3, 512, `"response_type":"embeddings_by_type"`},
+	} {
+		t.Run("Embeddings-"+c.model, func(t *testing.T) {
+			m, ok := catalog.Load().Model(c.model)
+			if !ok {
+				t.Fatal("no such model")
+			}
+			call := bedrock.Call{Region: Region, Model: m, Body: []byte(c.body)}
+			a, err := b.Invoke(t.Context(), call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := b.Invoke(t.Context(), call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := value.Parse(a.Body)
+			if err != nil || !strings.Contains(string(a.Body), c.also) {
+				t.Fatalf("%v: %.300s", err, a.Body)
+			}
+			got := c.vectors(v)
+			if len(got) != c.texts || c.size > 0 && len(got[0]) != c.size {
+				t.Fatalf("%d vectors: %.300s", len(got), a.Body)
+			}
+			if w, _ := value.Parse(again.Body); !slices.Equal(c.vectors(w)[0], got[0]) {
+				t.Error("the same text has another vector the second time")
+			}
+			length := 0.0
+			for _, x := range got[0] {
+				length += x * x
+			}
+			if length < 0.99 || length > 1.01 {
+				t.Errorf("a vector of length %v", length)
+			}
+			if c.texts == 3 && (!slices.Equal(got[0], got[2]) || slices.Equal(got[0], got[1])) {
+				t.Error("the vectors are not those of the texts, in their order")
+			}
+			if a.Usage.Input <= 0 || a.Usage.Output != 0 {
+				t.Errorf("usage is %+v", a.Usage)
+			}
+			call.Body = []byte(`{"inputTexts":1}`)
+			if _, err := b.Invoke(t.Context(), call); errCode(err) != "ValidationException" {
+				t.Errorf("a body that is none: %v", err)
+			}
+		})
+	}
+}
+
+func errCode(err error) string {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return ""
+	}
+	return f.Code
 }

@@ -335,3 +335,39 @@ func TestLlama(t *testing.T) {
 		}
 	})
 }
+
+// Vectors of a real llama.cpp, for models of two families.
+func TestLlamaEmbeddings(t *testing.T) {
+	rt := llamaRuntime(t, startLlama(t, "--embeddings", "--pooling", "mean"))
+	for model, body := range map[string]string{
+		"amazon.titan-embed-text-v2:0": `{"inputText":"sing"}`,
+		"cohere.embed-english-v3":      `{"texts":["sing","please count"],"input_type":"clustering"}`,
+	} {
+		p, err := rt.PlanHere("ap-northeast-1", "123456789012", model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := rt.Invoke(t.Context(), p, bedrock.Request{Body: []byte(body)})
+		if err != nil {
+			t.Errorf("%s: %v", model, err)
+			continue
+		}
+		v, err := value.Parse(res.Body)
+		list := v.Get("embeddings")
+		if v.Has("embedding") {
+			list = value.Array(v.Get("embedding"))
+		}
+		for _, x := range list.Items() {
+			if x.Len() != width {
+				t.Errorf("%s: a vector of %d dimensions", model, x.Len())
+			}
+		}
+		if err != nil || list.Len() == 0 || res.Usage.Input == 0 {
+			t.Errorf("%s: %.200s %+v %v", model, res.Body, res.Usage, err)
+		}
+		_, err = rt.Invoke(t.Context(), p, bedrock.Request{Body: []byte(strings.Replace(body, `{"inputText"`, `{"dimensions":256,"inputText"`, 1))})
+		if f, ok := errors.AsType[*fault.Error](err); strings.HasPrefix(model, "amazon.") && (!ok || !strings.Contains(f.Message, "64 dimensions")) {
+			t.Errorf("%s: other dimensions than the model has: %v", model, err)
+		}
+	}
+}

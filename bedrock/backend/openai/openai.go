@@ -4,7 +4,8 @@
 // A model of the catalog whose family speaks chat completions is passed on
 // nearly as it is; one of another family is translated, both ways, so that
 // InvokeModel with Claude's body works on a model that never heard of it. What
-// cannot be said in chat completions is refused.
+// cannot be said in chat completions is refused. A model that makes vectors is
+// answered for by the server's /embeddings.
 package openai
 
 import (
@@ -100,6 +101,9 @@ const path = "/chat/completions"
 
 // Invoke implements [bedrock.Backend].
 func (b *Backend) Invoke(ctx context.Context, c bedrock.Call) (*bedrock.Answer, error) {
+	if bedrock.IsEmbedding(c.Model) {
+		return b.embed(ctx, c)
+	}
 	body, bridge, err := b.request(c, false)
 	if err != nil {
 		return nil, err

@@ -93,6 +93,40 @@ func server(t *testing.T, b backendtest.Behaviour) *httptest.Server {
 			}
 		}
 	})
+	mux.HandleFunc("POST /v1/embeddings", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		v, err := value.Parse(body)
+		if err != nil || v.Get("model").Str() != "small:1b" || v.Get("encoding_format").Str() != "float" || v.Get("input").Len() == 0 {
+			refuse(w, 400, string(body))
+			return
+		}
+		four, _ := catalog.Load().Model("cohere.embed-v4:0")
+		in := value.Object(value.Member{Key: "texts", Value: v.Get("input")}, value.Member{Key: "input_type", Value: value.String("clustering")})
+		if n := v.Get("dimensions"); n.IsNumber() {
+			switch i, _ := n.Int(); i {
+			case 384: // that model has no such length
+				three, _ := catalog.Load().Model("amazon.titan-embed-image-v1")
+				four, in = three, value.MustParse(`{"embeddingConfig":{"outputEmbeddingLength":384}}`).With("inputText", v.Get("input").At(0))
+			default:
+				in = in.With("output_dimension", n)
+			}
+		}
+		a, err := sim.Invoke(r.Context(), bedrock.Call{Region: "x", Model: four, Body: in.AppendJSON(nil)})
+		if err != nil {
+			refuse(w, 400, err.Error())
+			return
+		}
+		made, _ := value.Parse(a.Body)
+		list := made.Get("embeddings")
+		if made.Has("embedding") {
+			list = value.Array(made.Get("embedding"))
+		}
+		var data []value.Value
+		for i := list.Len() - 1; i >= 0; i-- { // the index says which is which
+			data = append(data, value.Object(value.Member{Key: "index", Value: value.Int(int64(i))}, value.Member{Key: "embedding", Value: list.At(i)}))
+		}
+		fmt.Fprintf(w, `{"object":"list","data":%s,"model":"small:1b","usage":{"prompt_tokens":%d,"total_tokens":%[2]d}}`, value.Array(data...).JSON(), a.Usage.Input)
+	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s
@@ -111,9 +145,11 @@ func open(t *testing.T, url, key string, timeout time.Duration) *openai.Backend 
 }
 
 func TestContract(t *testing.T) {
-	backendtest.Test(t, func(t *testing.T, b backendtest.Behaviour) bedrock.Backend {
+	behaving := func(t *testing.T, b backendtest.Behaviour) bedrock.Backend {
 		return open(t, server(t, b).URL, "sesame", 0)
-	})
+	}
+	backendtest.Test(t, behaving)
+	backendtest.Embeddings(t, behaving)
 }
 
 func TestCheck(t *testing.T) {

@@ -9,9 +9,11 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	backendtest.Test(t, func(_ *testing.T, b backendtest.Behaviour) bedrock.Backend {
+	behaving := func(_ *testing.T, b backendtest.Behaviour) bedrock.Backend {
 		return simulated.New(simulated.Options{Others: simulated.Behaviour{
 			Latency: b.Latency, Throttle: b.Throttle, Fail: b.Fail, Break: b.Break, CutAfter: b.CutAfter, Pace: b.Pace,
 		}})
-	})
+	}
+	backendtest.Test(t, behaving)
+	backendtest.Embeddings(t, behaving)
 }

@@ -3,7 +3,7 @@
 // backend is configured, and in tests.
 //
 // It never looks like real inference: every text begins with the words
-// "[simulated", and the model's name. It checks bodies as the model families
+// "[simulated", and the model's name. (A vector cannot say so.) It checks bodies as the model families
 // do, counts tokens by a fixed rule, and can be scripted, Region by Region, to
 // be slow, full, throttled, failing, or cut off in the middle of a stream.
 package simulated
@@ -160,6 +160,9 @@ func (b *Backend) Invoke(ctx context.Context, c bedrock.Call) (*bedrock.Answer, 
 		return nil, err
 	}
 	defer leave()
+	if bedrock.IsEmbedding(c.Model) {
+		return b.embed(ctx, c)
+	}
 	f, q, err := parse(c)
 	if err != nil {
 		return nil, err
