@@ -54,24 +54,24 @@ const (
 // TestState tries one state, and tells what became of it and of each of its
 // fields. Only a Task without a mock does anything outside, and only a Wait takes
 // its time.
-func (s *Service) TestState(ctx context.Context, in TestState) (engine.Tried, error) {
+func (s *Service) TestState(ctx context.Context, in TestState) (Tested, error) {
 	cfg, err := s.testOf(ctx, &in)
 	if err != nil {
-		return engine.Tried{}, err
+		return Tested{}, err
 	}
 	begun := now()
 	t := engine.NewSingle(cfg, begun)
 	if n, known := t.Iterations(); known && cfg.Failures > int64(n) {
-		return engine.Tried{}, invalid("Map iteration failure count must be less than or equal to the number of Map iterations")
+		return Tested{}, invalid("Map iteration failure count must be less than or equal to the number of Map iterations")
 	}
 	if t.Need() == nil {
-		return t.Tried(), nil
+		return tested(t.Tried(), &cfg, in.Region), nil
 	}
 	if s.tests.Add(1) > maxTests {
 		s.tests.Add(-1)
 		f := fault.Newf("ThrottlingException", "Rate exceeded")
 		f.Kind = fault.Throttle
-		return engine.Tried{}, f
+		return Tested{}, f
 	}
 	defer s.tests.Add(-1)
 	deadline := begun.Add(maxTest)
@@ -88,7 +88,7 @@ func (s *Service) TestState(ctx context.Context, in TestState) (engine.Tried, er
 	default:
 		err = fmt.Errorf("test of %s: %T", cfg.State.Name, need)
 	}
-	return t.Tried(), err
+	return tested(t.Tried(), &cfg, in.Region), err
 }
 
 func earlier(a, b time.Time) time.Time {

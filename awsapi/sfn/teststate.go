@@ -69,14 +69,29 @@ func (h *handlers) testState(ctx context.Context, r *awsapi.Request) (*awsapi.Re
 	}
 	answer := []value.Member{document("output", t.Output), ptr("error", t.Error), ptr("cause", t.Cause)}
 	switch str(r, "inspectionLevel") {
-	case "DEBUG", "TRACE": // TRACE adds what HTTP Tasks send and get, which this server has not
-		answer = append(answer, m("inspectionData", inspection(&t)))
+	case "DEBUG":
+		answer = append(answer, m("inspectionData", value.Object(inspection(&t.Tried)...)))
+	case "TRACE":
+		answer = append(answer, m("inspectionData", value.Object(append(inspection(&t.Tried), exchange(&t)...)...)))
 	}
 	return awsapi.OK(append(answer, s("nextState", t.Next), s("status", t.Status.String()))...), nil
 }
 
-// inspection is AWS's InspectionData.
-func inspection(t *engine.Tried) value.Value {
+// exchange is what an HTTP Task sent and got, as TRACE shows it.
+func exchange(t *flow.Tested) (members []value.Member) {
+	if q := t.Request; q != nil {
+		members = append(members, m("request", value.Object(
+			s("protocol", q.Protocol), s("method", q.Method), s("url", q.URL), s("headers", q.Headers), s("body", q.Body))))
+	}
+	if a := t.Response; a != nil {
+		members = append(members, m("response", value.Object(
+			s("protocol", a.Protocol), s("statusCode", a.StatusCode), s("statusMessage", a.StatusMessage), s("headers", a.Headers), s("body", a.Body))))
+	}
+	return members
+}
+
+// inspection is the members of AWS's InspectionData.
+func inspection(t *engine.Tried) []value.Member {
 	see := &t.Inspection
 	members := []value.Member{
 		document("input", see.Input),
@@ -114,7 +129,7 @@ func inspection(t *engine.Tried) value.Value {
 	if details != nil {
 		members = append(members, m("errorDetails", value.Object(details...)))
 	}
-	return value.Object(members...)
+	return members
 }
 
 // float is a number as AWS prints one of that type: 1.0.

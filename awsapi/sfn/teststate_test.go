@@ -84,3 +84,52 @@ func TestFloat(t *testing.T) {
 		}
 	}
 }
+
+// What each level shows. The HTTP Task is that of AWS's guide, without what its
+// connection adds.
+func TestTestStateLevels(t *testing.T) {
+	a := newAPI(t)
+	const parameters = `{"Method":"GET","Authentication":{"ConnectionArn":"arn:aws:events:ap-northeast-1:111122223333:connection/c/a59c10f0-a315-4c1f-be6a-559b9a0c6250"},
+		"ApiEndpoint":"https://httpbin.org/get","Headers":{"definitionHeader":"h1"},"RequestBody":{"message":"Hello from Step Functions!"},"QueryParameters":{"queryParam":"q 1"}}`
+	const state = `{"Type":"Task","Resource":"arn:aws:states:::http:invoke","Parameters":` + parameters + `,"End":true}`
+	const result = `{"Headers":{"date":["Tue, 21 Nov 2023 00:06:17 GMT"],"x":["a","b"]},"ResponseBody":{"args":{}},"StatusCode":200,"StatusText":"OK"}`
+	const request = `{"protocol":"https","method":"GET","url":"https://httpbin.org/get?queryParam=q%201","headers":"[definitionHeader: h1, User-Agent: Amazon|StepFunctions|HttpInvoke|` + region + `, Range: bytes=0-262144]","body":"{\"message\":\"Hello from Step Functions!\"}"}`
+	const response = `{"protocol":"https","statusCode":"200","statusMessage":"OK","headers":"[date: Tue, 21 Nov 2023 00:06:17 GMT, x: a, b]","body":"{\"args\":{}}"}`
+	for _, c := range []struct {
+		level, definition string
+		mock              object
+		data              bool
+		request, response string
+	}{
+		{"", state, object{"result": result}, false, "", ""},
+		{"INFO", state, object{"result": result}, false, "", ""},
+		{"DEBUG", state, object{"result": result}, true, "", ""},
+		{"TRACE", state, object{"result": result}, true, request, response},
+		{"TRACE", state, object{"errorOutput": object{"error": "States.Http.StatusCode.404"}}, true, request, ""},
+		{"TRACE", `{"Type":"Task","Resource":"arn:aws:states:::sqs:sendMessage","Parameters":{"QueueUrl":"q","MessageBody":"b"},"End":true}`, object{"result": `{"MessageId":"1","MD5OfMessageBody":"x"}`}, true, "", ""},
+	} {
+		in := object{"definition": c.definition, "mock": c.mock, "input": "{}"}
+		if c.level != "" {
+			in["inspectionLevel"] = c.level
+		}
+		out, err := a.call("TestState", in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		see, data := out["inspectionData"].(map[string]any)
+		if data != c.data || c.data && see["afterParameters"] == nil {
+			t.Errorf("%s: %v", c.level, out)
+		}
+		for name, want := range map[string]string{"request": c.request, "response": c.response} {
+			got, there := see[name]
+			if there != (want != "") {
+				t.Errorf("%s: %s is there: %v", c.level, name, there)
+			} else if there {
+				v, err := value.Of(got)
+				if err != nil || !value.Equal(v, value.MustParse(want)) {
+					t.Errorf("%s: %s is %s, want %s", c.level, name, v, want)
+				}
+			}
+		}
+	}
+}
