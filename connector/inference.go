@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"tokaido/bedrock"
@@ -280,7 +282,18 @@ func note(a *gate.Act, p *bedrock.Plan, res *bedrock.Result) {
 	if res.Rerouted(p) {
 		add("attempts", attempts(res.Attempts))
 	}
+	if p.Application != nil && len(p.Application.Tags) > 0 { // by which costs are counted, as they are now
+		add("costTags", costTags(p.Application.Tags))
+	}
 	a.Note(m...)
+}
+
+func costTags(tags map[string]string) value.Value {
+	m := make([]value.Member, 0, len(tags))
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		m = append(m, value.Member{Key: k, Value: value.String(tags[k])})
+	}
+	return value.Object(m...)
 }
 
 func attempts(list []bedrock.Attempt) value.Value {

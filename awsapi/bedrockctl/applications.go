@@ -132,8 +132,19 @@ func (c ctl) create(ctx context.Context, r *awsapi.Request) (*awsapi.Response, e
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range []string{"description", "clientRequestToken"} {
+		if v := r.Input.Get(name); !v.IsUndefined() && (!v.IsString() || v.Str() == "") {
+			return nil, invalidf("1 validation error detected: Value at '%s' failed to satisfy constraint: Member must be a string of length greater than or equal to 1", name)
+		}
+	}
+	from := r.Input.Get("modelSource")
+	for name := range from.Members() {
+		if name != "copyFrom" {
+			return nil, invalidf("1 validation error detected: Value at 'modelSource' failed to satisfy constraint: Member must have exactly one of copyFrom, not %.64s", name)
+		}
+	}
 	n := bedrock.NewApplication{Region: r.Region, Account: r.Account, Name: r.Input.Get("inferenceProfileName").Str(),
-		Description: r.Input.Get("description").Str(), CopyFrom: r.Input.Get("modelSource").Get("copyFrom").Str(),
+		Description: r.Input.Get("description").Str(), CopyFrom: from.Get("copyFrom").Str(),
 		Token: r.Input.Get("clientRequestToken").Str(), Tags: tags}
 	a, err := c.apps.Create(ctx, n, r.Time)
 	if err != nil {
@@ -190,6 +201,11 @@ func (c ctl) remove(ctx context.Context, r *awsapi.Request) (*awsapi.Response, e
 	return awsapi.OK(), nil
 }
 
+// missing is the refusal of a request without a member that it must have.
+func missing(name string) error {
+	return invalidf("1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", name)
+}
+
 // taggedID is the profile that a tagging operation is about.
 func taggedID(r *awsapi.Request) (string, error) {
 	res := r.Input.Get("resourceARN").Str()
@@ -229,6 +245,9 @@ func (c ctl) tag(ctx context.Context, r *awsapi.Request) (*awsapi.Response, erro
 	if err != nil {
 		return nil, err
 	}
+	if r.Input.Get("tags").IsUndefined() {
+		return nil, missing("tags")
+	}
 	tags, err := readTags(r.Input.Get("tags"))
 	if err != nil {
 		return nil, err
@@ -248,6 +267,12 @@ func (c ctl) untag(ctx context.Context, r *awsapi.Request) (*awsapi.Response, er
 		return nil, err
 	}
 	var without []string
+	if r.Input.Get("tagKeys").IsUndefined() {
+		return nil, missing("tagKeys")
+	}
+	if !r.Input.Get("tagKeys").IsArray() {
+		return nil, invalidf("1 validation error detected: Value at 'tagKeys' failed to satisfy constraint: Member must be a list of strings")
+	}
 	for _, k := range r.Input.Get("tagKeys").Items() {
 		if !k.IsString() {
 			return nil, invalidf("1 validation error detected: Value at 'tagKeys' failed to satisfy constraint: Member must be a list of strings")

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/base64"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,6 +106,8 @@ func enum(q map[string]string, name string, allowed ...string) error {
 	return nil
 }
 
+var provider = regexp.MustCompile(`^[A-Za-z0-9-. ]{1,63}$`) // a point too: Z.AI
+
 // inferenceTypes are how a model can be called in a Region.
 func inferenceTypes(m *catalog.Model, region string) []string {
 	var t []string
@@ -130,6 +133,9 @@ func (c ctl) listModels(r *awsapi.Request) (value.Value, error) {
 		if e != nil {
 			return value.Value{}, e
 		}
+	}
+	if s, ok := q["byProvider"]; ok && !provider.MatchString(s) {
+		return value.Value{}, invalidf("1 validation error detected: Value at 'byProvider' failed to satisfy constraint: Member must satisfy regular expression pattern: [A-Za-z0-9- ]{1,63}")
 	}
 	list := []value.Value{}
 	for _, m := range c.catalog.ModelsIn(r.Region) {
