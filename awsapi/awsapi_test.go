@@ -23,6 +23,7 @@ import (
 	"tokaido/fault"
 	"tokaido/gate"
 	"tokaido/iam"
+	"tokaido/internal/installed"
 	"tokaido/principal"
 	"tokaido/trail"
 	"tokaido/value"
@@ -1009,13 +1010,7 @@ func FuzzServe(f *testing.F) {
 
 // boto3 as it is, against the toys.
 func TestBoto3(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("python3 is not installed: the check with a real client did not run")
-	}
-	if exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 has no boto3: the check with a real client did not run")
-	}
+	python := installed.Boto3(t, "the check with a real client did not run")
 	f := serve(t, func(c *Config) { c.Now = nil })
 	const script = `
 import sys, boto3, json, urllib.request

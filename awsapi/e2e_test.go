@@ -15,6 +15,7 @@ import (
 	"tokaido/awsapi/iamctl"
 	"tokaido/awsapi/sts"
 	"tokaido/gate"
+	"tokaido/internal/installed"
 	"tokaido/principal"
 	"tokaido/store/memory"
 	"tokaido/trail"
@@ -65,13 +66,7 @@ func client(t *testing.T, url, key, secret, name string, args ...string) string 
 }
 
 func TestBoto3IAM(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("python3 is not installed: the check with a real client did not run")
-	}
-	if exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 has no boto3: the check with a real client did not run")
-	}
+	python := installed.Boto3(t, "the check with a real client did not run")
 	url, key, secret, logged := whole(t)
 	const script = `
 import boto3, json
@@ -175,10 +170,7 @@ print('done')
 }
 
 func TestAWSCLI(t *testing.T) {
-	aws, err := exec.LookPath("aws")
-	if err != nil {
-		t.Skip("the aws CLI is not installed: the check with it did not run")
-	}
+	aws := installed.AWS(t, "the check with it did not run")
 	if exec.Command(aws, "--version").Run() != nil {
 		t.Skip("the aws CLI is installed and does not run: the check with it did not run")
 	}

@@ -15,10 +15,7 @@ import (
 
 // The story with the aws CLI, as the README shows it.
 func TestAWSCLI(t *testing.T) {
-	aws, err := exec.LookPath("aws")
-	if err != nil {
-		t.Skip("the aws CLI is not installed: its part of the story did not run")
-	}
+	aws := awsCLI(t, "its part of the story did not run")
 	s := start(t, story.Config)
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -98,10 +95,7 @@ func tryCommand(s *harness.Server, name string, args ...string) (string, error) 
 
 // The story with boto3.
 func TestBoto3(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil || exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 with boto3 is not installed: its part of the story did not run")
-	}
+	python := boto3(t, "its part of the story did not run")
 	s := start(t, story.Config)
 	out, err := tryCommand(s, python, filepath.Join("testdata", "story.py"))
 	fmt.Print(out)

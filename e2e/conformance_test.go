@@ -29,10 +29,7 @@ func TestConformanceASLServer(t *testing.T) {
 	if _, err := os.Stat(runner); err != nil {
 		t.Skipf("no recorded cases at %s: set TOKAIDO_CONFORMANCE to the folder that holds them", runner)
 	}
-	python, err := exec.LookPath("python3")
-	if err != nil || exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 with boto3 is not installed: the recorded cases did not run")
-	}
+	python := boto3(t, "the recorded cases did not run")
 	port := freePort(t)
 	t.Setenv("AWS_ENDPOINT_URL_LAMBDA", fmt.Sprintf("http://127.0.0.1:%d", port))
 	s := start(t, "")

@@ -23,10 +23,7 @@ bedrock:
 
 // boto3: tools in streams, API keys, and profiles that outlive a restart.
 func TestBoto3Bedrock(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil || exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 with boto3 is not installed: its calls of Bedrock did not run")
-	}
+	python := boto3(t, "its calls of Bedrock did not run")
 	dir := t.TempDir()
 	serve := func() *harness.Server {
 		t.Helper()

@@ -292,10 +292,7 @@ const withoutPrefix = "AWS_DISABLE_HOST_PREFIX_INJECTION=true"
 
 // TestStatesBoto3 calls every operation with boto3.
 func TestStatesBoto3(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil || exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 with boto3 is not installed: its calls of Step Functions were not made")
-	}
+	python := boto3(t, "its calls of Step Functions were not made")
 	s := start(t, "")
 	cmd := exec.CommandContext(t.Context(), python, filepath.Join("testdata", "states.py"), statesRole(t, s))
 	cmd.Env = append(s.Environ(story.Region), withoutPrefix)
@@ -308,10 +305,7 @@ func TestStatesBoto3(t *testing.T) {
 
 // TestStatesAWSCLI calls a handful of operations with the aws CLI.
 func TestStatesAWSCLI(t *testing.T) {
-	program, err := exec.LookPath("aws")
-	if err != nil {
-		t.Skip("the aws CLI is not installed: its calls of Step Functions were not made")
-	}
+	program := awsCLI(t, "its calls of Step Functions were not made")
 	s := start(t, "")
 	role := statesRole(t, s)
 	dir := t.TempDir()

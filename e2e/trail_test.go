@@ -56,10 +56,7 @@ func converse(ctx context.Context, s *harness.Server, text string) (requestID st
 // TestValidateLogs: the aws CLI accepts the files that a trail delivers, and
 // rejects a log file, and a digest file, that was tampered with.
 func TestValidateLogs(t *testing.T) {
-	cli, err := exec.LookPath("aws")
-	if err != nil {
-		t.Skip("the aws CLI is not installed: validate-logs did not run")
-	}
+	cli := awsCLI(t, "validate-logs did not run")
 	s := start(t, quickTrail)
 	call := func(args ...string) string {
 		t.Helper()

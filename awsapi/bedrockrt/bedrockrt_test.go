@@ -29,6 +29,7 @@ import (
 	"tokaido/fault"
 	"tokaido/gate"
 	"tokaido/iam"
+	"tokaido/internal/installed"
 	"tokaido/principal"
 	"tokaido/trail"
 	"tokaido/value"
@@ -483,13 +484,7 @@ func TestApplicationProfiles(t *testing.T) {
 
 // boto3 as it is: the service models' own parsers read every answer.
 func TestBoto3(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("python3 is not installed: the check with a real client did not run")
-	}
-	if exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 has no boto3: the check with a real client did not run")
-	}
+	python := installed.Boto3(t, "the check with a real client did not run")
 	s := serve(t, simulated.Options{})
 	cut := serve(t, simulated.Options{Others: simulated.Behaviour{CutAfter: 4}})
 	const script = `

@@ -17,6 +17,7 @@ import (
 	"tokaido/awsapi/organizations"
 	"tokaido/awsapi/sigv4"
 	"tokaido/gate"
+	"tokaido/internal/installed"
 	"tokaido/principal"
 	"tokaido/store/memory"
 	"tokaido/trail"
@@ -161,13 +162,7 @@ func run(t *testing.T, f *fixture, program string, args ...string) string {
 }
 
 func TestBoto3(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("python3 is not installed: the check with a real client did not run")
-	}
-	if exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 has no boto3: the check with a real client did not run")
-	}
+	python := installed.Boto3(t, "the check with a real client did not run")
 	f := serve(t, principal.ControlOptions{Policies: []principal.ControlPolicy{{Name: "configured", Type: principal.ResourceControl, Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}]}`}}})
 	const script = `
 import boto3, json
@@ -250,10 +245,7 @@ print('done')
 }
 
 func TestAWSCLI(t *testing.T) {
-	aws, err := exec.LookPath("aws")
-	if err != nil {
-		t.Skip("the aws CLI is not installed: the check with it did not run")
-	}
+	aws := installed.AWS(t, "the check with it did not run")
 	if exec.Command(aws, "--version").Run() != nil {
 		t.Skip("the aws CLI is installed and does not run: the check with it did not run")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"tokaido/awsapi"
 	"tokaido/gate"
+	"tokaido/internal/installed"
 	"tokaido/principal"
 	"tokaido/trail"
 )
@@ -124,13 +125,7 @@ print('ok')
 `
 
 func TestBoto3(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("python3 is not installed: the check with a real client did not run")
-	}
-	if exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 has no boto3: the check with a real client did not run")
-	}
+	python := installed.Boto3(t, "the check with a real client did not run")
 	a := newAPI(t)
 	server, err := awsapi.New(awsapi.Config{
 		Directory: root{}, Gate: gate.New(nobodyReads{}, nil), Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Ops: Ops(a.svc),
