@@ -20,6 +20,7 @@ export {
   PublishStateMachineVersionCommand,
   RedriveExecutionCommand,
   StartExecutionCommand,
+  StartSyncExecutionCommand,
   StopExecutionCommand,
   TagResourceCommand,
   TestStateCommand,
@@ -29,3 +30,4 @@ export {
   UpdateStateMachineCommand,
   ValidateStateMachineDefinitionCommand,
 } from "@aws-sdk/client-sfn";
+export { generate } from "./generate";

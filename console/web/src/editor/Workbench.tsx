@@ -12,7 +12,7 @@ import type { Finding } from "./AslEditor";
 
 const AslEditor = lazy(() => import("./AslEditor"));
 
-export type WorkbenchProps = { value: string; onChange: (v: string) => void; express?: boolean; readOnly?: boolean };
+export type WorkbenchProps = { value: string; onChange: (v: string) => void; express?: boolean; readOnly?: boolean; role?: string };
 
 // Workbench is a definition as text and as a graph; what is chosen in the graph is shown in the text.
 export default function Workbench({ value, onChange, express = false, readOnly = false }: WorkbenchProps) {

@@ -1,19 +1,26 @@
 import { lazy, Suspense, useState } from "react";
 import { useLocation } from "wouter";
+import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
+import Checkbox from "@cloudscape-design/components/checkbox";
 import ColumnLayout from "@cloudscape-design/components/column-layout";
 import Container from "@cloudscape-design/components/container";
 import ContentLayout from "@cloudscape-design/components/content-layout";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
+import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
-import { iam, noteError, sfn } from "../aws/clients";
-import { pages, useLoad } from "../app/load";
+import { noteError, sfn } from "../aws/clients";
 import { Problem, to } from "../app/parts";
 import { useI18n, type Key } from "../i18n";
+import { useTexts } from "../i18n/page";
+import machineTexts from "../i18n/pages/machine";
+import Role, { make, noRole } from "./machine/Role";
+import SettingsForm, { loggingOf, noSettings } from "./machine/Settings";
+import TagsForm, { type TagRow } from "./machine/Tags";
 
 const Workbench = lazy(() => import("../editor/Workbench"));
 
@@ -49,28 +56,43 @@ export default function CreateMachine() {
   const [definition, setDefinition] = useState(() => text("templateModel"));
   const [name, setName] = useState("");
   const [express, setExpress] = useState(false);
-  const [role, setRole] = useState("");
+  const tr = useTexts(machineTexts);
+  const [role, setRole] = useState(noRole);
+  const [settings, setSettings] = useState(noSettings);
+  const [tags, setTags] = useState<TagRow[]>([]);
+  const [publish, setPublish] = useState(false);
+  const [made, setMade] = useState<string>();
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
   const [tried, setTried] = useState(false);
-  const roles = useLoad(async (abortSignal) => {
-    const { m, c } = await iam();
-    const all = await pages(20, async (Marker) => {
-      const r = await c.send(new m.ListRolesCommand({ Marker }), { abortSignal });
-      return { items: r.Roles ?? [], next: r.Marker };
-    });
-    // those that Step Functions may assume first; the server has the last word
-    const ours = (d = "") => decodeURIComponent(d).includes("states.amazonaws.com");
-    return all.items.filter((r) => ours(r.AssumeRolePolicyDocument)).map((r) => ({ value: r.Arn!, label: r.RoleName!, description: r.Arn }));
-  }, []);
+  // What the role is generated for, and the machine made from.
+  const machine = { name: name.trim(), definition, type: express ? "EXPRESS" : "STANDARD", loggingConfiguration: loggingOf(settings), tracingConfiguration: { enabled: settings.tracing } };
+  const noRoleYet = role.generate ? !role.made || !role.name.trim() : !role.arn;
   const create = async () => {
     setTried(true);
-    if (!name.trim() || !role) return;
+    if (!name.trim() || noRoleYet) return;
     setBusy(true);
     setError(undefined);
     try {
+      let roleArn = role.arn;
+      if (role.generate) {
+        roleArn = await make(role);
+        setMade(role.name);
+        setRole({ ...noRole, arn: roleArn });
+      }
       const { m, c } = await sfn();
-      const r = await c.send(new m.CreateStateMachineCommand({ name: name.trim(), roleArn: role, definition, type: express ? "EXPRESS" : "STANDARD" }));
+      const { loggingConfiguration, tracingConfiguration, ...rest } = machine;
+      const r = await c.send(
+        new m.CreateStateMachineCommand({
+          ...rest,
+          type: rest.type as "STANDARD",
+          roleArn,
+          publish: publish || undefined,
+          ...(settings.level === "OFF" ? {} : { loggingConfiguration }),
+          ...(settings.tracing ? { tracingConfiguration } : {}),
+          ...(tags.length ? { tags: tags.map((x) => ({ key: x.key, value: x.value })) } : {}),
+        }),
+      );
       go(to.machine(r.stateMachineArn!));
     } catch (e) {
       noteError(e);
@@ -103,6 +125,7 @@ export default function CreateMachine() {
       }
     >
       <SpaceBetween size="m">
+        {made && <Alert type="info">{tr("roleMade", { role: made })}</Alert>}
         <Problem error={error} />
         <Container>
           <ColumnLayout columns={2}>
@@ -111,17 +134,6 @@ export default function CreateMachine() {
             </FormField>
             <FormField label={t("type")}>
               <Select selectedOption={types[express ? 1 : 0]!} options={types} onChange={(e) => setExpress(e.detail.selectedOption.value === "EXPRESS")} />
-            </FormField>
-            <FormField label={t("role")} errorText={tried && !role ? t("required") : roles.error ? (roles.error as Error).message : ""}>
-              <Select
-                selectedOption={roles.data?.find((r) => r.value === role) ?? null}
-                options={roles.data ?? []}
-                onChange={(e) => setRole(e.detail.selectedOption.value!)}
-                placeholder={t("chooseRole")}
-                empty={t("noRoles")}
-                statusType={roles.loading ? "loading" : "finished"}
-                filteringType="auto"
-              />
             </FormField>
             <FormField label={t("template")}>
               <Select
@@ -134,8 +146,22 @@ export default function CreateMachine() {
                 }}
               />
             </FormField>
+            <FormField label={tr("versions")}>
+              <Checkbox checked={publish} onChange={(e) => setPublish(e.detail.checked)} description={tr("publishHint")}>
+                {tr("publish")}
+              </Checkbox>
+            </FormField>
           </ColumnLayout>
         </Container>
+        <Container>
+          <Role value={role} onChange={setRole} machine={machine} error={tried && noRoleYet ? (role.generate ? tr("roleNeedsPolicy") : t("required")) : ""} />
+        </Container>
+        <ExpandableSection variant="container" headerText={`${tr("logging")} · ${tr("tracing")} · ${tr("tags")}`}>
+          <SpaceBetween size="l">
+            <SettingsForm value={settings} onChange={setSettings} />
+            <TagsForm value={tags} onChange={setTags} />
+          </SpaceBetween>
+        </ExpandableSection>
         <Suspense fallback={<Spinner />}>
           <Workbench value={definition} onChange={setDefinition} express={express} />
         </Suspense>

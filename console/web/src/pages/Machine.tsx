@@ -1,54 +1,74 @@
 import { lazy, Suspense, useState } from "react";
+import { useLocation, useSearchParams } from "wouter";
+import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
+import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
 import Container from "@cloudscape-design/components/container";
 import ContentLayout from "@cloudscape-design/components/content-layout";
 import Flashbar from "@cloudscape-design/components/flashbar";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
+import Modal from "@cloudscape-design/components/modal";
+import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
+import Tabs from "@cloudscape-design/components/tabs";
 import { noteError, sfn } from "../aws/clients";
 import { pages, useLoad } from "../app/load";
-import { Arn, duration, Empty, Go, Problem, Status, to } from "../app/parts";
+import { Arn, Command, duration, Empty, Go, Problem, Status, to } from "../app/parts";
 import List from "../app/table";
 import { useI18n } from "../i18n";
+import { useTexts } from "../i18n/page";
+import machineTexts from "../i18n/pages/machine";
+import { known } from "./machine/Versions";
 import StartExecution from "./StartExecution";
 
 const Workbench = lazy(() => import("../editor/Workbench"));
+const Config = lazy(() => import("./machine/Config"));
+const Tags = lazy(async () => ({ default: (await import("./machine/Config")).Tags }));
+const Versions = lazy(() => import("./machine/Versions"));
+
+const statuses = ["", "RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"];
+const pollMs = 3000; // while something runs
 
 export default function Machine({ arn }: { arn: string }) {
   const { t, time } = useI18n();
+  const tr = useTexts(machineTexts);
+  const [, go] = useLocation();
+  const [query, setQuery] = useSearchParams();
   const [starting, setStarting] = useState(false);
   const [draft, setDraft] = useState<string>(); // while it is edited
   const [saving, setSaving] = useState(false);
-  const [saved, setSaved] = useState(false);
+  const [saved, setSaved] = useState("");
   const [failed, setFailed] = useState<unknown>();
+  const [deleting, setDeleting] = useState(false);
+  const [status, setStatus] = useState("");
   const machine = useLoad(async (abortSignal) => {
     const { m, c } = await sfn();
     return c.send(new m.DescribeStateMachineCommand({ stateMachineArn: arn }), { abortSignal });
   }, [arn]);
+  const d = machine.data;
+  const express = d?.type === "EXPRESS";
+  const tab = draft !== undefined ? "definition" : (query.get("tab") ?? (express ? "definition" : "executions"));
   const runs = useLoad(
     async (abortSignal) => {
-      if (machine.data?.type !== "STANDARD") return undefined; // Express executions are not listed
+      if (d?.type !== "STANDARD" || tab !== "executions") return undefined; // Express executions are not listed
       const { m, c } = await sfn();
       return pages(5, async (nextToken) => {
-        const r = await c.send(new m.ListExecutionsCommand({ stateMachineArn: arn, maxResults: 200, nextToken }), { abortSignal });
+        const r = await c.send(new m.ListExecutionsCommand({ stateMachineArn: arn, maxResults: 200, nextToken, statusFilter: (status || undefined) as never }), { abortSignal });
         return { items: r.executions ?? [], next: r.nextToken };
       });
     },
-    [arn, machine.data?.type],
-    (d) => (d?.items.some((x) => x.status === "RUNNING") ? 3000 : undefined),
+    [arn, d?.type, tab, status],
+    (x) => (x?.items.some((e) => e.status === "RUNNING") ? pollMs : undefined),
   );
-  const d = machine.data;
-  const save = async () => {
+  const others = useLoad((signal) => (starting ? known(arn, signal) : Promise.resolve(undefined)), [arn, starting]);
+  const act = async (f: (s: Awaited<ReturnType<typeof sfn>>) => Promise<unknown>, after: () => void) => {
     setSaving(true);
     setFailed(undefined);
     try {
-      const { m, c } = await sfn();
-      await c.send(new m.UpdateStateMachineCommand({ stateMachineArn: arn, definition: draft }));
-      setDraft(undefined);
-      setSaved(true);
-      machine.reload();
+      await f(await sfn());
+      after();
     } catch (e) {
       noteError(e);
       setFailed(e);
@@ -56,7 +76,68 @@ export default function Machine({ arn }: { arn: string }) {
       setSaving(false);
     }
   };
+  const save = () =>
+    act(
+      ({ m, c }) => c.send(new m.UpdateStateMachineCommand({ stateMachineArn: arn, definition: draft })),
+      () => {
+        setDraft(undefined);
+        setSaved(t("saved"));
+        machine.reload();
+      },
+    );
   if (!d) return machine.error ? <Problem error={machine.error} retry={machine.reload} /> : <Spinner size="large" />;
+  const option = (s: string) => ({ value: s, label: s === "" ? tr("anyStatus") : s });
+  const executions = express ? (
+    <Empty title={tr("listedNot")} />
+  ) : (
+    <SpaceBetween size="m">
+      <Problem error={runs.error} retry={runs.reload} />
+      <List
+        label={t("executions")}
+        items={runs.data?.items ?? []}
+        loading={runs.loading}
+        trackBy={(x) => x.executionArn!}
+        find="findExecutions"
+        pageSize={20}
+        text={(x) => `${x.name} ${x.status} ${x.stateMachineAliasArn ?? ""} ${x.stateMachineVersionArn ?? ""}`}
+        header={
+          <Header
+            variant="h2"
+            counter={runs.data && `(${runs.data.items.length}${runs.data.more ? "+" : ""})`}
+            actions={
+              <SpaceBetween direction="horizontal" size="xs">
+                <Select ariaLabel={t("status")} selectedOption={option(status)} options={statuses.map(option)} onChange={(e) => setStatus(e.detail.selectedOption.value!)} />
+                <Button iconName="refresh" ariaLabel={t("refresh")} onClick={runs.reload} loading={runs.loading} />
+              </SpaceBetween>
+            }
+          >
+            {t("executions")}
+          </Header>
+        }
+        empty={
+          status ? (
+            <Empty title={t("noMatches")}>
+              <Button onClick={() => setStatus("")}>{t("clearFilter")}</Button>
+            </Empty>
+          ) : (
+            <Empty title={t("emptyExecutions")}>
+              {tr("firstRun")}
+              <Command text={`aws stepfunctions start-execution --state-machine-arn ${arn} --input '{}'`} />
+              <Button onClick={() => setStarting(true)}>{t("startExecution")}</Button>
+            </Empty>
+          )
+        }
+        columns={[
+          { id: "name", header: t("name"), cell: (x) => <Go href={to.execution(x.executionArn!)}>{x.name}</Go>, sortingField: "name", isRowHeader: true },
+          { id: "status", header: t("status"), cell: (x) => <Status status={x.status} />, sortingField: "status", minWidth: 130 },
+          { id: "version", header: tr("version"), cell: (x) => (x.stateMachineAliasArn ?? x.stateMachineVersionArn)?.split(":")[7] ?? "–" },
+          { id: "started", header: t("started"), cell: (x) => time(x.startDate), sortingField: "startDate", minWidth: 180 },
+          { id: "duration", header: t("duration"), cell: (x) => duration(x.startDate, x.stopDate, t) },
+        ]}
+      />
+    </SpaceBetween>
+  );
+  const part = (id: string, label: string, content: React.ReactNode) => ({ id, label, content: <Suspense fallback={<Spinner />}>{content}</Suspense>, disabled: draft !== undefined && id !== "definition" });
   return (
     <ContentLayout
       header={
@@ -65,16 +146,20 @@ export default function Machine({ arn }: { arn: string }) {
           actions={
             <SpaceBetween direction="horizontal" size="xs">
               {draft === undefined ? (
+                <ButtonDropdown items={[{ id: "delete", text: tr("deleteMachine") }]} onItemClick={() => setDeleting(true)}>
+                  {tr("actions")}
+                </ButtonDropdown>
+              ) : (
+                <Button variant="link" onClick={() => setDraft(undefined)}>
+                  {t("cancel")}
+                </Button>
+              )}
+              {draft === undefined ? (
                 <Button onClick={() => setDraft(d.definition)}>{t("edit")}</Button>
               ) : (
-                <>
-                  <Button variant="link" onClick={() => setDraft(undefined)}>
-                    {t("cancel")}
-                  </Button>
-                  <Button onClick={() => void save()} loading={saving} disabled={draft === d.definition}>
-                    {t("save")}
-                  </Button>
-                </>
+                <Button onClick={() => void save()} loading={saving} disabled={draft === d.definition}>
+                  {t("save")}
+                </Button>
               )}
               <Button variant="primary" onClick={() => setStarting(true)} disabled={draft !== undefined}>
                 {t("startExecution")}
@@ -87,7 +172,7 @@ export default function Machine({ arn }: { arn: string }) {
       }
     >
       <SpaceBetween size="m">
-        {saved && <Flashbar items={[{ type: "success", content: t("saved"), dismissible: true, onDismiss: () => setSaved(false) }]} />}
+        {saved && <Flashbar items={[{ type: "success", content: saved, dismissible: true, onDismiss: () => setSaved("") }]} />}
         <Problem error={failed} />
         <Container>
           <KeyValuePairs
@@ -100,41 +185,65 @@ export default function Machine({ arn }: { arn: string }) {
             ]}
           />
         </Container>
-        {d.type === "STANDARD" && draft === undefined && (
-          <>
-            <Problem error={runs.error} retry={runs.reload} />
-            <List
-              label={t("executions")}
-              items={runs.data?.items ?? []}
-              loading={runs.loading}
-              trackBy={(x) => x.executionArn!}
-              find="findExecutions"
-              pageSize={10}
-              text={(x) => `${x.name} ${x.status}`}
-              header={
-                <Header
-                  variant="h2"
-                  counter={runs.data && `(${runs.data.items.length}${runs.data.more ? "+" : ""})`}
-                  actions={<Button iconName="refresh" ariaLabel={t("refresh")} onClick={runs.reload} loading={runs.loading} />}
-                >
-                  {t("executions")}
-                </Header>
-              }
-              empty={<Empty title={t("emptyExecutions")}>{t("emptyExecutionsHint")}</Empty>}
-              columns={[
-                { id: "name", header: t("name"), cell: (x) => <Go href={to.execution(x.executionArn!)}>{x.name}</Go>, sortingField: "name", isRowHeader: true },
-                { id: "status", header: t("status"), cell: (x) => <Status status={x.status} />, sortingField: "status", minWidth: 130 },
-                { id: "started", header: t("started"), cell: (x) => time(x.startDate), sortingField: "startDate", minWidth: 180 },
-                { id: "duration", header: t("duration"), cell: (x) => duration(x.startDate, x.stopDate, t) },
-              ]}
-            />
-          </>
-        )}
-        <Suspense fallback={<Spinner />}>
-          <Workbench value={draft ?? d.definition!} onChange={(v) => draft !== undefined && setDraft(v)} express={d.type === "EXPRESS"} readOnly={draft === undefined} key={draft === undefined ? "read" : "edit"} />
-        </Suspense>
+        <Tabs
+          ariaLabel={d.name}
+          activeTabId={tab}
+          onChange={(e) => setQuery({ tab: e.detail.activeTabId }, { replace: true })}
+          tabs={[
+            part("executions", tr("executions"), executions),
+            part(
+              "definition",
+              tr("definition"),
+              <Workbench value={draft ?? d.definition!} onChange={(v) => draft !== undefined && setDraft(v)} express={express} readOnly={draft === undefined} role={d.roleArn} key={draft === undefined ? "read" : "edit"} />,
+            ),
+            part(
+              "configuration",
+              tr("configuration"),
+              <Config
+                d={d}
+                onSaved={() => {
+                  setSaved(tr("savedConfig"));
+                  machine.reload();
+                }}
+              />,
+            ),
+            part("versions", tr("versions"), <Versions arn={arn} what="versions" revisionId={d.revisionId} />),
+            part("aliases", tr("aliases"), <Versions arn={arn} what="aliases" />),
+            part("tags", tr("tags"), <Tags arn={arn} />),
+          ]}
+        />
       </SpaceBetween>
-      {starting && <StartExecution machine={arn} onDismiss={() => setStarting(false)} />}
+      {starting && (
+        <StartExecution
+          machine={arn}
+          express={express}
+          targets={[...(others.data?.aliases ?? []).map((a) => ({ arn: a.arn, label: a.name })), ...(others.data?.versions ?? []).map((v) => ({ arn: v.stateMachineVersionArn!, label: v.stateMachineVersionArn!.split(":")[7]! }))]}
+          onDismiss={() => setStarting(false)}
+        />
+      )}
+      {deleting && (
+        <Modal
+          visible
+          header={tr("deleteTitle", { name: d.name! })}
+          closeAriaLabel={t("close")}
+          onDismiss={() => setDeleting(false)}
+          footer={
+            <Box float="right">
+              <SpaceBetween direction="horizontal" size="xs">
+                <Button variant="link" onClick={() => setDeleting(false)}>
+                  {t("cancel")}
+                </Button>
+                <Button variant="primary" loading={saving} onClick={() => void act(({ m, c }) => c.send(new m.DeleteStateMachineCommand({ stateMachineArn: arn })), () => go("/state-machines"))}>
+                  {tr("delete")}
+                </Button>
+              </SpaceBetween>
+            </Box>
+          }
+        >
+          <Problem error={failed} />
+          {tr("deleteWhat")}
+        </Modal>
+      )}
     </ContentLayout>
   );
 }

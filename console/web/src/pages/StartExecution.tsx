@@ -1,18 +1,30 @@
 import { useState } from "react";
+import type { StartSyncExecutionCommandOutput } from "@aws-sdk/client-sfn";
 import { useLocation } from "wouter";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Modal from "@cloudscape-design/components/modal";
+import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Textarea from "@cloudscape-design/components/textarea";
 import { noteError, sfn } from "../aws/clients";
-import { Problem, to } from "../app/parts";
+import { Code, duration, pretty, Problem, Status, to } from "../app/parts";
 import { useI18n } from "../i18n";
+import { useTexts } from "../i18n/page";
+import machineTexts from "../i18n/pages/machine";
 
-export default function StartExecution({ machine, input = "{}", onDismiss }: { machine: string; input?: string; onDismiss: () => void }) {
+export type Target = { arn: string; label: string };
+type Props = { machine: string; input?: string; express?: boolean; targets?: Target[]; onDismiss: () => void };
+
+// StartExecution asks for a name and an input, and for which version where there are some. An
+// Express execution is run to its end, and its output shown.
+export default function StartExecution({ machine, input = "{}", express = false, targets = [], onDismiss }: Props) {
   const { t } = useI18n();
+  const tr = useTexts(machineTexts);
+  const [target, setTarget] = useState(machine);
+  const [got, setGot] = useState<StartSyncExecutionCommandOutput>();
   const [, go] = useLocation();
   const [name, setName] = useState("");
   const [text, setText] = useState(input);
@@ -29,7 +41,13 @@ export default function StartExecution({ machine, input = "{}", onDismiss }: { m
     setError(undefined);
     try {
       const { m, c } = await sfn();
-      const r = await c.send(new m.StartExecutionCommand({ stateMachineArn: machine, name: name.trim() || undefined, input: text || "{}" }));
+      const asked = { stateMachineArn: target, name: name.trim() || undefined, input: text || "{}" };
+      if (express) {
+        setGot(await c.send(new m.StartSyncExecutionCommand(asked)));
+        setBusy(false);
+        return;
+      }
+      const r = await c.send(new m.StartExecutionCommand(asked));
       go(to.execution(r.executionArn!));
     } catch (e) {
       noteError(e);
@@ -50,7 +68,7 @@ export default function StartExecution({ machine, input = "{}", onDismiss }: { m
               {t("cancel")}
             </Button>
             <Button variant="primary" onClick={() => void start()} loading={busy} disabled={wrong !== ""}>
-              {t("startExecution")}
+              {express ? tr("run") : t("startExecution")}
             </Button>
           </SpaceBetween>
         </Box>
@@ -58,12 +76,35 @@ export default function StartExecution({ machine, input = "{}", onDismiss }: { m
     >
       <SpaceBetween size="m">
         <Problem error={error} />
+        {targets.length > 0 && (
+          <FormField label={tr("version")}>
+            <Select
+              selectedOption={[{ value: machine, label: tr("latest") }, ...targets.map((x) => ({ value: x.arn, label: x.label }))].find((o) => o.value === target)!}
+              options={[{ value: machine, label: tr("latest") }, ...targets.map((x) => ({ value: x.arn, label: x.label }))]}
+              onChange={(e) => setTarget(e.detail.selectedOption.value!)}
+            />
+          </FormField>
+        )}
         <FormField label={t("executionName")} description={t("executionNameHint")}>
           <Input value={name} onChange={(e) => setName(e.detail.value)} spellcheck={false} />
         </FormField>
         <FormField label={t("inputJson")} errorText={wrong}>
+          <div className="code-area">
           <Textarea value={text} onChange={(e) => setText(e.detail.value)} rows={10} spellcheck={false} />
+          </div>
         </FormField>
+        {express && <Box color="text-body-secondary">{tr("sync")}</Box>}
+        {got && (
+          <div aria-live="polite">
+            <Status status={got.status} /> {duration(got.startDate, got.stopDate, t)} · {tr("billed")} {got.billingDetails?.billedDurationInMilliseconds ?? 0} ms
+            {got.error && (
+              <Box color="text-status-error">
+                {got.error}: {got.cause}
+              </Box>
+            )}
+            <Code text={pretty(got.output)} />
+          </div>
+        )}
       </SpaceBetween>
     </Modal>
   );
