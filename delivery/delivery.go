@@ -78,12 +78,7 @@ type Trail struct {
 	LatestDelivery, LatestTry time.Time
 	LatestDigest              time.Time
 	LatestError               string
-}
-
-// Selector says which events are delivered.
-type Selector struct {
-	ReadWrite string   // All, ReadOnly, WriteOnly
-	Exclude   []string // event sources
+	Tags                      map[string]string `json:",omitempty"`
 }
 
 // state is a Trail with how far it was delivered.
@@ -277,10 +272,7 @@ func (s *Service) Create(t Trail) (Trail, error) {
 	if n >= MaxTrails {
 		return Trail{}, fault.Newf("MaximumNumberOfTrailsExceededException", "User: %s already has %d trails in %s.", s.cfg.Account, n, t.HomeRegion)
 	}
-	if !ValidBucket(t.Bucket) {
-		return Trail{}, fault.Newf("InvalidS3BucketNameException", "Bucket name %.128s is not valid: 3 to 63 lower-case letters, digits, dots and hyphens.", t.Bucket)
-	}
-	if err := os.MkdirAll(filepath.Join(s.cfg.Buckets, t.Bucket), 0o700); err != nil {
+	if err := s.makeBucket(t.Bucket); err != nil {
 		return Trail{}, err
 	}
 	t.Selector = Selector{ReadWrite: "All"}
@@ -300,7 +292,14 @@ func (s *Service) Get(region, nameOrARN string) (Trail, error) {
 	if err != nil {
 		return Trail{}, err
 	}
-	return t.Trail, nil
+	return t.shown(), nil
+}
+
+// shown is the trail for others, who must not change what is ours.
+func (t *state) shown() Trail {
+	x := t.Trail
+	x.Tags = maps.Clone(x.Tags)
+	return x
 }
 
 // List returns the trails that a Region shows: its own, and with shadows those of
@@ -310,7 +309,7 @@ func (s *Service) List(region string, shadows bool) (all []Trail) {
 	defer s.mu.Unlock()
 	for _, t := range s.sorted() {
 		if region == "" || t.HomeRegion == region || shadows && t.MultiRegion {
-			all = append(all, t.Trail)
+			all = append(all, t.shown())
 		}
 	}
 	return all
@@ -504,10 +503,8 @@ func (t *state) takes(r *trail.Record) bool {
 		return false
 	case !t.Global && r.Source == "iam.amazonaws.com":
 		return false
-	case t.Selector.ReadWrite == "ReadOnly" && !r.ReadOnly, t.Selector.ReadWrite == "WriteOnly" && r.ReadOnly:
-		return false
 	}
-	return !slices.Contains(t.Selector.Exclude, r.Source)
+	return t.Selector.takes(r)
 }
 
 // write writes one log file.

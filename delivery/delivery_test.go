@@ -379,3 +379,71 @@ func TestBucketKeepsItsFolder(t *testing.T) {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
+
+// TestUpdate: a trail that is changed goes on where it was, in its new place; a
+// chain of digests begins when validation does, and tags are kept.
+func TestUpdate(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.Create(Trail{Name: "audit", HomeRegion: home, Bucket: "first", Global: true, MultiRegion: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Start(home, "audit"); err != nil {
+		t.Fatal(err)
+	}
+	w.record(t, "Converse", home, true) // e1
+	if err := w.Deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second, on := "second", true
+	got, err := w.Update(t.Context(), home, "audit", Update{Bucket: &second, Validation: &on})
+	if err != nil || got.Bucket != second || !got.Validation || !got.MultiRegion {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if err := w.Select(home, "audit", Selector{Any: []Advanced{
+		{Fields: []Field{{Field: "eventCategory", Equals: []string{"Management"}}, {Field: "readOnly", Equals: []string{"false"}}}},
+		{Fields: []Field{{Field: "eventCategory", Equals: []string{"Management"}}, {Field: "eventSource", NotEquals: []string{"bedrock.amazonaws.com"}}}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	w.record(t, "Converse", home, true)                // e2: neither
+	w.record(t, "CreateInferenceProfile", home, false) // e3: it writes
+	w.record(t, "CreateRole", "us-east-1", true)       // e4: another source
+	if err := w.Tag(home, got.ARN, map[string]string{"team": "audit", "stage": "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Untag(home, got.ARN, map[string]string{"stage": ""}); err != nil {
+		t.Fatal(err)
+	}
+	many := map[string]string{}
+	for i := range MaxTags {
+		many[fmt.Sprint(i)] = ""
+	}
+	if err := w.Tag(home, got.ARN, many); fault.Code(err) != "TagsLimitExceededException" {
+		t.Errorf("%v", err)
+	}
+	w.now = w.now.Add(2 * time.Hour)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.open(t)
+	if got, err := w.Get(home, "audit"); err != nil || fmt.Sprint(got.Tags) != "map[team:audit]" {
+		t.Errorf("%v, %v", got.Tags, err)
+	}
+	for bucket, want := range map[string]string{"first": "map[ap-northeast-1:e1]", "second": "map[ap-northeast-1:e3 us-east-1:e4]"} {
+		if got := fmt.Sprint(w.files(t, bucket)); got != want {
+			t.Errorf("%s: %s, want %s", bucket, got, want)
+		}
+	}
+	b, err := w.Bucket("second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, _, err := b.List("AWSLogs/"+account+"/CloudTrail-Digest/"+home, "", 1000)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%d digests, %v", len(all), err)
+	}
+	d := value.MustParse(string(unzip(t, b, all[0].Key)))
+	if d.Get("logFiles").Len() != 1 || !d.Get("previousDigestSignature").IsNull() {
+		t.Errorf("%s", d)
+	}
+}

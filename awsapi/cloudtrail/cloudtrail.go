@@ -38,12 +38,7 @@ func Ops(log Log) []awsapi.Op {
 		Needs: func(_ context.Context, r *awsapi.Request) ([]iam.Authorization, error) {
 			return []iam.Authorization{{Action: "cloudtrail:LookupEvents", Resource: "*"}}, nil
 		},
-		Params: func(r *awsapi.Request) value.Value {
-			if r.Input.Len() == 0 {
-				return value.Value{}
-			}
-			return awsapi.LowerFirst(r.Input)
-		},
+		Params: params,
 		Handle: func(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) { return lookup(ctx, log, r) },
 	}}
 }

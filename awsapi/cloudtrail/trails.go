@@ -3,10 +3,13 @@ package cloudtrail
 import (
 	"context"
 	"encoding/base64"
+	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tokaido/awsapi"
 	"tokaido/awsapi/wire"
@@ -20,6 +23,9 @@ import (
 type Trails interface {
 	ARN(region, nameOrARN string) string
 	Create(delivery.Trail) (delivery.Trail, error)
+	Update(ctx context.Context, region, nameOrARN string, u delivery.Update) (delivery.Trail, error)
+	Tag(region, arn string, tags map[string]string) error
+	Untag(region, arn string, tags map[string]string) error
 	Get(region, nameOrARN string) (delivery.Trail, error)
 	List(region string, shadows bool) []delivery.Trail
 	Delete(region, nameOrARN string) error
@@ -45,12 +51,7 @@ func TrailOps(t Trails) []awsapi.Op {
 				}
 				return []iam.Authorization{{Action: "cloudtrail:" + name, Resource: resource}}, nil
 			},
-			Params: func(r *awsapi.Request) value.Value {
-				if r.Input.Len() == 0 {
-					return value.Value{}
-				}
-				return awsapi.LowerFirst(r.Input)
-			},
+			Params: params,
 			Handle: handle,
 		}
 		if !readOnly {
@@ -65,6 +66,13 @@ func TrailOps(t Trails) []awsapi.Op {
 	}
 	return []awsapi.Op{
 		op("CreateTrail", "Name", false, h.create),
+		op("UpdateTrail", "Name", false, h.update),
+		op("AddTags", "ResourceId", false, h.addTags),
+		op("RemoveTags", "ResourceId", false, h.removeTags),
+		{ // of several trails
+			Service: "cloudtrail", Source: "cloudtrail.amazonaws.com", Name: "ListTags", Protocol: awsapi.JSON11, Target: target + "ListTags", ReadOnly: true,
+			Needs: tagsNeeds, Params: params, Handle: h.listTags,
+		},
 		op("GetTrail", "Name", true, h.get),
 		op("DescribeTrails", "", true, h.describe),
 		op("ListTrails", "", true, h.list),
@@ -76,6 +84,14 @@ func TrailOps(t Trails) []awsapi.Op {
 		op("GetEventSelectors", "TrailName", true, h.getSelectors),
 		op("ListPublicKeys", "", true, h.publicKeys),
 	}
+}
+
+// params is the record's requestParameters.
+func params(r *awsapi.Request) value.Value {
+	if r.Input.Len() == 0 {
+		return value.Value{}
+	}
+	return awsapi.LowerFirst(r.Input)
 }
 
 type handlers struct{ trails Trails }
@@ -126,12 +142,14 @@ func (h handlers) create(_ context.Context, r *awsapi.Request) (*awsapi.Response
 	if strings.HasPrefix(n, "arn:") {
 		return nil, fault.Newf("InvalidTrailNameException", "A trail is created with a name, not with an ARN.")
 	}
-	if r.Input.Get("TagsList").Len() > 0 {
-		return nil, fault.Newf("InvalidTagParameterException", "Tags of trails are not supported by this server.")
-	}
 	t := delivery.Trail{Name: n, HomeRegion: r.Region, Bucket: r.Input.Get("S3BucketName").Str(), Prefix: r.Input.Get("S3KeyPrefix").Str()}
-	if p := t.Prefix; len(p) > 200 || strings.ContainsAny(p, "\\\x00") || p != "" && slices.ContainsFunc(strings.Split(p, "/"), func(s string) bool { return s == "" || s[0] == '.' }) {
-		return nil, fault.Newf("InvalidS3PrefixException", "The prefix %.200s is not valid: up to 200 characters, its parts neither empty nor beginning with a period.", p)
+	if given(r.Input.Get("TagsList")) {
+		if t.Tags, err = tags(r); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkPrefix(t.Prefix); err != nil {
+		return nil, err
 	}
 	if t.Global, err = flag(r, "IncludeGlobalServiceEvents", true); err != nil {
 		return nil, err
@@ -142,20 +160,191 @@ func (h handlers) create(_ context.Context, r *awsapi.Request) (*awsapi.Response
 	if t.Validation, err = flag(r, "EnableLogFileValidation", false); err != nil {
 		return nil, err
 	}
-	organization, err := flag(r, "IsOrganizationTrail", false)
-	if err != nil {
+	if err := notOrganization(r); err != nil {
 		return nil, err
 	}
-	switch {
-	case organization:
-		return nil, fault.Newf("OrganizationsNotInUseException", "The account is not a member of an organization: IsOrganizationTrail true is not supported by this server.")
-	case t.MultiRegion && !t.Global:
+	if t.MultiRegion && !t.Global {
 		return nil, fault.Newf("InvalidParameterCombinationException", "Multi-Region trail must include global service events.")
 	}
 	if t, err = h.trails.Create(t); err != nil {
 		return nil, err
 	}
 	return &awsapi.Response{Body: shape(&t)}, nil
+}
+
+func checkPrefix(p string) error {
+	if len(p) > 200 || strings.ContainsAny(p, "\\\x00") || p != "" && slices.ContainsFunc(strings.Split(p, "/"), func(s string) bool { return s == "" || s[0] == '.' }) {
+		return fault.Newf("InvalidS3PrefixException", "The prefix %.200s is not valid: up to 200 characters, its parts neither empty nor beginning with a period.", p)
+	}
+	return nil
+}
+
+func (h handlers) update(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	if err := r.Refuse("Name", "S3BucketName", "S3KeyPrefix", "IncludeGlobalServiceEvents", "IsMultiRegionTrail", "EnableLogFileValidation", "IsOrganizationTrail"); err != nil {
+		return nil, err
+	}
+	n, err := name(r, "Name")
+	if err != nil {
+		return nil, err
+	}
+	var u delivery.Update
+	for member, to := range map[string]**string{"S3BucketName": &u.Bucket, "S3KeyPrefix": &u.Prefix} {
+		if v := r.Input.Get(member); given(v) {
+			if !v.IsString() {
+				return nil, wrongType(member, "a string", v)
+			}
+			*to = new(v.Str())
+		}
+	}
+	if u.Prefix != nil {
+		if err := checkPrefix(*u.Prefix); err != nil {
+			return nil, err
+		}
+	}
+	for member, to := range map[string]**bool{"IncludeGlobalServiceEvents": &u.Global, "IsMultiRegionTrail": &u.MultiRegion, "EnableLogFileValidation": &u.Validation} {
+		if given(r.Input.Get(member)) {
+			b, err := flag(r, member, false)
+			if err != nil {
+				return nil, err
+			}
+			*to = &b
+		}
+	}
+	if err := notOrganization(r); err != nil {
+		return nil, err
+	}
+	t, err := h.trails.Update(ctx, r.Region, n, u)
+	if err != nil {
+		return nil, err
+	}
+	return &awsapi.Response{Body: shape(&t)}, nil
+}
+
+func notOrganization(r *awsapi.Request) error {
+	organization, err := flag(r, "IsOrganizationTrail", false)
+	if err == nil && organization {
+		err = fault.Newf("OrganizationsNotInUseException", "The account is not a member of an organization: IsOrganizationTrail true is not supported by this server.")
+	}
+	return err
+}
+
+// tags reads TagsList.
+func tags(r *awsapi.Request) (map[string]string, error) {
+	list := r.Input.Get("TagsList")
+	if !list.IsArray() {
+		return nil, wrongType("TagsList", "a list", list)
+	}
+	bad := func(format string, args ...any) (map[string]string, error) {
+		return nil, fault.Newf("InvalidTagParameterException", format, args...)
+	}
+	if list.Len() > delivery.MaxTags {
+		return nil, fault.Newf("TagsLimitExceededException", "The number of tags per trail has exceeded the limit of %d.", delivery.MaxTags)
+	}
+	all := map[string]string{}
+	for _, tag := range list.Items() {
+		for k, v := range tag.Members() {
+			if k != "Key" && k != "Value" || !v.IsString() {
+				return bad("A tag has a Key and a Value, both strings; one has %.64s: %.64s.", k, v.JSON())
+			}
+		}
+		k, v := tag.Get("Key").Str(), tag.Get("Value").Str()
+		switch _, twice := all[k]; {
+		case k == "" || utf8.RuneCountInString(k) > 128 || strings.HasPrefix(strings.ToLower(k), "aws:"):
+			return bad("The tag key %.128q is not valid: 1 to 128 characters, not beginning with aws:.", k)
+		case utf8.RuneCountInString(v) > 256:
+			return bad("The value of the tag %.128s has more than 256 characters.", k)
+		case twice:
+			return bad("The tag key %.128s is given twice.", k)
+		}
+		all[k] = v
+	}
+	return all, nil
+}
+
+// tagged is the ARN of the trail whose tags are meant.
+func (h handlers) tagged(v value.Value) (string, error) {
+	arn := v.Str()
+	if !strings.HasPrefix(arn, "arn:") || !strings.Contains(arn, ":cloudtrail:") {
+		return "", fault.Newf("CloudTrailARNInvalidException", "%.256s is not the ARN of a trail.", v)
+	}
+	if !strings.Contains(arn, ":trail/") {
+		return "", fault.Newf("ResourceTypeNotSupportedException", "%.256s is not the ARN of a trail: nothing else is supported by this server.", arn)
+	}
+	return arn, nil
+}
+
+// notThere says in the words for resources that there is no such trail.
+func notThere(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == "TrailNotFoundException" {
+		return fault.Newf("ResourceNotFoundException", "%s", f.Message)
+	}
+	return err
+}
+
+func (h handlers) addTags(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	return h.changeTags(r, h.trails.Tag)
+}
+
+func (h handlers) removeTags(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	return h.changeTags(r, h.trails.Untag)
+}
+
+func (h handlers) changeTags(r *awsapi.Request, change func(region, arn string, all map[string]string) error) (*awsapi.Response, error) {
+	if err := r.Refuse("ResourceId", "TagsList"); err != nil {
+		return nil, err
+	}
+	arn, err := h.tagged(r.Input.Get("ResourceId"))
+	if err != nil {
+		return nil, err
+	}
+	all, err := tags(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := change(r.Region, arn, all); err != nil {
+		return nil, notThere(err)
+	}
+	return awsapi.OK(), nil
+}
+
+// maxTagged is how many trails ListTags answers for at once.
+const maxTagged = 20
+
+func tagsNeeds(_ context.Context, r *awsapi.Request) (all []iam.Authorization, err error) {
+	list := r.Input.Get("ResourceIdList")
+	if list.Len() == 0 || list.Len() > maxTagged {
+		return nil, fault.Newf("ValidationException", "ResourceIdList must have 1 to %d members.", maxTagged)
+	}
+	for _, v := range list.Items() {
+		all = append(all, iam.Authorization{Action: "cloudtrail:ListTags", Resource: v.Str()})
+	}
+	return all, nil
+}
+
+func (h handlers) listTags(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	if err := r.Refuse("ResourceIdList", "NextToken"); err != nil {
+		return nil, err
+	}
+	if given(r.Input.Get("NextToken")) {
+		return nil, fault.Newf("InvalidTokenException", "The token in the request is invalid.")
+	}
+	var all []value.Value
+	for _, v := range r.Input.Get("ResourceIdList").Items() {
+		arn, err := h.tagged(v)
+		if err != nil {
+			return nil, err
+		}
+		t, err := h.trails.Get(r.Region, arn)
+		if err != nil {
+			return nil, notThere(err)
+		}
+		var tags []value.Value
+		for _, k := range slices.Sorted(maps.Keys(t.Tags)) {
+			tags = append(tags, value.Object(value.Member{Key: "Key", Value: value.String(k)}, value.Member{Key: "Value", Value: value.String(t.Tags[k])}))
+		}
+		all = append(all, value.Object(value.Member{Key: "ResourceId", Value: value.String(arn)}, value.Member{Key: "TagsList", Value: value.Array(tags...)}))
+	}
+	return awsapi.OK(value.Member{Key: "ResourceTagList", Value: value.Array(all...)}), nil
 }
 
 // shape is a trail as CreateTrail answers.
@@ -314,25 +503,48 @@ func (h handlers) remove(_ context.Context, r *awsapi.Request) (*awsapi.Response
 // excludable are the sources that AWS lets a trail leave out.
 var excludable = []string{"kms.amazonaws.com", "rdsdata.amazonaws.com"}
 
-// putSelectors takes what can be acted on: one selector of management events.
-// There are no data events to be had, and no advanced selectors.
+// putSelectors takes what can be acted on: selectors of management events.
+// There are no data events to be had.
 func (h handlers) putSelectors(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
-	if err := r.Refuse("TrailName", "EventSelectors"); err != nil {
+	if err := r.Refuse("TrailName", "EventSelectors", "AdvancedEventSelectors"); err != nil {
 		return nil, err
 	}
 	n, err := name(r, "TrailName")
 	if err != nil {
 		return nil, err
 	}
-	bad := func(format string, args ...any) (*awsapi.Response, error) {
-		return nil, fault.Newf("InvalidEventSelectorsException", format, args...)
+	basic, advanced := r.Input.Get("EventSelectors"), r.Input.Get("AdvancedEventSelectors")
+	var sel delivery.Selector
+	switch {
+	case given(basic) && given(advanced):
+		return nil, fault.Newf("InvalidEventSelectorsException", "EventSelectors and AdvancedEventSelectors cannot be given both.")
+	case given(advanced):
+		sel, err = advancedSelectors(advanced)
+	default:
+		sel, err = basicSelector(basic)
 	}
-	list := r.Input.Get("EventSelectors")
+	if err != nil {
+		return nil, err
+	}
+	if err := h.trails.Select(r.Region, n, sel); err != nil {
+		return nil, err
+	}
+	t, err := h.trails.Get(r.Region, n)
+	if err != nil {
+		return nil, err
+	}
+	return selectors(&t), nil
+}
+
+func basicSelector(list value.Value) (sel delivery.Selector, err error) {
+	bad := func(format string, args ...any) (delivery.Selector, error) {
+		return sel, fault.Newf("InvalidEventSelectorsException", format, args...)
+	}
 	if !list.IsArray() || list.Len() != 1 {
 		return bad("EventSelectors must have exactly one selector on this server: that of management events.")
 	}
 	in := list.At(0)
-	sel := delivery.Selector{ReadWrite: "All"}
+	sel.ReadWrite = "All"
 	for k, v := range in.Members() {
 		switch k {
 		case "ReadWriteType":
@@ -358,14 +570,95 @@ func (h handlers) putSelectors(_ context.Context, r *awsapi.Request) (*awsapi.Re
 			return bad("The member %.64s of an event selector is not supported by this server.", k)
 		}
 	}
-	if err := h.trails.Select(r.Region, n, sel); err != nil {
-		return nil, err
+	return sel, nil
+}
+
+// maxSelectors is how many advanced selectors a trail has at most, and
+// maxSelectorName how long a name of one may be.
+const (
+	maxSelectors    = 5
+	maxSelectorName = 1000
+)
+
+// advancedSelectors takes selectors of management events: with the category,
+// with readOnly, and with sources that are left out.
+func advancedSelectors(list value.Value) (sel delivery.Selector, err error) {
+	bad := func(format string, args ...any) (delivery.Selector, error) {
+		return sel, fault.Newf("InvalidEventSelectorsException", format, args...)
 	}
-	t, err := h.trails.Get(r.Region, n)
-	if err != nil {
-		return nil, err
+	if !list.IsArray() || list.Len() == 0 || list.Len() > maxSelectors {
+		return bad("AdvancedEventSelectors must have 1 to %d selectors.", maxSelectors)
 	}
-	return selectors(&t), nil
+	for _, in := range list.Items() {
+		var a delivery.Advanced
+		for k, v := range in.Members() {
+			switch {
+			case k == "Name" && v.IsString() && utf8.RuneCountInString(v.Str()) <= maxSelectorName:
+				a.Name = v.Str()
+			case k == "FieldSelectors" && v.IsArray():
+				for _, f := range v.Items() {
+					one, err := fieldSelector(f)
+					if err != nil {
+						return sel, err
+					}
+					if slices.ContainsFunc(a.Fields, func(x delivery.Field) bool { return x.Field == one.Field }) {
+						return bad("The field %s is given twice in an advanced event selector.", one.Field)
+					}
+					a.Fields = append(a.Fields, one)
+				}
+			default:
+				return bad("The member %.64s of an advanced event selector cannot be %.64s.", k, v.JSON())
+			}
+		}
+		if !slices.ContainsFunc(a.Fields, func(f delivery.Field) bool { return f.Field == "eventCategory" }) {
+			return bad("An advanced event selector must say eventCategory.")
+		}
+		sel.Any = append(sel.Any, a)
+	}
+	return sel, nil
+}
+
+func fieldSelector(in value.Value) (f delivery.Field, err error) {
+	bad := func(format string, args ...any) (delivery.Field, error) {
+		return f, fault.Newf("InvalidEventSelectorsException", format, args...)
+	}
+	for k, v := range in.Members() {
+		var to *[]string
+		switch k {
+		case "Field":
+			f.Field = v.Str()
+			continue
+		case "Equals":
+			to = &f.Equals
+		case "NotEquals":
+			to = &f.NotEquals
+		default:
+			return bad("The operator %.64s of the field %.64s is not supported by this server.", k, in.Get("Field").Str())
+		}
+		if !v.IsArray() || v.Len() == 0 {
+			return bad("%s of the field %.64s must be a list of values.", k, in.Get("Field").Str())
+		}
+		for _, s := range v.Items() {
+			*to = append(*to, s.Str())
+		}
+	}
+	ok := false
+	switch f.Field {
+	case "eventCategory":
+		if ok = f.NotEquals == nil && slices.Equal(f.Equals, []string{"Management"}); !ok {
+			return bad("eventCategory must be Management on this server: it delivers nothing else.")
+		}
+	case "readOnly":
+		ok = f.NotEquals == nil && len(f.Equals) == 1 && (f.Equals[0] == "true" || f.Equals[0] == "false")
+	case "eventSource":
+		ok = f.Equals == nil && f.NotEquals != nil && !slices.ContainsFunc(f.NotEquals, func(s string) bool { return !slices.Contains(excludable, s) })
+	default:
+		return bad("The field %.64s is not supported by this server: eventCategory, readOnly and eventSource are.", f.Field)
+	}
+	if !ok {
+		return bad("The field %s cannot be %.128s: readOnly Equals true or false, eventSource NotEquals %s.", f.Field, in.JSON(), strings.Join(excludable, " and "))
+	}
+	return f, nil
 }
 
 func (h handlers) getSelectors(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
@@ -376,10 +669,17 @@ func (h handlers) getSelectors(_ context.Context, r *awsapi.Request) (*awsapi.Re
 	return selectors(&t), nil
 }
 
+func strs(all []string) value.Value {
+	var out []value.Value
+	for _, s := range all {
+		out = append(out, value.String(s))
+	}
+	return value.Array(out...)
+}
+
 func selectors(t *delivery.Trail) *awsapi.Response {
-	var exclude []value.Value
-	for _, s := range t.Selector.Exclude {
-		exclude = append(exclude, value.String(s))
+	if t.Selector.Any != nil {
+		return advancedShape(t)
 	}
 	return awsapi.OK(
 		value.Member{Key: "TrailARN", Value: value.String(t.ARN)},
@@ -387,8 +687,30 @@ func selectors(t *delivery.Trail) *awsapi.Response {
 			value.Member{Key: "ReadWriteType", Value: value.String(t.Selector.ReadWrite)},
 			value.Member{Key: "IncludeManagementEvents", Value: value.Bool(true)},
 			value.Member{Key: "DataResources", Value: value.Array()},
-			value.Member{Key: "ExcludeManagementEventSources", Value: value.Array(exclude...)},
+			value.Member{Key: "ExcludeManagementEventSources", Value: strs(t.Selector.Exclude)},
 		))},
+	)
+}
+
+func advancedShape(t *delivery.Trail) *awsapi.Response {
+	var all []value.Value
+	for _, a := range t.Selector.Any {
+		var fields []value.Value
+		for _, f := range a.Fields {
+			m := []value.Member{{Key: "Field", Value: value.String(f.Field)}}
+			if f.Equals != nil {
+				m = append(m, value.Member{Key: "Equals", Value: strs(f.Equals)})
+			}
+			if f.NotEquals != nil {
+				m = append(m, value.Member{Key: "NotEquals", Value: strs(f.NotEquals)})
+			}
+			fields = append(fields, value.Object(m...))
+		}
+		all = append(all, value.Object(value.Member{Key: "Name", Value: text(a.Name)}, value.Member{Key: "FieldSelectors", Value: value.Array(fields...)}))
+	}
+	return awsapi.OK(
+		value.Member{Key: "TrailARN", Value: value.String(t.ARN)},
+		value.Member{Key: "AdvancedEventSelectors", Value: value.Array(all...)},
 	)
 }
 

@@ -38,8 +38,11 @@ func trails(t *testing.T) func(name, region, input string) (value.Value, error) 
 			}
 			r := &awsapi.Request{Op: &ops[i], Region: region, Input: value.MustParse(input), Time: time.Now()}
 			needs, err := ops[i].Needs(context.Background(), r)
-			if err != nil || len(needs) != 1 || needs[0].Action != "cloudtrail:"+name {
-				t.Errorf("%s needs %v, %v", name, needs, err)
+			if err != nil {
+				return value.Value{}, err
+			}
+			if len(needs) != 1 || needs[0].Action != "cloudtrail:"+name {
+				t.Errorf("%s needs %v", name, needs)
 			}
 			resp, err := ops[i].Handle(context.Background(), r)
 			if err != nil {
@@ -97,6 +100,21 @@ func TestTrails(t *testing.T) {
 	if got := must("GetEventSelectors", home, `{"TrailName":"audit"}`); got.JSON() != v.JSON() || got.Get("EventSelectors").At(0).Get("ReadWriteType").Str() != "WriteOnly" {
 		t.Error(got)
 	}
+	advanced := `[{"Name":"writes","FieldSelectors":[{"Field":"eventCategory","Equals":["Management"]},{"Field":"readOnly","Equals":["false"]}]},{"FieldSelectors":[{"Field":"eventCategory","Equals":["Management"]},{"Field":"eventSource","NotEquals":["kms.amazonaws.com"]}]}]`
+	must("PutEventSelectors", home, `{"TrailName":"audit","AdvancedEventSelectors":`+advanced+`}`)
+	if got := must("GetEventSelectors", home, `{"TrailName":"audit"}`); got.Get("AdvancedEventSelectors").JSON() != advanced || got.Has("EventSelectors") {
+		t.Error(got)
+	}
+	if got := must("UpdateTrail", home, `{"Name":"audit","S3BucketName":"other-logs","EnableLogFileValidation":false}`); got.Get("S3BucketName").Str() != "other-logs" ||
+		got.Get("S3KeyPrefix").Str() != "p" || got.Get("LogFileValidationEnabled").Bool() || !got.Get("IsMultiRegionTrail").Bool() {
+		t.Error(got)
+	}
+	must("AddTags", home, `{"ResourceId":"`+arn+`","TagsList":[{"Key":"team","Value":"audit"},{"Key":"stage"}]}`)
+	must("AddTags", home, `{"ResourceId":"`+arn+`","TagsList":[{"Key":"stage","Value":"test"}]}`)
+	must("RemoveTags", home, `{"ResourceId":"`+arn+`","TagsList":[{"Key":"team"},{"Key":"stage","Value":"other"},{"Key":"none"}]}`)
+	if got := must("ListTags", home, `{"ResourceIdList":["`+arn+`"]}`).Get("ResourceTagList").JSON(); got != `[{"ResourceId":"`+arn+`","TagsList":[{"Key":"stage","Value":"test"}]}]` {
+		t.Error(got)
+	}
 	k := must("ListPublicKeys", home, `{}`).Get("PublicKeyList")
 	if der, err := base64.StdEncoding.DecodeString(k.At(0).Get("Value").Str()); k.Len() != 1 || err != nil || len(der) < 200 {
 		t.Error(k)
@@ -127,13 +145,29 @@ func TestTrailsRefused(t *testing.T) {
 		{"CreateTrail", `{"Name":"abc","S3BucketName":"logs","IsOrganizationTrail":true}`, "OrganizationsNotInUseException", ""},
 		{"CreateTrail", `{"Name":"abc","S3BucketName":"logs","IsMultiRegionTrail":true,"IncludeGlobalServiceEvents":false}`, "InvalidParameterCombinationException", ""},
 		{"CreateTrail", `{"Name":"abc","S3BucketName":"logs","IsMultiRegionTrail":"yes"}`, "SerializationException", "IsMultiRegionTrail"},
-		{"CreateTrail", `{"Name":"abc","S3BucketName":"logs","TagsList":[{"Key":"k"}]}`, "InvalidTagParameterException", ""},
+		{"CreateTrail", `{"Name":"abc","S3BucketName":"logs","TagsList":[{"Key":"k"},{"Key":"k"}]}`, "InvalidTagParameterException", "twice"},
+		{"CreateTrail", `{"Name":"abc","S3BucketName":"logs","TagsList":[{"Key":"aws:k"}]}`, "InvalidTagParameterException", ""},
+		{"UpdateTrail", `{"Name":"none"}`, "TrailNotFoundException", ""},
+		{"UpdateTrail", `{"Name":"audit","KmsKeyId":"x"}`, "ValidationException", "KmsKeyId"},
+		{"UpdateTrail", `{"Name":"audit","S3BucketName":"No"}`, "InvalidS3BucketNameException", ""},
+		{"UpdateTrail", `{"Name":"audit","S3KeyPrefix":"../x"}`, "InvalidS3PrefixException", ""},
+		{"UpdateTrail", `{"Name":"audit","IsMultiRegionTrail":true,"IncludeGlobalServiceEvents":false}`, "InvalidParameterCombinationException", ""},
+		{"AddTags", `{"ResourceId":"audit","TagsList":[]}`, "CloudTrailARNInvalidException", ""},
+		{"AddTags", `{"ResourceId":"arn:aws:cloudtrail:ap-northeast-1:111122223333:eventdatastore/x","TagsList":[]}`, "ResourceTypeNotSupportedException", ""},
+		{"AddTags", `{"ResourceId":"arn:aws:cloudtrail:ap-northeast-1:111122223333:trail/none","TagsList":[{"Key":"k"}]}`, "ResourceNotFoundException", "none"},
+		{"AddTags", `{"ResourceId":"arn:aws:cloudtrail:ap-northeast-1:111122223333:trail/audit","TagsList":[{"Key":"k","More":"v"}]}`, "InvalidTagParameterException", "More"},
+		{"ListTags", `{"ResourceIdList":[]}`, "ValidationException", "ResourceIdList"},
+		{"PutEventSelectors", `{"TrailName":"audit","AdvancedEventSelectors":[{"FieldSelectors":[{"Field":"eventCategory","Equals":["Data"]}]}]}`, "InvalidEventSelectorsException", "eventCategory"},
+		{"PutEventSelectors", `{"TrailName":"audit","AdvancedEventSelectors":[{"FieldSelectors":[{"Field":"readOnly","Equals":["true"]}]}]}`, "InvalidEventSelectorsException", "eventCategory"},
+		{"PutEventSelectors", `{"TrailName":"audit","AdvancedEventSelectors":[{"FieldSelectors":[{"Field":"resources.ARN","StartsWith":["arn"]}]}]}`, "InvalidEventSelectorsException", "StartsWith"},
+		{"PutEventSelectors", `{"TrailName":"audit","AdvancedEventSelectors":[{"FieldSelectors":[{"Field":"eventName","Equals":["Converse"]}]}]}`, "InvalidEventSelectorsException", "eventName"},
+		{"PutEventSelectors", `{"TrailName":"audit","AdvancedEventSelectors":[],"EventSelectors":[]}`, "InvalidEventSelectorsException", "both"},
 		{"CreateTrail", `{"Name":"audit","S3BucketName":"logs"}`, "TrailAlreadyExistsException", ""},
 		{"GetTrail", `{"Name":"none"}`, "TrailNotFoundException", "Unknown trail: arn:aws:cloudtrail:ap-northeast-1:111122223333:trail/none for the user: 111122223333"},
 		{"GetTrail", `{"Name":"arn:aws:iam::1:role/x"}`, "CloudTrailARNInvalidException", ""},
 		{"StartLogging", `{"Name":"none"}`, "TrailNotFoundException", ""},
 		{"StopLogging", `{"Name":"audit","More":1}`, "ValidationException", "More"},
-		{"PutEventSelectors", `{"TrailName":"audit","AdvancedEventSelectors":[]}`, "ValidationException", "AdvancedEventSelectors"},
+		{"PutEventSelectors", `{"TrailName":"audit","AdvancedEventSelectors":[]}`, "InvalidEventSelectorsException", "AdvancedEventSelectors"},
 		{"PutEventSelectors", `{"TrailName":"audit","EventSelectors":[]}`, "InvalidEventSelectorsException", ""},
 		{"PutEventSelectors", `{"TrailName":"audit","EventSelectors":[{"IncludeManagementEvents":false}]}`, "InvalidEventSelectorsException", "IncludeManagementEvents"},
 		{"PutEventSelectors", `{"TrailName":"audit","EventSelectors":[{"DataResources":[{"Type":"AWS::S3::Object"}]}]}`, "InvalidEventSelectorsException", "DataResources"},
