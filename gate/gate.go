@@ -82,8 +82,9 @@ type Recorder interface {
 
 // Gate decides, and ties what is done to the log.
 type Gate struct {
-	log    Recorder
-	logger *slog.Logger
+	log     Recorder
+	logger  *slog.Logger
+	grouped bool // set by GroupInferences
 }
 
 // New is a gate that records in log. logger may be nil.
@@ -91,8 +92,15 @@ func New(log Recorder, logger *slog.Logger) *Gate {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Gate{log, logger}
+	return &Gate{log: log, logger: logger}
 }
+
+// GroupInferences gives up that an inference is on the disk before it leaves and
+// before its answer does: its records have their place in the log then, and reach
+// the disk together with others, at the latest after trail.FlushEvery. What a
+// crash can lose is the records of the inferences of that time, and of nothing
+// else: refusals are waited for as ever. It must be called before the first Begin.
+func (g *Gate) GroupInferences() { g.grouped = true }
 
 // recordTimeout is how long a record may take. Nobody is told that a call
 // succeeded before it is recorded, so a disk that hangs must become an error.
@@ -154,14 +162,14 @@ func (g *Gate) Begin(ctx context.Context, c Call) (*Act, error) {
 	r.Decisions = trail.Brief(decisions)
 	a := &Act{g: g, record: r}
 	if c.Inference {
-		r.Phase, r.EventID = trail.Intent, uuid.NewString()
+		r.Phase, r.EventID, r.Relaxed = trail.Intent, uuid.NewString(), g.grouped
 		if err := g.append(ctx, &r); err != nil {
 			return nil, err
 		}
-		// Durable from here on: the request may leave.
+		// Durable from here on, unless they are grouped: the request may leave.
 		a.record.Phase, a.record.IntentID = trail.Outcome, r.EventID
 	}
-	a.record.Relaxed = (c.ReadOnly || c.Volatile) && !c.Inference
+	a.record.Relaxed = (c.ReadOnly || c.Volatile) && !c.Inference || c.Inference && g.grouped
 	return a, nil
 }
 

@@ -246,6 +246,45 @@ func TestRelaxed(t *testing.T) {
 	}
 }
 
+// TestGrouped: with GroupInferences an inference waits for no disk, and a refused
+// one does.
+func TestGrouped(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		grouped bool
+		policy  string
+		relaxed []bool
+	}{
+		{"durable", false, startPolicy, []bool{false, false}},
+		{"grouped", true, startPolicy, []bool{true, true}},
+		{"groupedDenied", true, allow("*"), []bool{false}},
+	} {
+		log := &recorder{}
+		g := New(log, nil)
+		if c.grouped {
+			g.GroupInferences()
+		}
+		call := start(caller(c.policy))
+		call.Inference, call.ReadOnly = true, true
+		Do(t.Context(), g, call, func(context.Context, *Act) (int, error) { return 0, nil })
+		var got []bool
+		for _, r := range log.records {
+			got = append(got, r.Relaxed)
+		}
+		if !slices.Equal(got, c.relaxed) {
+			t.Errorf("%s: relaxed %v, want %v", c.name, got, c.relaxed)
+		}
+	}
+	// What is no inference is as it was.
+	log := &recorder{}
+	g := New(log, nil)
+	g.GroupInferences()
+	Do(t.Context(), g, start(caller(startPolicy)), func(context.Context, *Act) (int, error) { return 0, nil })
+	if len(log.records) != 1 || log.records[0].Relaxed {
+		t.Errorf("a write: %+v", log.records)
+	}
+}
+
 // TestAwait: a call is answered when its record and what it did are durable, and
 // one whose work failed after it was recorded is recorded as failed too.
 func TestAwait(t *testing.T) {

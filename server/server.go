@@ -138,6 +138,9 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	s.closers = append(s.closers, files.Close)
 	s.metrics = s.openMetrics(cfg)
 	guard := gate.New(s.metrics.recorder(audit), logger)
+	if cfg.Trail.Inferences == inferencesGrouped {
+		guard.GroupInferences()
+	}
 
 	models, err := cfg.Catalog()
 	if err != nil {

@@ -20,6 +20,11 @@ const (
 
 // TrailConfig says how calls are recorded.
 type TrailConfig struct {
+	// Inferences says when an inference's records are on the disk: durable, before it
+	// leaves and before it is answered; or grouped, at most a tenth of a second later,
+	// so that a crash can lose the last of them. Empty: durable.
+	Inferences string `yaml:"inferences,omitempty"`
+
 	CheckpointEvery time.Duration `yaml:"checkpointEvery"` // how long a record waits for a signature; 0: 10s
 	RetainFor       time.Duration `yaml:"retainFor"`       // what is older may be removed; 0: nothing is
 	RetainBytes     int64         `yaml:"retainBytes"`     // what is beyond may be removed; 0: nothing is
@@ -28,6 +33,12 @@ type TrailConfig struct {
 	DeliverEvery    time.Duration `yaml:"deliverEvery"`    // log files of CreateTrail's trails; 0: 5m
 	DigestEvery     time.Duration `yaml:"digestEvery"`     // and their digest files; 0: 1h
 }
+
+// The values of TrailConfig.Inferences.
+const (
+	inferencesDurable = "durable"
+	inferencesGrouped = "grouped"
+)
 
 // check says what is wrong with the configuration.
 func (c *TrailConfig) check() error {
@@ -38,6 +49,9 @@ func (c *TrailConfig) check() error {
 		if d < 0 {
 			errs = append(errs, fmt.Errorf("trail.%s: is negative: %v", name, d))
 		}
+	}
+	if c.Inferences != "" && c.Inferences != inferencesDurable && c.Inferences != inferencesGrouped {
+		errs = append(errs, fmt.Errorf("trail.inferences: %q is neither %s nor %s", c.Inferences, inferencesDurable, inferencesGrouped))
 	}
 	if c.RetainBytes < 0 {
 		errs = append(errs, fmt.Errorf("trail.retainBytes: is negative: %d", c.RetainBytes))
