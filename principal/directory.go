@@ -58,6 +58,7 @@ type account struct {
 	ID         string    `json:"id"`
 	Created    time.Time `json:"created"`
 	SessionKey string    `json:"sessionKey"` // hexadecimal; seals session tokens
+	Alias      string    `json:"alias,omitempty"`
 }
 
 // rootARN names the account's root user.

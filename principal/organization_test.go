@@ -112,7 +112,9 @@ func TestOrganizationFaults(t *testing.T) {
 			_, err := d.CreateOrganization(ctx)
 			return err
 		}},
-		{"notEmpty", "OrganizationNotEmptyException", func(ctx context.Context, d *Directory, _ Organization, _ string) error { return d.DeleteOrganization(ctx) }},
+		{"notEmpty", "OrganizationNotEmptyException", func(ctx context.Context, d *Directory, _ Organization, _ string) error {
+			return d.DeleteOrganization(ctx)
+		}},
 		{"noRoot", "RootNotFoundException", func(ctx context.Context, d *Directory, _ Organization, _ string) error {
 			_, err := d.EnableType(ctx, "r-none", ServiceControl)
 			return err

@@ -67,7 +67,7 @@ type operation struct {
 }
 
 // operations is in the order of AWS's documentation: by subject.
-var operations = slices.Concat(roles, users, groups, policies, apiKeys, simulations)
+var operations = slices.Concat(roles, users, groups, policies, apiKeys, accounts, simulations)
 
 func (t *table) op(o operation) awsapi.Op {
 	op := awsapi.Op{
@@ -97,6 +97,9 @@ func (t *table) op(o operation) awsapi.Op {
 	}
 	if !o.read {
 		op.Result = withoutSecrets
+	}
+	if strings.HasSuffix(o.name, "LoginProfile") {
+		op.Params = func(r *awsapi.Request) value.Value { return awsapi.Parameters(r).Without("password") }
 	}
 	return op
 }

@@ -418,12 +418,14 @@ func needsWithAll(t *testing.T, op awsapi.Op) []iam.Authorization {
 		}
 		msg := err.Error()
 		for _, name := range []string{"RoleName", "UserName", "GroupName", "PolicyName", "PolicyArn", "PolicyDocument", "AssumeRolePolicyDocument", "VersionId", "AccessKeyId", "Status", "Description", "PermissionsBoundary", "PolicySourceArn", "ActionNames", "PolicyInputList",
-			"ServiceName", "ServiceSpecificCredentialId"} {
+			"ServiceName", "ServiceSpecificCredentialId", "AccountAlias", "AWSServiceName"} {
 			if strings.Contains(msg, "'"+string(name[0]|0x20)+name[1:]+"'") {
 				v := "n"
 				switch name {
 				case "PolicyArn":
 					v = "arn:aws:iam::" + account + ":policy/n"
+				case "AccountAlias":
+					v = "alias"
 				case "Status":
 					v = "Active"
 				}

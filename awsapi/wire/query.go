@@ -214,7 +214,7 @@ func mapping(items []numberedField, name string) (value.Value, error) {
 }
 
 // XML is the answer of a Query operation. The members of body become the
-// children of OpResult; an Undefined body leaves it out, as operations without
+// children of OpResult, lists of key and value the entries of a map; an Undefined body leaves it out, as operations without
 // output do.
 func XML(op, namespace, requestID string, body value.Value) []byte {
 	b := make([]byte, 0, 512)
@@ -249,7 +249,11 @@ func appendElement(b []byte, name string, v value.Value) []byte {
 		}
 	case value.KindArray:
 		for _, x := range v.Items() {
-			b = appendElement(b, "member", x)
+			item := "member"
+			if x.Len() == 2 && x.Has("key") && x.Has("value") { // of a map
+				item = "entry"
+			}
+			b = appendElement(b, item, x)
 		}
 	case value.KindString:
 		b = appendEscaped(b, v.Str())
