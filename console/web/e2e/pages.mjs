@@ -15,6 +15,17 @@ export const list = (made) => [
   ["profiles", "/profiles"],
   ["profile", "/profiles/" + e(profile)],
   ["playground", "/playground?model=" + e(profile)],
+  ["playground-compare", "/playground?" + [profile, "apac.amazon.nova-lite-v1:0", "global.anthropic.claude-sonnet-4-5-20250929-v1:0"].map((m) => "model=" + e(m)).join("&"), async (p) => {
+    const box = p.locator("textarea").last();
+    await box.fill("Where are you?");
+    await box.press("Enter");
+    await p.waitForFunction(() => document.body.innerText.match(/Answered in|が応答|未記録|not recorded/g)?.length >= 3);
+  }],
+  ["playground-request", "/playground?model=" + e(profile), async (p) => {
+    await p.locator("button:not([disabled])", { hasText: /^(View API request|API リクエストを表示)$/ }).click();
+    await p.getByRole("tab", { name: "Go", exact: true }).click();
+    await p.locator("pre:visible", { hasText: "package main" }).waitFor();
+  }],
   ["events", "/events"],
   ["residency", "/residency", (p) => p.locator(".shares tbody tr").first().waitFor()],
   ["residency-left", "/residency?boundary=ap-northeast-1&by=principal", (p) => p.locator(".shares tbody tr").first().waitFor()],

@@ -24,7 +24,7 @@ const MapRun = lazy(() => import("../pages/MapRun"));
 const Models = lazy(() => import("../pages/Models"));
 const Profiles = lazy(() => import("../pages/Profiles"));
 const Profile = lazy(() => import("../pages/Profile"));
-const Playground = lazy(() => import("../pages/Playground"));
+const Playground = lazy(() => import("../pages/playground/Playground"));
 const Events = lazy(() => import("../pages/Events"));
 const Residency = lazy(() => import("../pages/Residency"));
 const IamList = lazy(() => import("../pages/iam/List"));

@@ -1,0 +1,293 @@
+import { useRef, useState } from "react";
+import { useLocation, useSearchParams } from "wouter";
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import ContentLayout from "@cloudscape-design/components/content-layout";
+import ExpandableSection from "@cloudscape-design/components/expandable-section";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import Input from "@cloudscape-design/components/input";
+import LiveRegion from "@cloudscape-design/components/live-region";
+import Modal from "@cloudscape-design/components/modal";
+import PromptInput from "@cloudscape-design/components/prompt-input";
+import Slider from "@cloudscape-design/components/slider";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Tabs from "@cloudscape-design/components/tabs";
+import Textarea from "@cloudscape-design/components/textarea";
+import { bedrock, endpoint } from "../../aws/clients";
+import { current } from "../../aws/session";
+import { hand } from "../../app/handover";
+import { useLoad } from "../../app/load";
+import { Code, Copy, Problem } from "../../app/parts";
+import { useI18n } from "../../i18n";
+import { useTexts } from "../../i18n/page";
+import texts from "../../i18n/pages/playground";
+import { accept, attach, choices, messages, tools, type File, type Refused, type User } from "../../model/converse";
+import { destinations } from "../../model/profile";
+import { asCli, asGo, asJavaScript, asPython, asTask, type Asked } from "../../model/snippet";
+import { profiles } from "../Profiles";
+import { useChat, type Chat } from "./chat";
+import Column from "./Column";
+import Picker from "./Picker";
+import "./play.css";
+
+const columns = 3; // that can be compared
+
+export default function Playground() {
+  const { t } = useI18n();
+  const say = useTexts(texts);
+  const [, go] = useLocation();
+  const [query, setQuery] = useSearchParams();
+  const ids = query.getAll("model").slice(0, columns);
+  if (ids.length === 0) ids.push("");
+  const [p, setP] = useState({ system: "", temperature: 0.5, topP: "", maxTokens: "512", stop: "", tools: "" });
+  const [text, setText] = useState("");
+  const [files, setFiles] = useState<File[]>([]);
+  const [refused, setRefused] = useState<{ name: string; why: Refused }>();
+  const [open, show] = useState<"request" | "task">();
+  const input = useRef<HTMLInputElement>(null);
+  const chats = [useChat(), useChat(), useChat()]; // as many as there are columns
+  const list = useLoad(async (abortSignal) => {
+    const { m, c } = await bedrock();
+    const [models, all] = await Promise.all([c.send(new m.ListFoundationModelsCommand({}), { abortSignal }), profiles(abortSignal)]);
+    return { profiles: all, choices: choices((models.modelSummaries ?? []) as never, all) };
+  }, []);
+  const set = (next: string[]) => setQuery(new URLSearchParams(next.map((x) => ["model", x])), { replace: true });
+  const toolConfig = tools(p.tools);
+  const topP = Number(p.topP);
+  const asked = (id: string, chat: Chat, user: User): Asked => ({
+    modelId: id,
+    system: p.system.trim() ? [{ text: p.system }] : undefined,
+    messages: messages(chat.turns, user),
+    inferenceConfig: {
+      maxTokens: Math.min(Math.max(1, Math.floor(Number(p.maxTokens)) || 512), 64_000),
+      temperature: p.temperature,
+      ...(p.topP && topP > 0 && topP <= 1 ? { topP } : {}),
+      ...(p.stop.trim() ? { stopSequences: p.stop.split("\n").filter(Boolean) } : {}),
+    },
+    toolConfig: toolConfig instanceof Error ? undefined : toolConfig,
+  });
+  const used = ids.map((id, i) => ({ id, chat: chats[i]! }));
+  const busy = used.some((u) => u.chat.busy);
+  const ready = ids.every(Boolean) && !(toolConfig instanceof Error);
+  const send = (prompt: string) => {
+    const user: User = { text: prompt, files, results: [] };
+    if (!ready || busy || (!prompt.trim() && files.length === 0)) return;
+    for (const u of used) void u.chat.send(user, asked(u.id, u.chat, user));
+    setText("");
+    setFiles([]);
+  };
+  const add = async (picked: FileList | null) => {
+    setRefused(undefined);
+    const all = [...files];
+    for (const f of picked ?? []) {
+      const got = attach(f.name, new Uint8Array(await f.arrayBuffer()), all);
+      if (typeof got === "string") setRefused({ name: f.name, why: got });
+      else all.push(got);
+    }
+    setFiles(all);
+    if (input.current) input.current.value = "";
+  };
+  const first = used[0]!;
+  const shown = { ...asked(first.id, first.chat, { text: text.trim() || "Hello", files, results: [] }), region: current().region, endpoint };
+  const names = [...first.chat.turns.filter((x) => x.answer.text || x.answer.calls.length).flatMap((x) => x.user.files), ...files].map((f) => f.name);
+  const task = open === "task" ? asTask(shown, "Ask the model") : undefined;
+  const name = (id: string) => list.data?.choices.find((c) => c.ways.some((w) => w.id === id))?.name ?? id;
+  const live = used.map((u) => u.chat.turns.at(-1)?.answer.text ?? "").join(" ");
+  const prompt = (
+    <SpaceBetween size="s">
+      {refused && (
+        <Alert type="warning" dismissible onDismiss={() => setRefused(undefined)} dismissAriaLabel={t("close")}>
+          {say(refused.why, { name: refused.name })}
+        </Alert>
+      )}
+      <PromptInput
+        value={text}
+        onChange={(e) => setText(e.detail.value)}
+        onAction={(e) => send(e.detail.value)}
+        ariaLabel={t("prompt")}
+        placeholder={ready ? (ids.length > 1 ? say("compareHint") : t("promptPlaceholder")) : t("chooseModel")}
+        actionButtonIconName="send"
+        actionButtonAriaLabel={t("send")}
+        disabled={!ready}
+        disableActionButton={busy || (!text.trim() && files.length === 0)}
+        minRows={2}
+        maxRows={8}
+        secondaryContent={
+          files.length > 0 && (
+            <SpaceBetween direction="horizontal" size="xs">
+              {files.map((f, i) => (
+                <span key={i} className="copy">
+                  {f.name}
+                  <Button variant="inline-icon" iconName="close" ariaLabel={say("detach", { name: f.name })} onClick={() => setFiles(files.filter((_, j) => j !== i))} />
+                </span>
+              ))}
+            </SpaceBetween>
+          )
+        }
+        secondaryActions={
+          <Box padding="xxs">
+            <SpaceBetween direction="horizontal" size="xs">
+              <Button variant="inline-icon" iconName="upload" ariaLabel={say("attach")} disabled={!ready} onClick={() => input.current?.click()} />
+              {busy && <Button variant="inline-icon" iconName="status-stopped" ariaLabel={t("stopGenerating")} onClick={() => used.forEach((u) => u.chat.stop())} />}
+            </SpaceBetween>
+          </Box>
+        }
+      />
+    </SpaceBetween>
+  );
+  return (
+    <ContentLayout
+      header={
+        <Header
+          variant="h1"
+          actions={
+            <SpaceBetween direction="horizontal" size="xs">
+              <Button onClick={() => show("task")} disabled={!ready}>
+                {say("saveTask")}
+              </Button>
+              <Button onClick={() => show("request")} disabled={!ready}>
+                {t("viewRequest")}
+              </Button>
+              <Button onClick={() => chats.forEach((c) => c.clear())} disabled={busy || used.every((u) => u.chat.turns.length === 0)}>
+                {t("clearChat")}
+              </Button>
+            </SpaceBetween>
+          }
+        >
+          {t("playground")}
+        </Header>
+      }
+    >
+      <SpaceBetween size="m">
+        <Problem error={list.error} retry={list.reload} />
+        <div className={`play n${ids.length}`}>
+          {used.map((u, i) => {
+            const profile = list.data?.profiles.find((x) => x.id === u.id || x.arn === u.id);
+            const record = u.chat.turns.at(-1)?.answer.record;
+            return (
+              <Container
+                key={i}
+                header={
+                  ids.length > 1 && (
+                    <Header variant="h2" actions={<Button variant="icon" iconName="close" ariaLabel={say("remove", { name: name(u.id) || String(i + 1) })} disabled={busy} onClick={() => set(ids.filter((_, j) => j !== i))} />}>
+                      {name(u.id) || t("model")}
+                    </Header>
+                  )
+                }
+              >
+                <SpaceBetween size="m">
+                  <Picker all={list.data?.choices ?? []} id={u.id} loading={list.loading} regions={profile ? destinations(profile) : []} served={typeof record === "object" ? record.served : undefined} onChange={(id) => set(ids.map((x, j) => (j === i ? id : x)))} />
+                  {ids.length > 1 && <Column chat={u.chat} name={say("answerOf", { name: name(u.id) })} onResults={(results) => void u.chat.send({ text: "", files: [], results }, asked(u.id, u.chat, { text: "", files: [], results }))} />}
+                </SpaceBetween>
+                {i === ids.length - 1 && ids.length < columns && (
+                  <Box margin={{ top: "s" }}>
+                    <Button iconName="add-plus" disabled={!u.id || busy} onClick={() => set([...ids, ""])}>
+                      {say("compare")}
+                    </Button>
+                  </Box>
+                )}
+                {i === 0 && (
+                  <Box margin={{ top: "s" }}>
+                    <ExpandableSection headerText={say("parameters")} defaultExpanded={ids.length === 1 && window.innerWidth > 900}>
+                      <SpaceBetween size="s">
+                        <FormField label={t("systemPrompt")}>
+                          <Textarea value={p.system} onChange={(e) => setP({ ...p, system: e.detail.value })} rows={2} />
+                        </FormField>
+                        <FormField label={`${t("temperature")}: ${p.temperature}`}>
+                          <Slider value={p.temperature} min={0} max={1} step={0.1} onChange={(e) => setP({ ...p, temperature: e.detail.value })} ariaLabel={t("temperature")} />
+                        </FormField>
+                        <div className="fields">
+                          <FormField label={t("maxTokens")}>
+                            <Input type="number" value={p.maxTokens} onChange={(e) => setP({ ...p, maxTokens: e.detail.value })} />
+                          </FormField>
+                          <FormField label={say("topP")}>
+                            <Input type="number" step={0.1} value={p.topP} placeholder={say("asDefault")} onChange={(e) => setP({ ...p, topP: e.detail.value })} />
+                          </FormField>
+                        </div>
+                        <FormField label={say("stopSequences")} description={say("stopHint")}>
+                          <Textarea value={p.stop} onChange={(e) => setP({ ...p, stop: e.detail.value })} rows={1} spellcheck={false} />
+                        </FormField>
+                        <FormField label={say("tools")} description={say("toolsHint")} errorText={toolConfig instanceof Error && say("badTools", { why: toolConfig.message })}>
+                          <Textarea value={p.tools} onChange={(e) => setP({ ...p, tools: e.detail.value })} rows={2} spellcheck={false} placeholder={'{"name": "weather", "inputSchema": {"json": {"type": "object"}}}'} />
+                        </FormField>
+                      </SpaceBetween>
+                    </ExpandableSection>
+                  </Box>
+                )}
+              </Container>
+            );
+          })}
+          {ids.length === 1 && (
+            <SpaceBetween size="m">
+            <Container>
+              <Column chat={first.chat} name={name(first.id)} onResults={(results) => void first.chat.send({ text: "", files: [], results }, asked(first.id, first.chat, { text: "", files: [], results }))} />
+            </Container>
+            {prompt}
+            </SpaceBetween>
+          )}
+        </div>
+        <LiveRegion hidden>{busy ? t("generating") : live}</LiveRegion>
+        {ids.length > 1 && prompt}
+        <input ref={input} type="file" multiple hidden accept={accept} aria-label={say("attach")} onChange={(e) => void add(e.target.files)} />
+      </SpaceBetween>
+      {open === "request" && (
+        <Modal visible size="large" header={t("viewRequest")} closeAriaLabel={t("close")} onDismiss={() => show(undefined)}>
+          <Tabs
+            tabs={(
+              [
+                ["cli", "AWS CLI", asCli],
+                ["python", "Python (boto3)", asPython],
+                ["go", "Go", asGo],
+                ["js", "JavaScript", asJavaScript],
+              ] as const
+            ).map(([id, label, write]) => {
+              const code = write({ ...shown, files: names });
+              return {
+                id,
+                label,
+                content: (
+                  <SpaceBetween size="xs">
+                    <Copy text={code} label={t("copy")} />
+                    <Code text={code} />
+                  </SpaceBetween>
+                ),
+              };
+            })}
+          />
+        </Modal>
+      )}
+      {task && (
+        <Modal
+          visible
+          size="large"
+          header={say("saveTask")}
+          closeAriaLabel={t("close")}
+          onDismiss={() => show(undefined)}
+          footer={
+            <SpaceBetween direction="horizontal" size="xs">
+              <Copy text={task.definition} label={t("copy")} />
+              <Button
+                variant="primary"
+                onClick={() => {
+                  hand(task.definition);
+                  go("/state-machines/create");
+                }}
+              >
+                {say("createMachine")}
+              </Button>
+            </SpaceBetween>
+          }
+        >
+          <SpaceBetween size="s">
+            <Box>{say("saveTaskHint")}</Box>
+            {task.files > 0 && <Alert type="info">{say("noFiles", { n: task.files })}</Alert>}
+            <Code text={task.definition} />
+          </SpaceBetween>
+        </Modal>
+      )}
+    </ContentLayout>
+  );
+}
