@@ -264,6 +264,9 @@ var faults = map[string]struct {
 	"ValidationException":           {fault.Client, 400},
 }
 
+// IsFault reports whether code is one of Bedrock's.
+func IsFault(code string) bool { _, ok := faults[code]; return ok }
+
 // Fault is an error with one of Bedrock's codes, and the kind and status that
 // belong to it.
 func Fault(code, format string, args ...any) *fault.Error {

@@ -40,6 +40,8 @@ type BackendConfig struct {
 	Timeout     time.Duration `yaml:"timeout,omitempty"`     // of a whole answer, and until a stream begins
 	IdleTimeout time.Duration `yaml:"idleTimeout,omitempty"` // between two pieces of a stream
 	CAFile      string        `yaml:"caFile,omitempty"`      // certificates, PEM, that the other end is trusted by
+	CertFile    string        `yaml:"certFile,omitempty"`    // certificate, PEM, that we show it; read again when it changes
+	KeyFile     string        `yaml:"keyFile,omitempty"`     // its key, PEM
 
 	CompletionTokens bool `yaml:"completionTokens,omitempty"` // openai: max_completion_tokens, not max_tokens
 
@@ -106,7 +108,7 @@ func matches(pattern, id string) bool {
 
 // pick returns what a map from patterns has for an id: the id itself, else the
 // longest pattern that fits.
-func pick(m map[string]string, id string) (v string, ok bool) {
+func pick[V any](m map[string]V, id string) (v V, ok bool) {
 	best := ""
 	for pattern, to := range m {
 		if matches(pattern, id) && (!ok || pattern == id || best != id && (len(pattern) > len(best) || len(pattern) == len(best) && pattern > best)) {
@@ -177,6 +179,8 @@ func (c *BedrockConfig) check(base *catalog.Catalog, bad func(format string, arg
 			{"timeout", b.Timeout != 0, "openai anthropic amazon"},
 			{"idleTimeout", b.IdleTimeout != 0, "openai anthropic amazon"},
 			{"caFile", b.CAFile != "", "openai anthropic amazon"},
+			{"certFile", b.CertFile != "", "openai anthropic amazon"},
+			{"keyFile", b.KeyFile != "", "openai anthropic amazon"},
 			{"completionTokens", b.CompletionTokens, "openai"},
 			{"region", b.Region != "", "amazon"},
 			{"profile", b.Profile != "", "amazon"},
@@ -194,6 +198,9 @@ func (c *BedrockConfig) check(base *catalog.Catalog, bad func(format string, arg
 		if b.APIKeyEnv != "" && b.APIKeyFile != "" {
 			bad("%sapiKeyEnv: %q, and there is also apiKeyFile", at, b.APIKeyEnv)
 		}
+		if (b.CertFile != "") != (b.KeyFile != "") {
+			bad("%scertFile: %q, and keyFile: %q: one needs the other", at, b.CertFile, b.KeyFile)
+		}
 		if b.Timeout < 0 || b.IdleTimeout < 0 {
 			bad("%stimeout: a time is negative: %v, %v", at, b.Timeout, b.IdleTimeout)
 		}
@@ -209,6 +216,11 @@ func (c *BedrockConfig) check(base *catalog.Catalog, bad func(format string, arg
 		bad("%v", err)
 		known = base
 	}
+	if c.HedgeAfter < 0 {
+		bad("bedrock.hedgeAfter: is negative: %v", c.HedgeAfter)
+	}
+	c.checkLimits(known, bad)
+	c.checkSimulated(known, bad)
 	for _, region := range slices.Sorted(maps.Keys(c.Regions)) {
 		if _, ok := known.Region(region); !ok && region != everywhere {
 			bad("bedrock.regions: there is no Region %q", region)
@@ -235,6 +247,46 @@ func (c *BedrockConfig) check(base *catalog.Catalog, bad func(format string, arg
 				// Where else it might run could not be told.
 				bad("bedrock.backends.%s.models.%s: %q is neither a model nor an inference profile", name, pattern, id)
 			}
+		}
+	}
+}
+
+func (c *BedrockConfig) checkLimits(known *catalog.Catalog, bad func(format string, args ...any)) {
+	for _, region := range slices.Sorted(maps.Keys(c.Limits)) {
+		if _, ok := known.Region(region); !ok {
+			bad("bedrock.limits: there is no Region %q", region)
+		}
+		negative := func(l ModelLimits) bool { return l.Concurrency < 0 || l.RequestsPerMinute < 0 || l.TokensPerMinute < 0 }
+		if negative(c.Limits[region].ModelLimits) {
+			bad("bedrock.limits.%s: a limit is negative", region)
+		}
+		models := c.Limits[region].Models
+		for _, pattern := range slices.Sorted(maps.Keys(models)) {
+			if negative(models[pattern]) {
+				bad("bedrock.limits.%s.models.%s: a limit is negative", region, pattern)
+			}
+			if !slices.ContainsFunc(known.Models, func(m *catalog.Model) bool { return matches(pattern, m.ID) }) {
+				bad("bedrock.limits.%s.models: %q fits no model", region, pattern)
+			}
+		}
+	}
+}
+
+func (c *BedrockConfig) checkSimulated(known *catalog.Catalog, bad func(format string, args ...any)) {
+	for _, region := range slices.Sorted(maps.Keys(c.Simulated.Regions)) {
+		at := "bedrock.simulated.regions." + region
+		if _, ok := known.Region(region); !ok {
+			bad("%s: there is no such Region", at)
+		}
+		r := c.Simulated.Regions[region]
+		if r.Latency < 0 || r.Pace < 0 {
+			bad("%s: a time is negative: %v, %v", at, r.Latency, r.Pace)
+		}
+		if r.CutAfter < 0 || r.Concurrency < 0 || r.RequestsPerMinute < 0 {
+			bad("%s: a number is negative: %d, %d, %d", at, r.CutAfter, r.Concurrency, r.RequestsPerMinute)
+		}
+		if r.Error != "" && !bedrock.IsFault(r.Error) {
+			bad("%s.error: %q is none of Bedrock's, like ModelTimeoutException", at, r.Error)
 		}
 	}
 }
@@ -343,7 +395,7 @@ func (b *backend) build(ctx context.Context, cfg *Config, known *catalog.Catalog
 	if len(b.regions) == 0 {
 		return fmt.Errorf("no Region in bedrock.regions leads to it")
 	}
-	conn := upstream.Config{Name: b.name, URL: c.URL, Timeout: c.Timeout, Idle: c.IdleTimeout, CAFile: c.CAFile, Header: http.Header{}}
+	conn := upstream.Config{Name: b.name, URL: c.URL, Timeout: c.Timeout, Idle: c.IdleTimeout, CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile, Header: http.Header{}}
 	key, err := secret("apiKey", c.APIKeyEnv, c.APIKeyFile)
 	if err != nil {
 		return err

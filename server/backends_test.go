@@ -12,10 +12,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"tokaido/bedrock"
+	"tokaido/bedrock/backend/simulated"
+	"tokaido/bedrock/catalog"
 	"tokaido/fault"
 )
 
@@ -68,11 +71,58 @@ func TestBackendsAreChecked(t *testing.T) {
 		"mapping":  {`{bedrock: {backends: {x: {type: amazon, models: {"*": "nothing"}}}}}`, `"nothing" is neither a model nor`},
 		"profile":  {`{bedrock: {profiles: [{id: own.x, model: none, routes: {us-east-1: [us-east-1]}}]}}`, `there is no model "none"`},
 		"routes":   {`{bedrock: {profiles: [{id: own.x, model: anthropic.claude-3-haiku-20240307-v1:0}]}}`, `bedrock.profiles[0]: needs id, model and routes`},
+		"half":     {`{bedrock: {backends: {x: {type: openai, url: "https://x", certFile: a.pem}}}}`, `bedrock.backends.x.certFile: "a.pem", and keyFile: "": one needs the other`},
+		"certs":    {`{bedrock: {backends: {x: {type: simulated, certFile: a, keyFile: b}}}}`, `bedrock.backends.x.certFile: a backend of type simulated has none`},
+		"hedge":    {`{bedrock: {hedgeAfter: -1s}}`, `bedrock.hedgeAfter: is negative`},
+		"where":    {`{bedrock: {limits: {mars-1: {concurrency: 1}}}}`, `bedrock.limits: there is no Region "mars-1"`},
+		"limit":    {`{bedrock: {limits: {us-east-1: {models: {"anthropic.*": {tokensPerMinute: -1}}}}}}`, `bedrock.limits.us-east-1.models.anthropic.*: a limit is negative`},
+		"which":    {`{bedrock: {limits: {us-east-1: {models: {"antropic.*": {concurrency: 1}}}}}}`, `bedrock.limits.us-east-1.models: "antropic.*" fits no model`},
+		"script":   {`{bedrock: {simulated: {regions: {mars-1: {fail: true}}}}}`, `bedrock.simulated.regions.mars-1: there is no such Region`},
+		"error":    {`{bedrock: {simulated: {regions: {us-east-1: {error: Oops}}}}}`, `"Oops" is none of Bedrock's`},
+		"cut":      {`{bedrock: {simulated: {regions: {us-east-1: {cutAfter: -1}}}}}`, `a number is negative: -1`},
 		"default":  {`{region: mars-1}`, `region: there is no Region "mars-1"`},
 	} {
 		if err := parse(t, c.text).Check(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
+	}
+}
+
+// Limits are a Region's, or a model's own where they are given; what the
+// simulated backend is told to do comes to it.
+func TestLimitsAndScripts(t *testing.T) {
+	c := parse(t, `
+bedrock:
+  hedgeAfter: 2s
+  limits:
+    ap-northeast-1: {concurrency: 4, tokensPerMinute: 1000, models: {"anthropic.*": {requestsPerMinute: 60}, "anthropic.claude-3-*": {concurrency: 1}}}
+  simulated:
+    regions:
+      ap-northeast-1: {latency: 1s, pace: 2ms, throttle: true, error: ModelTimeoutException, break: true, cutAfter: 3, concurrency: 5, requestsPerMinute: 6}
+`)
+	c.DataDir, c.Store, c.Listen = "x", "memory", "127.0.0.1:0"
+	if err := c.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]bedrock.Limits{
+		"amazon.nova-pro-v1:0":                      {Concurrent: 4, TokensPerMinute: 1000},
+		"anthropic.claude-sonnet-4-5-20250929-v1:0": {RequestsPerMinute: 60},
+		"anthropic.claude-3-haiku-20240307-v1:0":    {Concurrent: 1},
+	} {
+		m, ok := catalog.Load().Model(id)
+		if !ok {
+			t.Fatal(id)
+		}
+		if got := c.limits("ap-northeast-1", m); got != want {
+			t.Errorf("%s: %+v, want %+v", id, got, want)
+		}
+		if got := c.limits("ap-northeast-3", m); got != (bedrock.Limits{}) {
+			t.Errorf("%s in Osaka: %+v", id, got)
+		}
+	}
+	want := simulated.Behaviour{Latency: time.Second, Pace: 2 * time.Millisecond, Throttle: true, Error: "ModelTimeoutException", Break: true, CutAfter: 3, Concurrent: 5, RequestsPerMinute: 6}
+	if got := c.simulated().Regions["ap-northeast-1"]; got != want || c.Bedrock.HedgeAfter != 2*time.Second {
+		t.Errorf("%+v, %v", got, c.Bedrock.HedgeAfter)
 	}
 }
 

@@ -110,14 +110,26 @@ type BedrockConfig struct {
 
 	Simulated SimulatedConfig         `yaml:"simulated"`
 	Limits    map[string]RegionLimits `yaml:"limits"` // by Region
+
+	// HedgeAfter is how long a call waits for the beginning of its answer before the
+	// next Region of its profile is asked too; 0: it waits.
+	HedgeAfter time.Duration `yaml:"hedgeAfter"`
 }
 
-// RegionLimits are what one model takes in one Region before calls go on to the
+// ModelLimits are what one model takes in one Region before calls go on to the
 // next Region.
-type RegionLimits struct {
+type ModelLimits struct {
 	Concurrency       int `yaml:"concurrency"`       // calls at once; 0: any number
 	RequestsPerMinute int `yaml:"requestsPerMinute"` // 0: any number
 	TokensPerMinute   int `yaml:"tokensPerMinute"`   // 0: any number
+}
+
+// RegionLimits are those of each model of a Region; Models has those that are
+// other, by id or pattern.
+type RegionLimits struct {
+	ModelLimits `yaml:",inline"`
+
+	Models map[string]ModelLimits `yaml:"models,omitempty"`
 }
 
 // SimulatedConfig shapes the simulated backend.
@@ -127,9 +139,16 @@ type SimulatedConfig struct {
 
 // SimulatedRegion is how the simulated backend behaves in one Region.
 type SimulatedRegion struct {
-	Latency time.Duration `yaml:"latency"` // before the first byte
-	Pace    time.Duration `yaml:"pace"`    // between two pieces of a stream
-	Fail    bool          `yaml:"fail"`    // answers with ServiceUnavailableException
+	Latency  time.Duration `yaml:"latency"`  // before the first byte
+	Pace     time.Duration `yaml:"pace"`     // between two pieces of a stream
+	Fail     bool          `yaml:"fail"`     // answers with ServiceUnavailableException
+	Throttle bool          `yaml:"throttle"` // answers with ThrottlingException
+	Error    string        `yaml:"error"`    // answers with a fault of that code, ModelTimeoutException or another
+	Break    bool          `yaml:"break"`    // hangs up, as if the connection were lost
+	CutAfter int           `yaml:"cutAfter"` // streams break after so many pieces; 0: never
+
+	Concurrency       int `yaml:"concurrency"`       // calls at once, beyond which it throttles; 0: any number
+	RequestsPerMinute int `yaml:"requestsPerMinute"` // 0: any number
 }
 
 // Default is the configuration where nothing is said.
@@ -243,16 +262,6 @@ func (c *Config) Check() error {
 	c.Organization.check(bad)
 	if err := c.Trail.check(); err != nil {
 		errs = append(errs, err)
-	}
-	for region, l := range c.Bedrock.Limits {
-		if l.Concurrency < 0 || l.RequestsPerMinute < 0 || l.TokensPerMinute < 0 {
-			bad("bedrock.limits.%s: a limit is negative", region)
-		}
-	}
-	for region, r := range c.Bedrock.Simulated.Regions {
-		if r.Latency < 0 || r.Pace < 0 {
-			bad("bedrock.simulated.regions.%s: a time is negative: %v, %v", region, r.Latency, r.Pace)
-		}
 	}
 	return errors.Join(errs...)
 }

@@ -62,7 +62,7 @@ func TestConfigEnviron(t *testing.T) {
 
 func TestConfigCheckSaysEverything(t *testing.T) {
 	c := Config{Listen: "0.0.0.0:1", Dev: true, Store: "disk", Account: "12", Bedrock: BedrockConfig{
-		Limits:    map[string]RegionLimits{"us-east-1": {RequestsPerMinute: -1}},
+		Limits:    map[string]RegionLimits{"us-east-1": {ModelLimits: ModelLimits{RequestsPerMinute: -1}}},
 		Simulated: SimulatedConfig{Regions: map[string]SimulatedRegion{"us-west-2": {Latency: -1}}},
 	}}
 	err := c.Check()

@@ -153,7 +153,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	if err != nil {
 		return s, err
 	}
-	runtime := bedrock.New(bedrock.Config{Catalog: models, Backend: s.backends.For, Limits: cfg.limits, Applications: applications})
+	runtime := bedrock.New(bedrock.Config{Catalog: models, Backend: s.backends.For, Limits: cfg.limits, Hedge: cfg.Bedrock.HedgeAfter, Applications: applications})
 	s.runtime = runtime
 	invocations, err := connector.OpenInvocationLogs(ctx, cmp.Or(cfg.InvocationLogs, filepath.Join(cfg.DataDir, invocationsDir)), part{kept.Flow(), loggingPrefix}, logger)
 	if err != nil {
@@ -330,14 +330,20 @@ func reject(ctx context.Context, audit *trail.Log, logger *slog.Logger, account 
 func (c *Config) simulated() simulated.Options {
 	o := simulated.Options{Regions: map[string]simulated.Behaviour{}}
 	for region, r := range c.Bedrock.Simulated.Regions {
-		o.Regions[region] = simulated.Behaviour{Latency: r.Latency, Pace: r.Pace, Fail: r.Fail}
+		o.Regions[region] = simulated.Behaviour{
+			Latency: r.Latency, Pace: r.Pace, Fail: r.Fail, Throttle: r.Throttle, Error: r.Error, Break: r.Break, CutAfter: r.CutAfter,
+			Concurrent: r.Concurrency, RequestsPerMinute: r.RequestsPerMinute,
+		}
 	}
 	return o
 }
 
-// limits are what every model can take in a Region.
-func (c *Config) limits(region string, _ *catalog.Model) bedrock.Limits {
-	l := c.Bedrock.Limits[region]
+// limits are what a model can take in a Region.
+func (c *Config) limits(region string, m *catalog.Model) bedrock.Limits {
+	l := c.Bedrock.Limits[region].ModelLimits
+	if own, ok := pick(c.Bedrock.Limits[region].Models, m.ID); ok {
+		l = own
+	}
 	return bedrock.Limits{Concurrent: l.Concurrency, RequestsPerMinute: l.RequestsPerMinute, TokensPerMinute: l.TokensPerMinute}
 }
 

@@ -380,7 +380,7 @@ func (r *reader) Collect(out chan<- prometheus.Metric) {
 				n   int64
 			}{
 				{bedrock.Served, s.Served}, {bedrock.Throttled, s.Throttled}, {bedrock.Failed, s.Failed},
-				{bedrock.Refused, s.Refused}, {bedrock.Cut, s.Cut}, {bedrock.Full, s.Full},
+				{bedrock.Refused, s.Refused}, {bedrock.Cut, s.Cut}, {bedrock.Lost, s.Lost}, {bedrock.Full, s.Full},
 			} {
 				count(laneAttempts, by.n, s.Model, s.Region, string(by.how))
 			}

@@ -50,6 +50,7 @@ type Behaviour struct {
 	RequestsPerMinute int           // 0: any number
 	Throttle          bool          // every call
 	Fail              bool          // every call: ServiceUnavailableException
+	Error             string        // every call: a fault of that code
 	Break             bool          // every call: an error that is nobody's words, as of a lost connection
 	CutAfter          int           // streams end in an error after that many chunks; 0: never
 }
@@ -93,6 +94,8 @@ func (b *Backend) enter(ctx context.Context, c bedrock.Call) (leave func(), err 
 		return nil, busy()
 	case v.Fail:
 		return nil, bedrock.Fault("ServiceUnavailableException", "Bedrock is unable to process your request.")
+	case v.Error != "":
+		return nil, bedrock.Fault(v.Error, "The simulated backend was told to answer so.")
 	case v.Break:
 		return nil, errors.New("connection lost (simulated)")
 	}

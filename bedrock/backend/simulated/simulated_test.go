@@ -218,6 +218,7 @@ func TestScripts(t *testing.T) {
 				"ap-south-1":     {Fail: true},
 				"ap-south-2":     {Throttle: true},
 				"us-east-1":      {Break: true},
+				"us-east-2":      {Error: "ModelTimeoutException"},
 				"us-west-2":      {Concurrent: 1, Latency: time.Minute},
 			},
 		})
@@ -230,7 +231,7 @@ func TestScripts(t *testing.T) {
 		if _, err := b.Invoke(t.Context(), in("ap-northeast-1")); err != nil || time.Since(t0) != time.Second {
 			t.Errorf("Tokyo: %v after %v", err, time.Since(t0))
 		}
-		for region, code := range map[string]string{"ap-northeast-1": "ThrottlingException", "ap-south-1": "ServiceUnavailableException", "ap-south-2": "ThrottlingException"} {
+		for region, code := range map[string]string{"ap-northeast-1": "ThrottlingException", "ap-south-1": "ServiceUnavailableException", "ap-south-2": "ThrottlingException", "us-east-2": "ModelTimeoutException"} {
 			if _, err := b.Invoke(t.Context(), in(region)); fault.Code(err) != code {
 				t.Errorf("%s: %v", region, err)
 			}

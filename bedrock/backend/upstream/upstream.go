@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,6 +48,10 @@ type Config struct {
 	Timeout time.Duration // of a whole answer, and until a stream begins; 0: DefaultTimeout
 	Idle    time.Duration // between two pieces of a stream; 0: DefaultIdle
 	CAFile  string        // PEM; "": the system's
+
+	// CertFile and KeyFile are what we show who asks for a certificate, PEM; "": we
+	// have none. They are read again when they change.
+	CertFile, KeyFile string
 }
 
 // Client reaches one server. It may be shared.
@@ -76,6 +81,7 @@ func New(c Config) (*Client, error) {
 		IdleConnTimeout:       idleTime,
 		ExpectContinueTimeout: time.Second,
 		DisableCompression:    true, // answers are small, and streams must not wait
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
@@ -86,11 +92,45 @@ func New(c Config) (*Client, error) {
 		if !pool.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("caFile: %s has no certificate", c.CAFile)
 		}
-		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		t.TLSClientConfig.RootCAs = pool
+	}
+	if c.CertFile != "" || c.KeyFile != "" {
+		own := &certificate{certFile: c.CertFile, keyFile: c.KeyFile}
+		if _, err := own.get(nil); err != nil {
+			return nil, err
+		}
+		t.TLSClientConfig.GetClientCertificate = own.get
 	}
 	return &Client{c: c, base: u, http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // a key goes where it was meant to go
 	}}}, nil
+}
+
+// certificate is one in files that may change, as who renews it does.
+type certificate struct {
+	certFile, keyFile string
+
+	mu     sync.Mutex
+	loaded *tls.Certificate // guarded by mu
+	at     time.Time        // guarded by mu; when the file was written
+}
+
+// get implements tls.Config's GetClientCertificate. A file that was changed and
+// cannot be read does not replace what was read before.
+func (c *certificate) get(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	info, err := os.Stat(c.certFile)
+	if err == nil && (c.loaded == nil || !info.ModTime().Equal(c.at)) {
+		var pair tls.Certificate
+		if pair, err = tls.LoadX509KeyPair(c.certFile, c.keyFile); err == nil {
+			c.loaded, c.at = &pair, info.ModTime()
+		}
+	}
+	if c.loaded == nil {
+		return nil, fmt.Errorf("certFile: %w", err)
+	}
+	return c.loaded, nil
 }
 
 // URL is where the server is.
