@@ -61,6 +61,10 @@ func (d *Driver) Answer(ctx context.Context, token string, in func(task int64) e
 type ticket struct {
 	id   uint64
 	task int64
+
+	// started says that it was given to a worker already, who had gone before it
+	// got there.
+	started bool
 }
 
 // queues are the tasks of activities that no worker has taken, in their order.
@@ -92,6 +96,15 @@ func (q *queues) push(activity string, t ticket) {
 	defer q.mu.Unlock()
 	a := q.get(activity)
 	a.tickets = append(a.tickets, t)
+	a.wake()
+}
+
+// back puts a ticket before all others.
+func (q *queues) back(activity string, t ticket) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a := q.get(activity)
+	a.tickets = append([]ticket{t}, a.tickets...)
 	a.wake()
 }
 
@@ -141,6 +154,9 @@ func (q *queues) leave(activity string, wait chan struct{}) {
 // Poll implements [flow.Driver].
 func (d *Driver) Poll(ctx context.Context, activity, worker string) (flow.ActivityTask, bool, error) {
 	for {
+		if ctx.Err() != nil {
+			return flow.ActivityTask{}, false, nil // a task would be given to nobody
+		}
 		t, wait, err := d.queues.pop(activity, d.limits.Pollers)
 		if err != nil {
 			return flow.ActivityTask{}, false, err
@@ -159,7 +175,11 @@ func (d *Driver) Poll(ctx context.Context, activity, worker string) (flow.Activi
 		}
 		got := new(flow.ActivityTask)
 		ack := make(chan error, 1)
-		d.shard(t.id).send(message{kind: hand, id: t.id, task: t.task, in: engine.TaskStarted{Task: t.task, Worker: worker}, got: got, ack: ack})
+		m := message{kind: hand, id: t.id, task: t.task, in: engine.TaskStarted{Task: t.task, Worker: worker}, got: got, ack: ack}
+		if t.started {
+			m.kind = handAgain
+		}
+		d.shard(t.id).send(m)
 		// From here on the task may be this worker's, so its going away is no
 		// reason to stop half-way.
 		switch err := d.wait(context.WithoutCancel(ctx), ack); {
@@ -167,6 +187,11 @@ func (d *Driver) Poll(ctx context.Context, activity, worker string) (flow.Activi
 			continue // timed out, or stopped
 		case err != nil:
 			return flow.ActivityTask{}, false, err
+		}
+		if ctx.Err() != nil { // gone meanwhile: the next one gets it, as this one's
+			t.started = true
+			d.queues.back(activity, t)
+			return flow.ActivityTask{}, false, nil
 		}
 		return *got, true, nil
 	}

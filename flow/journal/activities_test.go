@@ -3,8 +3,10 @@ package journal_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,6 +185,63 @@ func TestActivity(t *testing.T) {
 		}
 		closed(t, d)
 	})
+}
+
+// A task is not given to a worker that has gone, and one that had gone when it was
+// given goes to the next, who finds it started.
+func TestActivityWorkerGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowLog{Log: memory.New().Journal()}
+		d := open(t, journal.Config{Log: slow, Programs: tokens(t)})
+		x := start(t, d, "activity", "a")
+		synctest.Wait()
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, ok, err := d.Poll(gone, activity, "w0"); ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		slow.delay.Store(int64(time.Second)) // it goes while that is made durable
+		going, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, ok, err := d.Poll(going, activity, "w1"); ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		slow.delay.Store(0)
+		task, ok, err := d.Poll(t.Context(), activity, "w2")
+		if !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if err := d.Answer(t.Context(), task.Token, done(`1`)); err != nil {
+			t.Fatal(err)
+		}
+		if o := whole(t, d, x.ARN); o.Output.JSON() != "1" {
+			t.Errorf("%v %v", o.Status, o.Output)
+		}
+		var workers []string
+		for e, err := range d.History(t.Context(), x.ARN, 0, false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Type == engine.ActivityStarted {
+				workers = append(workers, e.More.Worker)
+			}
+		}
+		if fmt.Sprint(workers) != "[w1]" {
+			t.Errorf("started by %v", workers)
+		}
+		closed(t, d)
+	})
+}
+
+// slowLog takes its time to make something durable.
+type slowLog struct {
+	journal.Log
+	delay atomic.Int64
+}
+
+func (l *slowLog) Append(ctx context.Context, rows ...journal.Row) error {
+	time.Sleep(time.Duration(l.delay.Load()))
+	return l.Log.Append(ctx, rows...)
 }
 
 func FuzzToken(f *testing.F) {

@@ -37,7 +37,7 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 	}
 	if ef.Part != nil && ef.Part.Kind == asl.ActivityTask {
 		if !ef.Started {
-			s.d.queues.push(ef.Part.Resource, ticket{r.id, ef.Task})
+			s.d.queues.push(ef.Part.Resource, ticket{id: r.id, task: ef.Task})
 		}
 		return
 	}

@@ -27,6 +27,7 @@ const (
 	forget                 // id: ended no longer waits
 	barrier                // ack when all before is durable
 	hand                   // id, task: in, if no worker has it yet
+	handAgain              // id, task: its worker has gone; another one is to have it
 	permitted              // id: a Map Run (in) may start executions, or must not
 	childEnded             // id: in, how a child of its Map Run ended
 	wanted                 // id: stop its child (of) unless it waits for its end (in)
@@ -274,6 +275,19 @@ func (s *shard) take(m *message) {
 		}
 		for i := range held {
 			s.take(&held[i])
+		}
+		s.rest(r)
+	case handAgain:
+		r, err := s.get(m)
+		switch {
+		case err != nil:
+			m.fail(err)
+			return
+		case r == nil:
+			m.fail(flow.ErrTaskClosed)
+			return
+		case s.open(r, m):
+			m.ack <- nil // its start is in the history
 		}
 		s.rest(r)
 	case await:
