@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -303,9 +304,12 @@ func TestStatesBoto3(t *testing.T) {
 	}
 }
 
-// TestStatesAWSCLI calls a handful of operations with the aws CLI.
+// TestStatesAWSCLI calls every operation with the aws CLI.
 func TestStatesAWSCLI(t *testing.T) {
-	program := awsCLI(t, "its calls of Step Functions were not made")
+	program, err := exec.LookPath("aws")
+	if err != nil {
+		t.Skip("the aws CLI is not installed: its calls of Step Functions were not made")
+	}
 	s := start(t, "")
 	role := statesRole(t, s)
 	dir := t.TempDir()
@@ -316,43 +320,155 @@ func TestStatesAWSCLI(t *testing.T) {
 		}
 		return "file://" + f
 	}
-	call := func(args ...string) (out struct {
-		StateMachineArn, ExecutionArn, Status, Output, NextState, Result, TaskToken, ActivityArn string
-		Executions                                                                               []struct{ Name string }
-		Events                                                                                   []struct{ Type string }
-	}) {
-		t.Helper()
+	type answer struct {
+		StateMachineArn, StateMachineVersionArn, StateMachineAliasArn, ExecutionArn, ActivityArn, MapRunArn string
+		Name, Status, Output, Error, NextState, Result, TaskToken, Input                                    string
+		MaxConcurrency                                                                                      int
+		Executions, StateMachines, Activities                                                               []struct{ Name string }
+		StateMachineVersions                                                                                []struct{ StateMachineVersionArn string }
+		StateMachineAliases                                                                                 []struct{ StateMachineAliasArn string }
+		RoutingConfiguration                                                                                []struct{ Weight int }
+		MapRuns                                                                                             []struct{ MapRunArn string }
+		Events                                                                                              []struct{ Type string }
+		Tags                                                                                                []struct{ Key, Value string }
+	}
+	served := map[string]bool{}
+	try := func(args ...string) (out answer, text string, err error) {
 		cmd := exec.CommandContext(t.Context(), program, append([]string{"stepfunctions"}, args...)...)
 		cmd.Env = append(s.Environ(story.Region), withoutPrefix)
 		b, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("aws stepfunctions %s: %v\n%s", strings.Join(args, " "), err, b)
-		}
-		if len(b) > 0 {
-			if err := json.Unmarshal(b, &out); err != nil {
-				t.Fatalf("aws stepfunctions %s: %v\n%s", strings.Join(args, " "), err, b)
+		if err == nil {
+			if served[args[0]] = true; len(b) > 0 {
+				err = json.Unmarshal(b, &out)
 			}
+		}
+		return out, string(b), err
+	}
+	call := func(args ...string) answer {
+		t.Helper()
+		out, text, err := try(args...)
+		if err != nil {
+			t.Fatalf("aws stepfunctions %s: %v\n%s", strings.Join(args, " "), err, text)
 		}
 		return out
 	}
+	until := func(arn, want string) answer {
+		t.Helper()
+		for {
+			switch d := call("describe-execution", "--execution-arn", arn); d.Status {
+			case want:
+				return d
+			case "RUNNING":
+			default:
+				t.Fatalf("%s ended %s %s, want %s", arn, d.Status, d.Error, want)
+			}
+		}
+	}
+
+	// State machines, versions, aliases, tags. What lists have is asked for an item
+	// at a time: the CLI follows the tokens.
 	same(t, "validate-state-machine-definition", call("validate-state-machine-definition", "--definition", file("pass.json", passMachine)).Result, "OK")
+	m := call("create-state-machine", "--name", "m", "--role-arn", role, "--definition", file("hold.json", holdMachine), "--publish", "--tags", "key=team,value=a").StateMachineArn
+	call("update-state-machine", "--state-machine-arn", m, "--definition", file("hold2.json", holdMachine+" "))
+	version := call("publish-state-machine-version", "--state-machine-arn", m, "--description", "two").StateMachineVersionArn
+	same(t, "publish-state-machine-version", version, m+":2")
+	same(t, "list-state-machine-versions", len(call("list-state-machine-versions", "--state-machine-arn", m).StateMachineVersions), 2)
+	alias := call("create-state-machine-alias", "--name", "live", "--routing-configuration",
+		"stateMachineVersionArn="+m+":1,weight=50", "stateMachineVersionArn="+version+",weight=50").StateMachineAliasArn
+	call("update-state-machine-alias", "--state-machine-alias-arn", alias, "--routing-configuration", "stateMachineVersionArn="+version+",weight=100")
+	if r := call("describe-state-machine-alias", "--state-machine-alias-arn", alias).RoutingConfiguration; len(r) != 1 || r[0].Weight != 100 {
+		t.Errorf("describe-state-machine-alias: %v", r)
+	}
+	same(t, "list-state-machine-aliases", len(call("list-state-machine-aliases", "--state-machine-arn", m).StateMachineAliases), 1)
+	call("tag-resource", "--resource-arn", m, "--tags", "key=cost,value=")
+	call("untag-resource", "--resource-arn", m, "--tag-keys", "team")
+	if tags := call("list-tags-for-resource", "--resource-arn", m).Tags; len(tags) != 1 || tags[0].Key != "cost" {
+		t.Errorf("list-tags-for-resource: %v", tags)
+	}
+	same(t, "describe-state-machine", call("describe-state-machine", "--state-machine-arn", m).Status, "ACTIVE")
 	express := call("create-state-machine", "--name", "express", "--type", "EXPRESS", "--role-arn", role, "--definition", file("pass.json", passMachine)).StateMachineArn
+	same(t, "list-state-machines", len(call("list-state-machines", "--page-size", "1").StateMachines), 2)
+
+	// Executions.
 	finished := call("start-sync-execution", "--state-machine-arn", express, "--input", `{"n": 1}`)
 	same(t, "start-sync-execution", finished.Status+" "+finished.Output, `SUCCEEDED {"n": 1}`)
 	test := call("test-state", "--definition", `{"Type":"Choice","Choices":[{"Variable":"$.n","NumericEquals":1,"Next":"One"}],"Default":"Other"}`, "--input", `{"n":1}`)
 	same(t, "test-state", test.Status+" "+test.NextState, "SUCCEEDED One")
 	activity := call("create-activity", "--name", "a").ActivityArn
-	machine := call("create-state-machine", "--name", "m", "--role-arn", role, "--definition", file("work.json",
+	same(t, "describe-activity", call("describe-activity", "--activity-arn", activity).Name, "a")
+	same(t, "list-activities", len(call("list-activities", "--page-size", "1").Activities), 1)
+	machine := call("create-state-machine", "--name", "work", "--role-arn", role, "--definition", file("work.json",
 		`{"StartAt":"W","States":{"W":{"Type":"Task","Resource":"`+activity+`","End":true}}}`)).StateMachineArn
 	x := call("start-execution", "--state-machine-arn", machine, "--name", "実行", "--input", `{"n":1}`).ExecutionArn
-	token := call("get-activity-task", "--activity-arn", activity).TaskToken
-	call("send-task-success", "--task-token", token, "--task-output", `{"done":true}`)
-	d := call("describe-execution", "--execution-arn", x)
-	same(t, "describe-execution", d.Status+" "+d.Output, `SUCCEEDED {"done":true}`)
-	if l := call("list-executions", "--state-machine-arn", machine, "--status-filter", "SUCCEEDED", "--page-size", "1").Executions; len(l) != 1 || l[0].Name != "実行" {
+	taken := call("get-activity-task", "--activity-arn", activity, "--worker-name", "w")
+	same(t, "get-activity-task", taken.Input, `{"n":1}`)
+	call("send-task-heartbeat", "--task-token", taken.TaskToken)
+	call("send-task-success", "--task-token", taken.TaskToken, "--task-output", `{"done":true}`)
+	same(t, "describe-execution", until(x, "SUCCEEDED").Output, `{"done":true}`)
+	if _, text, err := try("send-task-success", "--task-token", taken.TaskToken, "--task-output", `1`); err == nil || !strings.Contains(text, "TaskTimedOut") {
+		t.Errorf("a token that was answered: %s", text)
+	}
+	y := call("start-execution", "--state-machine-arn", machine, "--name", "failed").ExecutionArn
+	call("send-task-failure", "--task-token", call("get-activity-task", "--activity-arn", activity).TaskToken, "--error", "E", "--cause", "C")
+	same(t, "error", until(y, "FAILED").Error, "E")
+	call("redrive-execution", "--execution-arn", y)
+	call("stop-execution", "--execution-arn", y, "--error", "Stopped")
+	same(t, "error", until(y, "ABORTED").Error, "Stopped")
+	same(t, "describe-state-machine-for-execution", call("describe-state-machine-for-execution", "--execution-arn", y).StateMachineArn, machine)
+	if l := call("list-executions", "--state-machine-arn", machine, "--page-size", "1").Executions; len(l) != 2 || l[0].Name != "failed" || l[1].Name != "実行" {
 		t.Errorf("list-executions: %v", l)
+	}
+	if e := call("get-execution-history", "--execution-arn", x, "--page-size", "2").Events; len(e) != 7 || e[6].Type != "ExecutionSucceeded" {
+		t.Errorf("get-execution-history: %v", e)
 	}
 	if e := call("get-execution-history", "--execution-arn", x, "--reverse-order", "--max-items", "1").Events; len(e) != 1 || e[0].Type != "ExecutionSucceeded" {
 		t.Errorf("get-execution-history: %v", e)
 	}
+
+	// Map Runs. They wait long enough for the CLI to come.
+	each := call("create-state-machine", "--name", "each", "--role-arn", role, "--definition", file("each.json", strings.Replace(mapMachine, `"Seconds":1`, `"Seconds":3600`, 1))).StateMachineArn
+	z := call("start-execution", "--state-machine-arn", each, "--input", `[1,2,3]`).ExecutionArn
+	var runs []struct{ MapRunArn string }
+	for len(runs) == 0 && t.Context().Err() == nil {
+		runs = call("list-map-runs", "--execution-arn", z).MapRuns
+	}
+	run := runs[0].MapRunArn
+	call("update-map-run", "--map-run-arn", run, "--max-concurrency", "2")
+	if r := call("describe-map-run", "--map-run-arn", run); r.Status != "RUNNING" || r.MaxConcurrency != 2 {
+		t.Errorf("describe-map-run: %s %d", r.Status, r.MaxConcurrency)
+	}
+	call("stop-execution", "--execution-arn", z)
+
+	// Away with it all.
+	if _, text, err := try("delete-state-machine-version", "--state-machine-version-arn", version); err == nil || !strings.Contains(text, "ConflictException") {
+		t.Errorf("deleting a version that an alias routes to: %s", text)
+	}
+	call("delete-state-machine-alias", "--state-machine-alias-arn", alias)
+	call("delete-state-machine-version", "--state-machine-version-arn", version)
+	call("delete-state-machine", "--state-machine-arn", m)
+	call("delete-activity", "--activity-arn", activity)
+
+	operations := 0
+	for method := range reflect.TypeFor[*sfn.Client]().Methods() {
+		if method.Name == "Options" {
+			continue
+		}
+		operations++
+		if name := kebab(method.Name); !served[name] {
+			t.Errorf("aws stepfunctions %s was not called", name)
+		}
+	}
+	t.Logf("%d of %d operations were called", len(served), operations)
+}
+
+// kebab is an operation's name as the CLI has it: start-execution.
+func kebab(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if i > 0 && unicode.IsUpper(r) {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
 }
