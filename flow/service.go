@@ -110,6 +110,9 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 			s.wg.Go(func() { s.vacate(m.ARN) })
 		}
 	}
+	if cfg.Library != nil && cfg.Driver != nil {
+		s.wg.Go(s.collect)
+	}
 	return s, nil
 }
 
