@@ -153,7 +153,7 @@ func writeResponse(w http.ResponseWriter, op *Op, resp *Response, requestID stri
 			body = resp.Body.AppendJSON(nil)
 		}
 	}
-	if status != http.StatusNoContent {
+	if status != http.StatusNoContent && h.Get("Content-Length") == "" { // HEAD says of what
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(status)

@@ -39,7 +39,7 @@ type Op struct {
 	Name     string // "StartExecution"
 	Protocol Protocol
 	Target   string // JSON10, JSON11: "AWSStepFunctions.StartExecution"
-	Route    string // RESTJSON: a ServeMux pattern, "POST /model/{modelId}/converse"; S3: "GET /{Bucket}", "GET /{Bucket}/{Key}", either with "?parameter"
+	Route    string // RESTJSON: a ServeMux pattern, "POST /model/{modelId}/converse"; S3: "GET /", "GET /{Bucket}", "GET /{Bucket}/{Key}", the latter with "?parameter" too
 	Version  string // Query: "2010-05-08"; the XML namespace follows from Service and Version
 	ReadOnly bool
 	Volatile bool   // see gate.Call

@@ -16,7 +16,7 @@ import (
 // s3Service is the name of S3 in signatures.
 const s3Service = "s3"
 
-var s3Route = regexp.MustCompile(`^(GET|HEAD|PUT|POST|DELETE) /\{Bucket\}(/\{Key\})?(\?[a-zA-Z-]+)?$`)
+var s3Route = regexp.MustCompile(`^(GET|HEAD|PUT|POST|DELETE) /(\{Bucket\}(/\{Key\})?(\?[a-zA-Z-]+)?)?$`)
 
 // findObject finds an operation of S3. The path is read as it came: a key may
 // have dot segments and empty ones.
@@ -26,6 +26,9 @@ func (c *call) findObject(fields [][2]string) (map[string]string, error) {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(raw, "/"), "/")
 	labels := map[string]string{"Bucket": sigv4.Unescape(bucket)}
 	route := c.r.Method + " /{Bucket}"
+	if raw == "/" || raw == "" {
+		route = c.r.Method + " /" // all buckets
+	}
 	if key != "" {
 		labels["Key"] = sigv4.Unescape(key)
 		route += "/{Key}"
@@ -36,7 +39,7 @@ func (c *call) findObject(fields [][2]string) (map[string]string, error) {
 			op = special
 		}
 	}
-	if bucket == "" || op == nil {
+	if bucket == "" && key != "" || op == nil {
 		return nil, &fault.Error{
 			Kind: fault.Client, Code: "NotImplemented", Status: http.StatusNotImplemented,
 			Message: fmt.Sprintf("%s %.256s: only the files that trails deliver can be listed and read here.", c.r.Method, raw),

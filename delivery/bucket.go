@@ -44,6 +44,26 @@ func (s *Service) Bucket(name string) (*Bucket, error) {
 	return &Bucket{dir}, nil
 }
 
+// Buckets are the names of the folders that are delivered to, in order, and when
+// each was changed last.
+func (s *Service) Buckets() (names []string, changed []time.Time, err error) {
+	all, err := os.ReadDir(s.cfg.Buckets) // sorted
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, d := range all {
+		if !d.IsDir() || !ValidBucket(d.Name()) {
+			continue
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil, nil, err
+		}
+		names, changed = append(names, d.Name()), append(changed, info.ModTime())
+	}
+	return names, changed, nil
+}
+
 // Region is the home Region of the first trail that delivers to a bucket.
 func (s *Service) Region(bucket string) string {
 	s.mu.Lock()
@@ -62,8 +82,11 @@ type Object struct {
 	Size     int64
 	Modified time.Time
 	Body     []byte            // of Get
-	Metadata map[string]string // of Get
+	Metadata map[string]string // of Get and Stat
 }
+
+// Tag changes when the object does.
+func (o *Object) Tag() string { return fmt.Sprintf("%x-%x", o.Modified.UnixNano(), o.Size) }
 
 // maxObject is the most bytes of an object: what is delivered has far less.
 const maxObject = 256 << 20
@@ -103,8 +126,22 @@ func (b *Bucket) put(key string, body []byte, metadata map[string]string) error 
 	return durable.WriteFile(name, body)
 }
 
+// Stat tells of an object all but its content.
+func (b *Bucket) Stat(key string) (*Object, error) { return b.open(key, nil) }
+
 // Get reads an object.
 func (b *Bucket) Get(key string) (*Object, error) {
+	return b.open(key, func(root *os.Root, o *Object) (err error) {
+		if o.Size > maxObject {
+			return fmt.Errorf("%s has %d bytes, more than %d", key, o.Size, maxObject)
+		}
+		o.Body, err = root.ReadFile(filepath.FromSlash(key))
+		o.Size = int64(len(o.Body))
+		return err
+	})
+}
+
+func (b *Bucket) open(key string, read func(*os.Root, *Object) error) (*Object, error) {
 	if !validKey(key) {
 		return nil, ErrNoKey
 	}
@@ -121,14 +158,12 @@ func (b *Bucket) Get(key string) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxObject {
-		return nil, fmt.Errorf("%s has %d bytes, more than %d", key, info.Size(), maxObject)
-	}
 	o := &Object{Key: key, Size: info.Size(), Modified: info.ModTime()}
-	if o.Body, err = root.ReadFile(name); err != nil {
-		return nil, err
+	if read != nil {
+		if err := read(root, o); err != nil {
+			return nil, err
+		}
 	}
-	o.Size = int64(len(o.Body))
 	m, err := root.ReadFile(metadataOf(name))
 	if err == nil {
 		err = json.Unmarshal(m, &o.Metadata)

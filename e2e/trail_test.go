@@ -131,6 +131,37 @@ func TestValidateLogs(t *testing.T) {
 	if out, err := validate(); err != nil {
 		t.Errorf("put back: %v\n%s", err, out)
 	}
+	// The folder can be listed and copied with the ordinary tools.
+	if out := call("s3", "ls"); !strings.Contains(out, "audit-logs") {
+		t.Errorf("s3 ls: %s", out)
+	}
+	if out := call("s3", "ls", "s3://audit-logs/p/AWSLogs/"+account+"/"); !strings.Contains(out, "PRE CloudTrail/") || !strings.Contains(out, "PRE CloudTrail-Digest/") {
+		t.Errorf("s3 ls: %s", out)
+	}
+	copied := t.TempDir()
+	call("s3", "sync", "s3://audit-logs/p", copied)
+	for _, name := range below(t, filepath.Join(s.DataDir, "buckets", "audit-logs", "p"), ".json.gz") {
+		rel, err := filepath.Rel(filepath.Join(s.DataDir, "buckets", "audit-logs", "p"), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(copied, rel))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("s3 sync: %s: %v", rel, err)
+		}
+	}
+	if out := call("s3", "sync", "s3://audit-logs/p", copied); out != "" {
+		t.Errorf("a second s3 sync copies again:\n%s", out)
+	}
+	rel, err := filepath.Rel(filepath.Join(s.DataDir, "buckets", "audit-logs"), below(t, base, ".json.gz")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	call("s3", "cp", "s3://audit-logs/"+filepath.ToSlash(rel), filepath.Join(copied, "one.gz"))
 	if out, err := tryCommand(s, cli, "s3api", "get-object", "--bucket", "audit-logs", "--key", "../../root-key.json", os.DevNull); err == nil {
 		t.Errorf("read a file outside the bucket:\n%s", out)
 	}

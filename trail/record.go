@@ -136,7 +136,14 @@ func (r *Record) CloudTrail() value.Value {
 // Data reports whether it is what CloudTrail calls a data event: what is done to
 // objects in a bucket. LookupEvents does not show those.
 func (r *Record) Data() bool {
-	return r.Source == "s3.amazonaws.com" && r.Name != "GetBucketLocation"
+	if r.Source != "s3.amazonaws.com" {
+		return false
+	}
+	switch r.Name {
+	case "GetBucketLocation", "HeadBucket", "ListBuckets":
+		return false
+	}
+	return true
 }
 
 // additional is additionalEventData with the workflow's context.

@@ -132,6 +132,100 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// TestHead: HEAD tells all but the content, and a range is a part of it.
+func TestHead(t *testing.T) {
+	get, _ := world(t)
+	head, body := get("ROOT", "HEAD", "/logs/a%20b/1.json.gz")
+	if head.StatusCode != 200 || body != "" || head.ContentLength != 3 || head.Header["X-Amz-Meta-Signature"] == nil || head.Header.Get("Etag") == "" {
+		t.Errorf("%d %q %d %v", head.StatusCode, body, head.ContentLength, head.Header)
+	}
+	for _, c := range [][4]string{
+		{"bytes=0-2", "thr", "bytes 0-2/5", "GET"}, {"bytes=3-", "ee", "bytes 3-4/5", "GET"}, {"bytes=-2", "ee", "bytes 3-4/5", "GET"},
+		{"bytes=-9", "three", "bytes 0-4/5", "GET"}, {"bytes=4-99", "e", "bytes 4-4/5", "GET"}, {"bytes=1-2", "", "bytes 1-2/5", "HEAD"},
+	} {
+		resp, body := get("ROOT", c[3], "/logs/z", "Range", c[0])
+		if resp.StatusCode != 206 || body != c[1] || resp.Header.Get("Content-Range") != c[2] {
+			t.Errorf("%v: %d %q %v", c, resp.StatusCode, body, resp.Header)
+		}
+	}
+	resp, _ := get("ROOT", "GET", "/logs/z")
+	tag := resp.Header.Get("Etag")
+	if resp, body := get("ROOT", "GET", "/logs/z", "If-Match", tag); resp.StatusCode != 200 || body != "three" {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+	if resp, body := get("ROOT", "GET", "/logs/z", "If-None-Match", tag); resp.StatusCode != 304 || body != "" {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+	for target, want := range map[string]int{"/logs": 200, "/none": 404, "/logs/none": 404, "/logs/a%20b": 404} {
+		if resp, _ := get("ROOT", "HEAD", target); resp.StatusCode != want {
+			t.Errorf("HEAD %s: %d, want %d", target, resp.StatusCode, want)
+		}
+	}
+	if resp, body := get("ROOT", "GET", "/?x-id=ListBuckets"); resp.StatusCode != 200 || !strings.Contains(body, "<Buckets><Bucket><Name>logs</Name>") {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+}
+
+// TestLists: both versions list the same, whole and in pages, with groups.
+func TestLists(t *testing.T) {
+	get, _ := world(t)
+	type answer struct {
+		Contents              []struct{ Key string }
+		CommonPrefixes        []struct{ Prefix string }
+		IsTruncated           bool
+		NextMarker            string
+		NextContinuationToken string
+		KeyCount              int
+	}
+	ask := func(query string) (a answer, listed string) {
+		t.Helper()
+		resp, body := get("ROOT", "GET", "/logs?"+query)
+		if err := xml.Unmarshal([]byte(body), &a); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("%s: %d %v %q", query, resp.StatusCode, err, body)
+		}
+		for _, p := range a.CommonPrefixes {
+			listed += p.Prefix + "* "
+		}
+		for _, c := range a.Contents {
+			listed += c.Key + " "
+		}
+		return a, listed
+	}
+	for query, want := range map[string]string{
+		"list-type=2": "a b/1.json.gz a b/2.json z ", "list-type=2&delimiter=/": "a b/* z ", "list-type=2&delimiter=/&prefix=a%20b/": "a b/1.json.gz a b/2.json ",
+		"list-type=2&prefix=none": "", "list-type=2&start-after=a%20b/1.json.gz": "a b/2.json z ", "list-type=2&max-keys=0": "",
+		"": "a b/1.json.gz a b/2.json z ", "delimiter=/": "a b/* z ", "delimiter=/&marker=a%20b/": "z ", "delimiter=json": "a b/1.json* a b/2.json* z ",
+	} {
+		if _, got := ask(query); got != want {
+			t.Errorf("%q lists %q, want %q", query, got, want)
+		}
+	}
+	for _, more := range []string{"", "&delimiter=/"} {
+		whole, _ := ask("list-type=2" + more)
+		got, pages := 0, 0
+		for token := ""; ; pages++ {
+			q := "list-type=2&max-keys=1" + more
+			if token != "" {
+				q += "&continuation-token=" + token
+			}
+			a, _ := ask(q)
+			got += a.KeyCount
+			if a.IsTruncated != (a.NextContinuationToken != "") {
+				t.Errorf("%+v", a)
+			}
+			if token = a.NextContinuationToken; token == "" {
+				break
+			}
+		}
+		if got != whole.KeyCount || pages+1 != whole.KeyCount {
+			t.Errorf("%q: %d in %d pages, want %d", more, got, pages+1, whole.KeyCount)
+		}
+	}
+	if a, got := ask("delimiter=/&max-keys=1"); got != "a b/* " || a.NextMarker != "a b/" {
+		t.Errorf("%q %+v", got, a)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	get, _ := world(t)
 	for _, c := range []struct {
@@ -146,13 +240,25 @@ func TestRefused(t *testing.T) {
 		{"ROOT", "GET", "/logs/%2e%2e/%2e%2e/d/trails.json", nil, 404, "NoSuchKey"},
 		{"ROOT", "GET", "/none?location", nil, 404, "NoSuchBucket"},
 		{"ROOT", "GET", "/..?location", nil, 404, "NoSuchBucket"},
-		{"ROOT", "GET", "/", nil, 501, "NotImplemented"},
+		{"USER", "GET", "/", nil, 403, "AccessDenied"},
+		{"ROOT", "GET", "/?max-buckets=5", nil, 501, "NotImplemented"},
 		{"ROOT", "PUT", "/logs/x", nil, 501, "NotImplemented"},
 		{"ROOT", "DELETE", "/logs/z", nil, 501, "NotImplemented"},
-		{"ROOT", "GET", "/logs?list-type=2", nil, 400, "NotImplemented"},
+		{"ROOT", "GET", "/logs?list-type=3", nil, 400, "InvalidArgument"},
+		{"ROOT", "GET", "/logs?list-type=2&continuation-token=!", nil, 400, "InvalidArgument"},
+		{"ROOT", "GET", "/logs?list-type=2&fetch-owner=true", nil, 400, "NotImplemented"},
+		{"ROOT", "GET", "/logs?list-type=2&marker=x", nil, 400, "NotImplemented"},
+		{"USER", "GET", "/logs?list-type=2", nil, 403, "AccessDenied"},
 		{"ROOT", "GET", "/logs?max-keys=x", nil, 400, "InvalidArgument"},
 		{"ROOT", "GET", "/logs/z?versionId=1", nil, 400, "NotImplemented"},
-		{"ROOT", "GET", "/logs/z", []string{"Range", "bytes=0-1"}, 400, "NotImplemented"},
+		{"ROOT", "GET", "/logs/z", []string{"Range", "bytes=5-"}, 416, "InvalidRange"},
+		{"ROOT", "GET", "/logs/z", []string{"Range", "bytes=-0"}, 416, "InvalidRange"},
+		{"ROOT", "GET", "/logs/z", []string{"Range", "bytes=3-2"}, 416, "InvalidRange"},
+		{"ROOT", "GET", "/logs/z", []string{"Range", "bytes=x-2"}, 416, "InvalidRange"},
+		{"ROOT", "GET", "/logs/z", []string{"Range", "bytes=0-1,3-4"}, 400, "NotImplemented"},
+		{"ROOT", "GET", "/logs/z", []string{"Range", "lines=0-1"}, 400, "NotImplemented"},
+		{"ROOT", "GET", "/logs/z", []string{"If-Match", `"x"`}, 412, "PreconditionFailed"},
+		{"ROOT", "GET", "/logs/z", []string{"If-Modified-Since", "Sun, 22 Nov 2026 00:00:00 GMT"}, 400, "NotImplemented"},
 		{"USER", "GET", "/logs/z", nil, 403, "AccessDenied"},
 		{"USER", "GET", "/logs", nil, 403, "AccessDenied"},
 		{"USER", "GET", "/logs?location", nil, 403, "AccessDenied"},
