@@ -1,12 +1,15 @@
 package pebble
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"syscall"
 	"testing"
 	"time"
 
 	"tokaido/engine"
+	"tokaido/flow"
 	"tokaido/flow/journal"
 )
 
@@ -100,5 +103,67 @@ func BenchmarkStored(b *testing.B) {
 				})
 			}
 		})
+	}
+}
+
+// BenchmarkHistory reads pages of a long execution's history, as
+// GetExecutionHistory does.
+func BenchmarkHistory(b *testing.B) {
+	s, err := Open(b.TempDir(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	library := flow.NewLibrary(s.Flow())
+	d, err := journal.Open(b.Context(), journal.Config{Log: s.Journal(), Programs: library, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close(context.Background())
+	f, err := flow.Open(b.Context(), flow.Config{Store: s.Flow(), Library: library, Driver: d})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	created, err := f.CreateStateMachine(b.Context(), flow.CreateStateMachine{
+		Scope: flow.Scope{Region: "us-east-1", Account: "123456789012"}, Name: "m", RoleARN: "arn:aws:iam::123456789012:role/r",
+		Definition: `{"QueryLanguage":"JSONata","StartAt":"C","States":{
+			"C":{"Type":"Choice","Choices":[{"Condition":"{% $states.input.n < 6200 %}","Next":"P"}],"Default":"E"},
+			"P":{"Type":"Pass","Output":{"n":"{% $states.input.n + 1 %}","order":"{% $states.input.order %}"},"Next":"C"},"E":{"Type":"Succeed"}}}`,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	in := `{"n":0,"order":{"id":"0f9d","items":[{"sku":"A-1","qty":3},{"sku":"B-2","qty":1}],"total":450}}`
+	x, err := f.StartExecution(b.Context(), flow.StartExecution{ARN: created.ARN, Input: &in})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := f.Await(b.Context(), x.ARN); err != nil {
+		b.Fatal(err)
+	}
+	for _, reverse := range []bool{false, true} {
+		var pages []string // tokens
+		for token := ""; ; {
+			h, err := f.GetExecutionHistory(b.Context(), x.ARN, reverse, flow.Page{Max: 1000, Token: token})
+			if err != nil {
+				b.Fatal(err)
+			}
+			pages = append(pages, token)
+			if token = h.Next; token == "" {
+				break
+			}
+		}
+		for name, token := range map[string]string{"first": pages[0], "middle": pages[len(pages)/2], "last": pages[len(pages)-2]} {
+			b.Run(fmt.Sprintf("events=24806/reverse=%v/%s", reverse, name), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					h, err := f.GetExecutionHistory(b.Context(), x.ARN, reverse, flow.Page{Max: 1000, Token: token})
+					if err != nil || len(h.Events) != 1000 {
+						b.Fatal(len(h.Events), err)
+					}
+				}
+			})
+		}
 	}
 }
