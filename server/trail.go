@@ -32,6 +32,9 @@ type TrailConfig struct {
 	PeerKeys        []string      `yaml:"peerKeys"`        // public keys that other nodes sign receipts with
 	DeliverEvery    time.Duration `yaml:"deliverEvery"`    // log files of CreateTrail's trails; 0: 5m
 	DigestEvery     time.Duration `yaml:"digestEvery"`     // and their digest files; 0: 1h
+	// LookupsPerSecond is how many LookupEvents a Region answers in a second; AWS
+	// answers 2. 0: there is no limit.
+	LookupsPerSecond float64 `yaml:"lookupsPerSecond"`
 }
 
 // The values of TrailConfig.Inferences.
@@ -52,6 +55,9 @@ func (c *TrailConfig) check() error {
 	}
 	if c.Inferences != "" && c.Inferences != inferencesDurable && c.Inferences != inferencesGrouped {
 		errs = append(errs, fmt.Errorf("trail.inferences: %q is neither %s nor %s", c.Inferences, inferencesDurable, inferencesGrouped))
+	}
+	if n := c.LookupsPerSecond; n != 0 && !(n >= 0.001 && n <= 1e6) {
+		errs = append(errs, fmt.Errorf("trail.lookupsPerSecond: is %v, must be 0 or between 0.001 and 1000000", n))
 	}
 	if c.RetainBytes < 0 {
 		errs = append(errs, fmt.Errorf("trail.retainBytes: is negative: %d", c.RetainBytes))

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"tokaido/awsapi"
@@ -30,8 +31,16 @@ const maxToken = 4096
 // maxAttribute is how long a lookup attribute's value may be.
 const maxAttribute = 2000
 
+// Options of the operations.
+type Options struct {
+	// LookupsPerSecond is how many LookupEvents a Region answers in a second, as
+	// AWS does with 2; 0: there is no limit.
+	LookupsPerSecond float64
+}
+
 // Ops are the operations.
-func Ops(log Log) []awsapi.Op {
+func Ops(log Log, opts Options) []awsapi.Op {
+	limit := pace{every: opts.LookupsPerSecond, next: map[string]time.Time{}}
 	return []awsapi.Op{{
 		Service: "cloudtrail", Source: "cloudtrail.amazonaws.com", Name: "LookupEvents", Protocol: awsapi.JSON11,
 		Target: "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents", ReadOnly: true,
@@ -39,8 +48,40 @@ func Ops(log Log) []awsapi.Op {
 			return []iam.Authorization{{Action: "cloudtrail:LookupEvents", Resource: "*"}}, nil
 		},
 		Params: params,
-		Handle: func(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) { return lookup(ctx, log, r) },
+		Handle: func(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+			if !limit.take(r.Region, r.Time) {
+				return nil, &fault.Error{Kind: fault.Throttle, Code: "ThrottlingException", Message: "Rate exceeded"}
+			}
+			return lookup(ctx, log, r)
+		},
 	}}
+}
+
+// pace lets so many calls through in a second, for each Region.
+type pace struct {
+	every float64 // a second; 0: all
+
+	mu   sync.Mutex
+	next map[string]time.Time // by Region: when the calls let through so far are paid for; guarded by mu
+}
+
+// take reports whether a call may go on. A second's calls may come at once.
+func (p *pace) take(region string, now time.Time) bool {
+	if p.every == 0 {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	each := time.Duration(float64(time.Second) / p.every)
+	next := p.next[region]
+	if next.Before(now) {
+		next = now
+	}
+	if next = next.Add(each); next.Sub(now) > max(time.Second, each) {
+		return false
+	}
+	p.next[region] = next
+	return true
 }
 
 var keys = []trail.Attribute{

@@ -41,7 +41,7 @@ func fixture(t *testing.T) (ask func(region, input string) (value.Value, error),
 			t.Fatal(err)
 		}
 	}
-	op := cloudtrail.Ops(log)[0]
+	op := cloudtrail.Ops(log, cloudtrail.Options{})[0]
 	return func(region, input string) (value.Value, error) {
 		r := &awsapi.Request{Op: &op, Region: region, Input: value.MustParse(input)}
 		resp, err := op.Handle(context.Background(), r)
@@ -130,6 +130,31 @@ func TestRefused(t *testing.T) {
 	} {
 		if _, err := ask("ap-northeast-1", in); fault.Code(err) != code {
 			t.Errorf("%.80s: %v, want %s", in, err, code)
+		}
+	}
+}
+
+// TestPace: a Region answers as many lookups in a second as it may, and another
+// one as many of its own.
+func TestPace(t *testing.T) {
+	log, err := trail.Open(t.TempDir(), trail.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	op := cloudtrail.Ops(log, cloudtrail.Options{LookupsPerSecond: 2})[0]
+	begin := time.Date(2026, 11, 21, 1, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		after  time.Duration
+		region string
+		ok     bool
+	}{
+		{0, "a", true}, {0, "a", true}, {0, "a", false}, {0, "b", true}, {400 * time.Millisecond, "a", false}, {500 * time.Millisecond, "a", true},
+		{600 * time.Millisecond, "a", false}, {5 * time.Second, "a", true}, {5 * time.Second, "a", true}, {5 * time.Second, "a", false},
+	} {
+		_, err := op.Handle(t.Context(), &awsapi.Request{Op: &op, Region: c.region, Input: value.MustParse(`{}`), Time: begin.Add(c.after)})
+		if ok := err == nil; ok != c.ok || !ok && fault.Code(err) != "ThrottlingException" {
+			t.Errorf("%v in %s: %v", c.after, c.region, err)
 		}
 	}
 }
