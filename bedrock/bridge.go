@@ -70,6 +70,8 @@ func named(f Family, m *catalog.Model) family {
 		return nova{}
 	case Chat:
 		return chat{}
+	case Cohere:
+		return cohere{}
 	case Llama:
 		return llama(m)
 	case Mistral:

@@ -70,6 +70,23 @@ func TestBridgeRequests(t *testing.T) {
 		"llama-to-chat": {Llama, Chat, llamaID,
 			`{"prompt":"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nbe kind<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nyes<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nso?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n","max_gen_len":7}`,
 			`{"messages":[{"role":"system","content":"be kind"},{"role":"user","content":"hi"},{"role":"assistant","content":"yes"},{"role":"user","content":"so?"}],"max_tokens":7}`},
+		"cohere-to-chat": {Cohere, Chat, haikuID,
+			`{"preamble":"be kind","chat_history":[{"role":"USER","message":"a"},{"role":"CHATBOT","message":"b"}],"message":"c","max_tokens":7,"temperature":0.5,"p":0.9,"k":3,"stop_sequences":["x"],
+			"tools":[{"name":"f","description":"d","parameter_definitions":{"city":{"description":"where","type":"str","required":true},"n":{"type":"int"}}}],
+			"tool_results":[{"call":{"name":"f","parameters":{"city":"Tokyo"}},"outputs":[{"text":"rain"},{"t":21}]}]}`,
+			`{"messages":[{"role":"system","content":"be kind"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"},
+			{"role":"assistant","tool_calls":[{"id":"call_0","type":"function","function":{"name":"f","arguments":"{\"city\":\"Tokyo\"}"}}]},{"role":"tool","tool_call_id":"call_0","content":"rain\n{\"t\":21}"}],
+			"max_tokens":7,"temperature":0.5,"top_p":0.9,"top_k":3,"stop":["x"],"tools":[{"type":"function","function":{"name":"f","description":"d",
+			"parameters":{"type":"object","properties":{"city":{"type":"string","description":"where"},"n":{"type":"integer"}},"required":["city"]}}}]}`},
+		"chat-to-cohere": {Chat, Cohere, haikuID,
+			`{"messages":[{"role":"system","content":"be kind"},{"role":"user","content":"a"},{"role":"assistant","content":"I look","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},
+			{"role":"tool","tool_call_id":"1","content":"x"},{"role":"assistant","content":"b"},{"role":"user","content":"c"},
+			{"role":"assistant","tool_calls":[{"id":"2","type":"function","function":{"name":"f","arguments":"{\"q\":1}"}}]},{"role":"tool","tool_call_id":"2","content":"y"}],
+			"max_tokens":7,"top_p":0.9,"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{"q":{"type":"number","minimum":1},"r":{"type":"array","description":"all","items":{"type":"string"}}},"required":["q"]}}}]}`,
+			`{"preamble":"be kind","chat_history":[{"role":"USER","message":"a"},{"role":"CHATBOT","message":"I look","tool_calls":[{"name":"f","parameters":{}}]},
+			{"role":"TOOL","tool_results":[{"call":{"name":"f","parameters":{}},"outputs":[{"text":"x"}]}]},{"role":"CHATBOT","message":"b"}],"message":"c",
+			"tool_results":[{"call":{"name":"f","parameters":{"q":1}},"outputs":[{"text":"y"}]}],"max_tokens":7,"p":0.9,
+			"tools":[{"name":"f","description":"d","parameter_definitions":{"q":{"description":"JSON Schema: {\"minimum\":1}","type":"float","required":true},"r":{"description":"all JSON Schema: {\"items\":{\"type\":\"string\"}}","type":"list","required":false}}}]}`},
 		"llama-bare": {Llama, Chat, llamaID, `{"prompt":"once upon a time"}`, `{"messages":[{"role":"user","content":"once upon a time"}]}`},
 		"mistral-to-chat": {Mistral, Chat, oldID, `{"prompt":"<s>[INST] a [/INST] b</s>[INST] c [/INST]","max_tokens":7,"top_k":2,"stop":["x"]}`,
 			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}],"max_tokens":7,"top_k":2,"stop":["x"]}`},
@@ -108,6 +125,14 @@ func TestBridgeRefuses(t *testing.T) {
 		"nova-none":       {Chat, Nova, novaID, `{` + msg + `,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"none"}`, "tool_choice none"},
 		"llama-tools":     {Chat, Llama, llamaID, `{` + msg + `,"tools":[{"type":"function","function":{"name":"f"}}]}`, "tool use"},
 		"llama-marks":     {Chat, Llama, llamaID, `{"messages":[{"role":"user","content":"<|eot_id|>"}]}`, "meaning of its own"},
+		"cohere-choice":   {Chat, Cohere, haikuID, `{` + msg + `,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required"}`, "This model doesn't support the toolConfig.toolChoice.any field."},
+		"cohere-image":    {Chat, Cohere, haikuID, `{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="}}]}]}`, "image content block"},
+		"cohere-prefill":  {Chat, Cohere, haikuID, `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`, "must end with a user message"},
+		"cohere-orphan":   {Chat, Cohere, haikuID, `{"messages":[{"role":"user","content":"a"},{"role":"tool","tool_call_id":"z","content":"x"}]}`, "that of no toolUse before it"},
+		"cohere-schema":   {Chat, Cohere, haikuID, `{` + msg + `,"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"anyOf":[]}}}}}]}`, "another type than JSON's"},
+		"cohere-extra":    {Cohere, Chat, haikuID, `{"message":"a","search_queries_only":true}`, "extraneous key [search_queries_only]"},
+		"cohere-role":     {Cohere, Chat, haikuID, `{"message":"a","chat_history":[{"role":"user1","message":"x"}]}`, "#/chat_history/0/role"},
+		"cohere-nothing":  {Cohere, Chat, haikuID, `{"max_tokens":3}`, "required key [message] not found"},
 		"prompt":          {Llama, Chat, llamaID, `{"prompt":1}`, "#/prompt"},
 		"embedding":       {OtherFamily, Chat, "amazon.titan-embed-text-v2:0", `{}`, "not one that text is exchanged with"},
 	} {
@@ -126,15 +151,17 @@ func FuzzBridge(f *testing.F) {
 	f.Add(uint8(1), uint8(4), `{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`)
 	f.Add(uint8(2), uint8(4), `{"prompt":"<|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>"}`)
 	f.Add(uint8(3), uint8(4), `{"prompt":"<s>[INST] a [/INST] b</s>"}`)
-	families := []Family{Anthropic, Nova, Llama, Mistral, Chat}
-	models := []string{haikuID, novaID, llamaID, oldID, gptOSSID}
+	f.Add(uint8(5), uint8(4), `{"message":"a","chat_history":[{"role":"CHATBOT","message":"b","tool_calls":[{"name":"f","parameters":{}}]}],"tool_results":[{"call":{"name":"f","parameters":{}},"outputs":[{"text":"x"}]}],"tools":[{"name":"f","parameter_definitions":{"a":{"type":"str"}}}]}`)
+	f.Add(uint8(4), uint8(5), `{"messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":"x"}]}`)
+	families := []Family{Anthropic, Nova, Llama, Mistral, Chat, Cohere}
+	models := []string{haikuID, novaID, llamaID, oldID, gptOSSID, haikuID}
 	f.Fuzz(func(t *testing.T, from, to uint8, body string) {
 		v, err := value.ParseString(body)
 		if err != nil {
 			return
 		}
-		a, z := families[from%5], families[to%5]
-		m := bridgeModel(t, models[to%5])
+		a, z := families[from%6], families[to%6]
+		m := bridgeModel(t, models[to%6])
 		b, err := NewBridge(a, z, m, v)
 		if err != nil {
 			return
@@ -143,7 +170,7 @@ func FuzzBridge(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%v: %s", err, b.Body())
 		}
-		if _, err := NewBridge(z, z, m, again); err != nil && z != Nova && z != Llama && z != Mistral {
+		if _, err := NewBridge(z, z, m, again); err != nil && z != Nova && z != Llama && z != Mistral && z != Cohere {
 			t.Errorf("%s of %s: it cannot read what it wrote: %v: %s", z, a, err, again)
 		}
 	})
@@ -151,16 +178,17 @@ func FuzzBridge(f *testing.F) {
 
 func FuzzBridgeStream(f *testing.F) {
 	f.Add(uint8(0), uint8(4), `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}`)
+	f.Add(uint8(4), uint8(5), `{"event_type":"tool-calls-generation","tool_calls":[{"name":"f","parameters":{}}]}`)
 	f.Add(uint8(4), uint8(0), `{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]},"finish_reason":"stop"}]}`)
-	families := []Family{Anthropic, Nova, Llama, Mistral, Chat}
-	models := []string{haikuID, novaID, llamaID, oldID, gptOSSID}
+	families := []Family{Anthropic, Nova, Llama, Mistral, Chat, Cohere}
+	models := []string{haikuID, novaID, llamaID, oldID, gptOSSID, haikuID}
 	f.Fuzz(func(t *testing.T, to, from uint8, chunk string) {
 		v, err := value.ParseString(chunk)
 		if err != nil {
 			return
 		}
-		m := bridgeModel(t, models[to%5])
-		s := (&Bridge{from: named(families[from%5], m), to: named(families[to%5], m), model: m}).Stream(Head{ID: "1"})
+		m := bridgeModel(t, models[to%6])
+		s := (&Bridge{from: named(families[from%6], m), to: named(families[to%6], m), model: m}).Stream(Head{ID: "1"})
 		emit := func(v value.Value) error {
 			if !value.Valid(v.JSON()) {
 				t.Errorf("not JSON: %s", v)

@@ -45,6 +45,7 @@ const (
 	Nova        Family = "nova"
 	Llama       Family = "llama"   // a prompt, in Meta's form
 	Mistral     Family = "mistral" // a prompt, in Mistral's older form
+	Cohere      Family = "cohere"  // Command R
 	Chat        Family = "chat"    // OpenAI's chat completions: most open models
 	OtherFamily Family = ""        // not text in, text out; or not known
 )
@@ -63,6 +64,8 @@ func FamilyOf(m *catalog.Model) Family {
 		return OtherFamily
 	case has("amazon.nova-"):
 		return Nova
+	case has("cohere.command-r"):
+		return Cohere
 	case has("amazon."), has("cohere."):
 		return OtherFamily
 	case has("meta.llama"):

@@ -53,7 +53,7 @@ func server(t *testing.T, b backendtest.Behaviour) *httptest.Server {
 		}
 		parts := strings.Split(r.URL.EscapedPath(), "/")
 		id, _ := url.PathUnescape(parts[2])
-		m, ok := catalog.Load().Model(id)
+		m, ok := backendtest.Catalog().Model(id)
 		switch {
 		case !ok:
 			refuse(w, 400, "ValidationException", "The provided model identifier is invalid.")

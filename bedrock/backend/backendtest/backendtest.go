@@ -40,11 +40,26 @@ var models = map[bedrock.Family]string{
 	bedrock.Llama:     "meta.llama3-8b-instruct-v1:0",
 	bedrock.Mistral:   "mistral.mistral-large-2402-v1:0",
 	bedrock.Chat:      "openai.gpt-oss-20b-1:0",
+	bedrock.Cohere:    commandR,
 }
+
+// commandR is an operator's: AWS has none of its family any more.
+const commandR = "cohere.command-r-v1:0"
+
+// Catalog is AWS's with a model of Cohere's besides.
+var Catalog = sync.OnceValue(func() *catalog.Catalog {
+	c, err := catalog.Load().With(catalog.Addition{Models: []catalog.NewModel{{OnDemand: []string{Region}, Model: catalog.Model{
+		ID: commandR, Name: "Command R", Provider: "Cohere", Streaming: true, Input: []string{"TEXT"}, Output: []string{"TEXT"}, Endpoints: []string{"bedrock-runtime"},
+	}}}})
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
 
 func model(t *testing.T, f bedrock.Family) *catalog.Model {
 	t.Helper()
-	m, ok := catalog.Load().Model(models[f])
+	m, ok := Catalog().Model(models[f])
 	if !ok || bedrock.FamilyOf(m) != f {
 		t.Fatalf("the catalog has no %s of the family %s", models[f], f)
 	}
@@ -58,6 +73,7 @@ var bodies = map[bedrock.Family]string{
 	bedrock.Llama:     `{"prompt":"<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nhello<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n","max_gen_len":200}`,
 	bedrock.Mistral:   `{"prompt":"<s>[INST] hello [/INST]","max_tokens":200}`,
 	bedrock.Chat:      `{"messages":[{"role":"user","content":"hello"}],"max_completion_tokens":200}`,
+	bedrock.Cohere:    `{"message":"hello","max_tokens":200}`,
 }
 
 // texts are where a whole answer of each family has its text.
@@ -69,6 +85,7 @@ var texts = map[bedrock.Family]func(value.Value) string{
 	bedrock.Llama:   func(v value.Value) string { return v.Get("generation").Str() },
 	bedrock.Mistral: func(v value.Value) string { return v.Get("outputs").At(0).Get("text").Str() },
 	bedrock.Chat:    func(v value.Value) string { return v.Get("choices").At(0).Get("message").Get("content").Str() },
+	bedrock.Cohere:  func(v value.Value) string { return v.Get("text").Str() },
 }
 
 // pieces are where a chunk of a streamed answer has its text.
@@ -78,6 +95,12 @@ var pieces = map[bedrock.Family]func(value.Value) string{
 	bedrock.Llama:     texts[bedrock.Llama],
 	bedrock.Mistral:   texts[bedrock.Mistral],
 	bedrock.Chat:      func(v value.Value) string { return v.Get("choices").At(0).Get("delta").Get("content").Str() },
+	bedrock.Cohere: func(v value.Value) string {
+		if v.Get("event_type").Str() != "text-generation" {
+			return ""
+		}
+		return v.Get("text").Str()
+	},
 }
 
 func call(t *testing.T, f bedrock.Family) bedrock.Call {
@@ -175,7 +198,7 @@ func family(t *testing.T, b bedrock.Backend, f bedrock.Family) {
 }
 
 func runtime(b bedrock.Backend) *bedrock.Runtime {
-	return bedrock.New(bedrock.Config{Backend: func(string, *catalog.Model) bedrock.Backend { return b }})
+	return bedrock.New(bedrock.Config{Catalog: Catalog(), Backend: func(string, *catalog.Model) bedrock.Backend { return b }})
 }
 
 // talk has a conversation whole and as a stream, and returns what Converse
@@ -260,7 +283,7 @@ const toolConfig = `"toolConfig":{"tools":[{"toolSpec":{"name":"weather","descri
 
 func tools(t *testing.T, open func(*testing.T, Behaviour) bedrock.Backend) {
 	b := open(t, Behaviour{})
-	for _, f := range []bedrock.Family{bedrock.Anthropic, bedrock.Nova, bedrock.Chat} {
+	for _, f := range []bedrock.Family{bedrock.Anthropic, bedrock.Nova, bedrock.Chat, bedrock.Cohere} {
 		whole, streamed := talk(t, b, model(t, f), `{"messages":[{"role":"user","content":[{"text":"use weather for Tokyo"}]}],`+toolConfig+`}`)
 		content := whole.Get("output").Get("message").Get("content")
 		use := content.At(content.Len() - 1).Get("toolUse")

@@ -285,6 +285,8 @@ func parse(c bedrock.Call) (family, *request, error) {
 		f = llama{}
 	case bedrock.Mistral:
 		f = mistral{}
+	case bedrock.Cohere:
+		f = cohere{}
 	case bedrock.Chat:
 		f = chat{}
 	default:
