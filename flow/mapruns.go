@@ -55,6 +55,9 @@ type ListedRun struct {
 type MapRuns interface {
 	// MapRun describes a run, or returns ErrNotFound.
 	MapRun(ctx context.Context, arn string) (MapRun, error)
+	// FindMapRun returns what MapRuns lists of a run, or ErrNotFound. However many
+	// children it has, it costs the same.
+	FindMapRun(ctx context.Context, arn string) (ListedRun, error)
 	// MapRuns lists an execution's runs, the newest first.
 	MapRuns(ctx context.Context, execution string, after *Mark) iter.Seq2[ListedRun, error]
 }
@@ -262,7 +265,10 @@ func differs[T comparable](want *T, got T) bool { return want != nil && *want !=
 // listChildren lists the children of a Map Run, the newest first.
 func (s *Service) listChildren(ctx context.Context, in ListExecutions) (Listing[Execution], error) {
 	var l Listing[Execution]
-	r, err := s.DescribeMapRun(ctx, in.ARN)
+	run, err := s.cfg.Driver.FindMapRun(ctx, in.ARN)
+	if errors.Is(err, ErrNotFound) {
+		return l, noMapRun(in.ARN)
+	}
 	if err != nil {
 		return l, err
 	}
@@ -280,19 +286,37 @@ func (s *Service) listChildren(ctx context.Context, in ListExecutions) (Listing[
 	// While a run that was redriven has no place for all of its children, those that
 	// have not begun again are what AWS calls PENDING_REDRIVE.
 	waits := func(*Execution) bool { return false }
-	if r.Status == engine.Running && r.Children.PendingRedrive > 0 {
-		waits = func(x *Execution) bool {
-			return x.Status != engine.Running && x.Status != engine.Succeeded && x.Stopped.Before(r.Redriven)
+	if run.Stopped.IsZero() {
+		parent, err := s.cfg.Driver.Describe(ctx, run.ExecutionARN)
+		if err != nil {
+			return l, err
+		}
+		if parent.RedriveCount > 0 {
+			r, err := s.DescribeMapRun(ctx, in.ARN)
+			if err != nil {
+				return l, err
+			}
+			if r.Children.PendingRedrive > 0 {
+				waits = func(x *Execution) bool {
+					return x.Status != engine.Running && x.Status != engine.Succeeded && x.Stopped.Before(r.Redriven)
+				}
+			}
 		}
 	}
 	if in.Status != nil && *in.Status == engine.PendingRedrive {
 		q.Status = nil
 	}
-	var last Mark
+	var last, seen Mark
+	looked := 0
 	for x, err := range s.cfg.Driver.List(ctx, q) {
 		if err != nil {
 			return l, err
 		}
+		if looked++; looked > maxLooked {
+			l.Next = seen.token(call...)
+			break
+		}
+		seen = x.Mark
 		if waits(&x.Execution) {
 			x.Status = engine.PendingRedrive
 		}
@@ -308,6 +332,10 @@ func (s *Service) listChildren(ctx context.Context, in ListExecutions) (Listing[
 	}
 	return l, nil
 }
+
+// maxLooked is how many children a page is picked from: where few of a large run
+// pass its filters, it is short, and the next one goes on behind them.
+const maxLooked = 4096
 
 // processor is the definition of a distributed Map's children: what stands in
 // its ItemProcessor, as a machine of its own.

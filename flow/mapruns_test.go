@@ -243,3 +243,41 @@ func TestRedriveOfAService(t *testing.T) {
 		p.close(t)
 	})
 }
+
+// A page of a large run that a filter leaves little of looks at so many children
+// and no more; the pages together have all.
+func TestFilteredPagesOfALargeRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const children = 9000
+		s := memory.New()
+		p := open(t, s.Journal(), s.Flow())
+		x := p.begin(t, "m", fmt.Sprintf(`{"QueryLanguage":"JSONata","StartAt":"M","States":{"M":{"Type":"Map","Items":"{%% [1..%d] %%}",
+			"ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}},"Output":1,"End":true}}}`, children))
+		if o, err := p.Await(t.Context(), x); err != nil || o.Status != engine.Succeeded {
+			t.Fatalf("%v, %v", o.Status, err)
+		}
+		l, err := p.ListMapRuns(t.Context(), x, flow.Page{})
+		if err != nil || len(l.Items) != 1 {
+			t.Fatalf("%+v, %v", l, err)
+		}
+		for _, redriven := range []bool{true, false} {
+			in := flow.ListExecutions{ARN: l.Items[0].MapRunARN, Redriven: &redriven, Page: flow.Page{Max: 1000}}
+			pages, seen := 0, 0
+			for {
+				l, err := p.ListExecutions(t.Context(), in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				seen += len(l.Items)
+				pages++
+				if in.Token = l.Next; l.Next == "" {
+					break
+				}
+			}
+			if want := map[bool][2]int{true: {3, 0}, false: {9, children}}[redriven]; pages != want[0] || seen != want[1] {
+				t.Errorf("redriven %v: %d in %d pages", redriven, seen, pages)
+			}
+		}
+		p.close(t)
+	})
+}

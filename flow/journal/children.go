@@ -557,6 +557,27 @@ func (d *Driver) MapRun(ctx context.Context, arn string) (flow.MapRun, error) {
 	return r, nil
 }
 
+// FindMapRun implements [flow.MapRuns].
+func (d *Driver) FindMapRun(ctx context.Context, arn string) (flow.ListedRun, error) {
+	e, err := d.cfg.Log.Find(ctx, arn)
+	if err != nil {
+		return flow.ListedRun{}, err
+	}
+	return listedRun(&e)
+}
+
+func listedRun(e *Entry) (r flow.ListedRun, err error) {
+	r.MapRunARN, r.Started = e.ARN, time.UnixMilli(e.Started).UTC()
+	r.Mark = flow.Mark{Started: r.Started, ID: e.ID}
+	if e.Stopped != 0 {
+		r.Stopped = time.UnixMilli(e.Stopped).UTC()
+	}
+	if _, r.ExecutionARN, r.MachineARN, err = decodeRun(e.Data); err != nil {
+		return r, fmt.Errorf("record of %s: %w", e.ARN, err)
+	}
+	return r, nil
+}
+
 // MapRuns implements [flow.MapRuns].
 func (d *Driver) MapRuns(ctx context.Context, execution string, after *flow.Mark) iter.Seq2[flow.ListedRun, error] {
 	return func(yield func(flow.ListedRun, error) bool) {
@@ -565,14 +586,10 @@ func (d *Driver) MapRuns(ctx context.Context, execution string, after *flow.Mark
 			from = &Place{after.Started.UnixMilli(), after.ID}
 		}
 		for e, err := range d.cfg.Log.List(ctx, execution, nil, from) {
-			r := flow.ListedRun{MapRunARN: e.ARN, Started: time.UnixMilli(e.Started).UTC()}
+			var r flow.ListedRun
 			if err == nil {
-				_, r.ExecutionARN, r.MachineARN, err = decodeRun(e.Data)
+				r, err = listedRun(&e)
 			}
-			if e.Stopped != 0 {
-				r.Stopped = time.UnixMilli(e.Stopped).UTC()
-			}
-			r.Mark = flow.Mark{Started: r.Started, ID: e.ID}
 			if !yield(r, err) || err != nil {
 				return
 			}

@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	simulations = flag.Int("simulations", 12, "how many seeds TestSimulation runs")
+	simulations = flag.Int("simulations", 8, "how many seeds TestSimulation runs")
 	firstSeed   = flag.Uint64("seed", 0, "the first of them")
 )
 
