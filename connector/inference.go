@@ -259,7 +259,7 @@ func (in *Inference) receipt(ctx context.Context, a *gate.Act, from From, p *bed
 
 // note records which Region answered, always, and what was tried before.
 func note(a *gate.Act, p *bedrock.Plan, res *bedrock.Result) {
-	m := make([]value.Member, 0, 6)
+	m := make([]value.Member, 0, 7)
 	add := func(key string, v value.Value) { m = append(m, value.Member{Key: key, Value: v}) }
 	switch {
 	case res.Region != "":
@@ -281,6 +281,9 @@ func note(a *gate.Act, p *bedrock.Plan, res *bedrock.Result) {
 	}
 	if res.Rerouted(p) {
 		add("attempts", attempts(res.Attempts))
+	}
+	if res.Region != "" && res.Latency > 0 {
+		add("latencyMs", value.Int(res.Latency.Milliseconds()))
 	}
 	if p.Application != nil && len(p.Application.Tags) > 0 { // by which costs are counted, as they are now
 		add("costTags", costTags(p.Application.Tags))
