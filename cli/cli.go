@@ -23,10 +23,24 @@ var version = "dev"
 // usageError is a command line that was not understood.
 type usageError struct{ error }
 
+// statusError is an error with an exit status of its own.
+type statusError struct {
+	error
+	status int
+}
+
+// The exit statuses of a run besides 0 and 1: those of timeout(1), and of a
+// program that was interrupted.
+const (
+	exitTimedOut = 124
+	exitStopped  = 130
+)
+
 // Main runs one command line and returns its exit status.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // whoever cannot wait for the end asks again
 	root := command()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -39,6 +53,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	fmt.Fprintln(stderr, "tokaido:", err)
 	if _, ok := errors.AsType[usageError](err); ok {
 		return 2
+	}
+	if s, ok := errors.AsType[statusError](err); ok {
+		return s.status
 	}
 	return 1
 }

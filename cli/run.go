@@ -1,18 +1,14 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"tokaido/engine"
 	"tokaido/flow"
@@ -31,7 +27,9 @@ func runCommand() *cobra.Command {
 		Short: "Run a definition once, in this process, without a server",
 		Long: `Run a state machine's definition (JSON, or YAML as SAM writes it) once, in this
 process, without a server. Standard output has the execution's output, standard
-error what happens; the exit status is 0 if it succeeded. Ctrl-C stops it.
+error what happens: on a terminal its last line says what is being waited for.
+Ctrl-C stops the execution. The exit status is 0 if it succeeded, 1 if it failed,
+124 if it timed out, 130 if it was stopped.
 
 It runs as a role that may do everything, or as one with --policy, and then what
 the policy does not allow is refused as on AWS. --mock is a mock configuration file
@@ -69,14 +67,13 @@ follows the first dot; --case chooses the test case where there are several.`,
 			} else if which != "" {
 				return usageError{fmt.Errorf("--case is %q, but there is no --mock", which)}
 			}
-			var show func(server.Progress)
-			var end func()
+			end := func() {}
 			if asJSON {
-				show, end = jsonProgress(c.OutOrStdout())
+				once.Event = jsonProgress(c.OutOrStdout())
 			} else {
-				show, end = progress(c.ErrOrStderr())
+				v := newView(c.ErrOrStderr())
+				once.Event, end = v.show, v.follow()
 			}
-			once.Event = show
 			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelError}))
 			out, err := server.Run(c.Context(), cfg, once, logger)
 			end()
@@ -175,127 +172,12 @@ func outcome(w io.Writer, out flow.Outcome, asJSON bool) error {
 	if out.Cause != nil {
 		text += ": " + *out.Cause
 	}
-	return fmt.Errorf("the execution ended %s", text)
-}
-
-// jsonProgress prints every event as a line of JSON.
-func jsonProgress(w io.Writer) (show func(server.Progress), end func()) {
-	return func(p server.Progress) {
-		line := map[string]any{"id": p.ID, "type": p.Type.String(), "at": p.Time().Format(time.RFC3339Nano), "execution": p.Execution}
-		if p.In != "" {
-			line["state"] = p.In
-		}
-		if p.InferenceRegion != "" {
-			line["inferenceRegion"] = p.InferenceRegion
-		}
-		if p.More != nil && p.More.Error != nil {
-			line["error"] = *p.More.Error
-		}
-		if p.More != nil && p.More.Cause != nil {
-			line["cause"] = *p.More.Cause
-		}
-		b, err := json.Marshal(line)
-		if err == nil {
-			fmt.Fprintln(w, string(b))
-		}
-	}, func() {}
-}
-
-// progress prints what happens: states entered and left, failures, and where
-// inferences ran. On a terminal the last line counts the seconds of what is
-// being waited for.
-func progress(w io.Writer) (show func(server.Progress), end func()) {
-	var (
-		mu      sync.Mutex
-		began   time.Time
-		waiting string
-		since   time.Time
-		live    = isTerminal(w)
-		done    = make(chan struct{})
-		stopped sync.WaitGroup
-	)
-	clear := func() {
-		if live && waiting != "" {
-			fmt.Fprint(w, "\r\x1b[K")
-		}
+	err := fmt.Errorf("the execution ended %s", text)
+	switch out.Status {
+	case engine.TimedOut:
+		return statusError{err, exitTimedOut}
+	case engine.Aborted:
+		return statusError{err, exitStopped}
 	}
-	if live {
-		stopped.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				case <-time.After(200 * time.Millisecond):
-				}
-				mu.Lock()
-				if waiting != "" {
-					fmt.Fprintf(w, "\r\x1b[K         … %s (%d s)", waiting, int(time.Since(since).Seconds()))
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	show = func(p server.Progress) {
-		mu.Lock()
-		defer mu.Unlock()
-		if began.IsZero() {
-			began = p.Time()
-		}
-		text := describe(p)
-		clear()
-		waiting = ""
-		if text != "" {
-			fmt.Fprintf(w, "%7.3fs %s\n", p.Time().Sub(began).Seconds(), text)
-		}
-		switch p.Type {
-		case engine.WaitStateEntered, engine.ServiceTaskStarted, engine.LambdaFunctionStarted, engine.ActivityScheduled, engine.ServiceTaskSubmitted:
-			waiting, since = p.In, time.Now()
-		}
-	}
-	end = func() {
-		close(done)
-		stopped.Wait()
-		mu.Lock()
-		defer mu.Unlock()
-		clear()
-		waiting = ""
-	}
-	return show, end
-}
-
-// describe is an event in a line; "" if it says nothing that another does not.
-func describe(p server.Progress) string {
-	name := p.Type.String()
-	why := ""
-	if p.More != nil && p.More.Error != nil {
-		why = ": " + *p.More.Error
-		if p.More.Cause != nil {
-			why += ": " + *p.More.Cause
-		}
-	}
-	switch {
-	case p.Type == engine.ExecutionStarted:
-		return "▶ started"
-	case strings.HasSuffix(name, "StateEntered"):
-		return "→ " + p.State + " (" + strings.TrimSuffix(name, "StateEntered") + ")"
-	case strings.HasSuffix(name, "StateExited"):
-		return "← " + p.State
-	case p.Type == engine.MapIterationStarted, p.Type == engine.MapIterationSucceeded, p.Type == engine.MapIterationFailed:
-		return fmt.Sprintf("  %s[%d] %s", p.State, p.Index, strings.ToLower(strings.TrimPrefix(name, "MapIteration")))
-	case strings.HasSuffix(name, "Failed"), strings.HasSuffix(name, "TimedOut"), strings.HasSuffix(name, "Aborted"):
-		if after, ok := strings.CutPrefix(name, "Execution"); ok {
-			return "✗ " + strings.ToLower(after) + why
-		}
-		return "! " + p.In + " " + name + why
-	case p.Type == engine.ExecutionSucceeded:
-		return "✓ succeeded"
-	case p.InferenceRegion != "":
-		return "  " + p.In + ": answered in " + p.InferenceRegion
-	}
-	return ""
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return err
 }

@@ -26,7 +26,8 @@ type Once struct {
 	TestCase   string // of the mock file that the Config names; "": none
 
 	// Event, if set, is told of every event of the history as it becomes true, one
-	// at a time. It must be quick.
+	// at a time, and of every Wait and retry when it begins: those have no ID. It
+	// must be quick.
 	Event func(Progress)
 }
 
@@ -64,7 +65,7 @@ func Run(ctx context.Context, cfg Config, once Once, logger *slog.Logger) (out f
 		mu.Lock()
 		defer mu.Unlock()
 		for _, e := range events {
-			if e.ID == 0 || once.Event == nil {
+			if once.Event == nil || e.ID == 0 && e.Type != engine.WaitScheduled && e.Type != engine.RetryScheduled {
 				continue
 			}
 			p, at := Progress{Event: e, Execution: x.ARN}, thread{x.ARN, e.Thread}
