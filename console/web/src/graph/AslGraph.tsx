@@ -156,7 +156,6 @@ function Inner({ definition, statuses, counts, served, selected, onSelect, dir =
           height: p.h,
           draggable: false,
           connectable: false,
-          selectable: p.node.type !== "Start" && p.node.type !== "End",
           focusable: p.node.type !== "Start" && p.node.type !== "End",
           selected: p.node.name === selected,
           ariaLabel: `${p.node.name}, ${p.node.type}${p.node.type === "Task" ? " " + p.node.detail : ""}${st ? ", " + t(statusKey[st]) : ""}${badge ? ", " + badge : ""}`,
@@ -221,6 +220,12 @@ function Inner({ definition, statuses, counts, served, selected, onSelect, dir =
       ev.preventDefault();
       const g = places.get(cur.dataset.id!)?.node;
       if (g) onDelete(g.name);
+      return;
+    }
+    if (ev.key === "Enter" || ev.key === " ") {
+      ev.preventDefault();
+      const g = places.get(cur.dataset.id!)?.node;
+      if (g) onSelect?.(g.name);
       return;
     }
     if (!/^Arrow/.test(ev.key) || ev.ctrlKey || ev.altKey || ev.metaKey) return;
@@ -293,11 +298,11 @@ function Inner({ definition, statuses, counts, served, selected, onSelect, dir =
         edgeTypes={edgeTypes}
         nodesDraggable={false}
         nodesConnectable={false}
-        elementsSelectable
+        elementsSelectable={false} // what is chosen is said by selected
+        nodesFocusable
         edgesFocusable={false}
         onlyRenderVisibleElements={nodes.length > 150}
         onNodeClick={(_, n) => onSelect?.((n.data as Data).g.name)}
-        onSelectionChange={({ nodes: s }) => s[0] && (s[0].data as Data).g.name !== selected && onSelect?.((s[0].data as Data).g.name)}
         onInit={() => home.current()}
         onMoveStart={(e) => e && (touched.current = true)}
         minZoom={0.15}
