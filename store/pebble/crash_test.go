@@ -64,10 +64,12 @@ func nap(ctx context.Context, t flow.Task) (value.Value, error) {
 	}
 }
 
-func drive(t testing.TB, s *Store) *journal.Driver {
+func drive(t testing.TB, s *Store) *journal.Driver { return driveWith(t, s, library(t), nap) }
+
+func driveWith(t testing.TB, s *Store, p programs, perform flow.InvokerFunc) *journal.Driver {
 	t.Helper()
 	d, err := journal.Open(context.Background(), journal.Config{
-		Log: s.Journal(), Programs: library(t), Invoker: flow.InvokerFunc(nap), Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
+		Log: s.Journal(), Programs: p, Invoker: perform, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -98,8 +100,17 @@ func finished(t *testing.T, d *journal.Driver, arn string) {
 		t.Errorf("%s: %v", arn, err)
 		return
 	}
+	wellFormed(t, d, arn)
+	if o.Status != engine.Succeeded {
+		t.Errorf("%s: %v", arn, o.Status)
+	}
+}
+
+// wellFormed checks an execution's history.
+func wellFormed(t *testing.T, d *journal.Driver, arn string) {
+	t.Helper()
 	var events []engine.Event
-	for e, err := range d.History(ctx, arn, 0, false) {
+	for e, err := range d.History(t.Context(), arn, 0, false) {
 		if err != nil {
 			t.Errorf("%s: %v", arn, err)
 			return
@@ -109,9 +120,60 @@ func finished(t *testing.T, d *journal.Driver, arn string) {
 	if err := engine.CheckHistory(events); err != nil {
 		t.Errorf("%s: %v", arn, err)
 	}
-	if o.Status != engine.Succeeded {
-		t.Errorf("%s: %v", arn, o.Status)
+}
+
+// outages is a database whose power goes again and again.
+type outages struct {
+	rounds int
+	most   time.Duration // that a round lasts
+	open   func(t testing.TB, s *Store) *journal.Driver
+	// live is what happens until ctx is done; starts that are acknowledged it tells.
+	live func(ctx context.Context, d *journal.Driver, round int, before []string, acknowledged func(arn string))
+}
+
+// run returns, when the power stays, what was acknowledged, and who drives it.
+func (o outages) run(t *testing.T, rnd *rand.Rand) (all []string, s *Store, d *journal.Driver) {
+	fs := vfs.NewCrashableMem()
+	open := func() {
+		var err error
+		if s, err = Open("db", Options{FS: fs, Cache: 1 << 20, MemTable: 256 << 10}); err != nil {
+			t.Fatal(err)
+		}
+		d = o.open(t, s)
 	}
+	for round := range o.rounds {
+		open()
+		var mu sync.Mutex
+		var acknowledged []string
+		ctx, stop := context.WithCancel(t.Context())
+		lived := make(chan struct{})
+		before := slices.Clone(all)
+		go func() {
+			defer close(lived)
+			o.live(ctx, d, round, before, func(arn string) {
+				mu.Lock()
+				defer mu.Unlock()
+				acknowledged = append(acknowledged, arn)
+			})
+		}()
+		time.Sleep(time.Duration(rnd.Int64N(int64(o.most))))
+		mu.Lock()
+		all = append(all, acknowledged...)
+		mu.Unlock()
+		crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rnd.IntN(101), RNG: rnd})
+		stop()
+		<-lived
+		gone, cancel := context.WithCancel(context.Background())
+		cancel()
+		d.Close(gone) // of a world that is no more
+		s.Close()
+		fs = crashed
+	}
+	open()
+	if len(all) == 0 {
+		t.Error("nothing was acknowledged")
+	}
+	return all, s, d
 }
 
 // The power goes while executions start, run and wait: what was not synced is
@@ -120,59 +182,29 @@ func TestPowerLoss(t *testing.T) {
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			rnd := rand.New(rand.NewPCG(seed, 1))
-			fs := vfs.NewCrashableMem()
-			var all []string
-			for round := range 6 {
-				s, err := Open("db", Options{FS: fs, Cache: 1 << 20, MemTable: 256 << 10})
-				if err != nil {
-					t.Fatal(err)
-				}
-				d := drive(t, s)
-				var mu sync.Mutex
-				var acknowledged []string
-				ctx, stop := context.WithCancel(t.Context())
-				var wg sync.WaitGroup
-				for w := range 4 {
-					wg.Go(func() {
-						for i := 0; ctx.Err() == nil && i < 100; i++ {
-							arn, err := begin(ctx, d, []string{"pass", "task", "wait", "both"}[(w+i)%4], fmt.Sprintf("%d-%d-%d", round, w, i))
-							if err != nil {
-								if ctx.Err() == nil {
-									t.Error(err)
+			all, s, d := outages{rounds: 6, most: 300 * time.Millisecond, open: drive,
+				live: func(ctx context.Context, d *journal.Driver, round int, _ []string, acknowledged func(string)) {
+					var wg sync.WaitGroup
+					for w := range 4 {
+						wg.Go(func() {
+							for i := 0; ctx.Err() == nil && i < 100; i++ {
+								arn, err := begin(ctx, d, []string{"pass", "task", "wait", "both"}[(w+i)%4], fmt.Sprintf("%d-%d-%d", round, w, i))
+								if err != nil {
+									if ctx.Err() == nil {
+										t.Error(err)
+									}
+									return
 								}
-								return
+								acknowledged(arn)
 							}
-							mu.Lock()
-							acknowledged = append(acknowledged, arn)
-							mu.Unlock()
-						}
-					})
-				}
-				time.Sleep(time.Duration(rnd.Int64N(int64(300 * time.Millisecond))))
-				mu.Lock()
-				all = append(all, acknowledged...)
-				mu.Unlock()
-				crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rnd.IntN(101), RNG: rnd})
-				stop()
-				wg.Wait()
-				gone, cancel := context.WithCancel(context.Background())
-				cancel()
-				d.Close(gone) // of a world that is no more
-				s.Close()
-				fs = crashed
-			}
-			s, err := Open("db", Options{FS: fs})
-			if err != nil {
-				t.Fatal(err)
-			}
+						})
+					}
+					wg.Wait()
+				},
+			}.run(t, rand.New(rand.NewPCG(seed, 1)))
 			defer s.Close()
-			d := drive(t, s)
 			for _, arn := range all {
 				finished(t, d, arn)
-			}
-			if len(all) == 0 {
-				t.Error("nothing was acknowledged")
 			}
 			d.Close(t.Context())
 		})

@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"tokaido/asl"
 	"tokaido/engine"
@@ -43,44 +39,23 @@ func fans(t testing.TB) programs {
 }
 
 func fanOut(t testing.TB, s *Store) *journal.Driver {
-	t.Helper()
-	d, err := journal.Open(context.Background(), journal.Config{
-		Log: s.Journal(), Programs: fans(t), Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
-		Invoker: flow.InvokerFunc(func(ctx context.Context, task flow.Task) (value.Value, error) {
-			if _, err := nap(ctx, task); err != nil {
-				return value.Value{}, err
-			}
-			b := task.Args.Get("Body")
-			item, _ := b.Get("item").Int()
-			if n, _ := b.Get("redrives").Int(); b.Get("flaky").Bool() && n == 0 && item%2 == 1 {
-				return value.Value{}, &flow.TaskError{Name: "Odd", Cause: "why"}
-			}
-			return value.Null(), nil
-		}),
+	return driveWith(t, s, fans(t), func(ctx context.Context, task flow.Task) (value.Value, error) {
+		if _, err := nap(ctx, task); err != nil {
+			return value.Value{}, err
+		}
+		b := task.Args.Get("Body")
+		item, _ := b.Get("item").Int()
+		if n, _ := b.Get("redrives").Int(); b.Get("flaky").Bool() && n == 0 && item%2 == 1 {
+			return value.Value{}, &flow.TaskError{Name: "Odd", Cause: "why"}
+		}
+		return value.Null(), nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
 }
 
 // wholeRun checks an execution of a fan, which has succeeded, and its children.
 func wholeRun(t *testing.T, d *journal.Driver, arn string) {
 	t.Helper()
-	history := func(arn string) {
-		var events []engine.Event
-		for e, err := range d.History(t.Context(), arn, 0, false) {
-			if err != nil {
-				t.Errorf("%s: %v", arn, err)
-				return
-			}
-			events = append(events, e)
-		}
-		if err := engine.CheckHistory(events); err != nil {
-			t.Errorf("%s: %v", arn, err)
-		}
-	}
-	history(arn)
+	wellFormed(t, d, arn)
 	runs := 0
 	for l, err := range d.MapRuns(t.Context(), arn, nil) {
 		if err != nil {
@@ -102,7 +77,7 @@ func wholeRun(t *testing.T, d *journal.Driver, arn string) {
 				t.Errorf("%s: child %+v", arn, x.Execution)
 			}
 			seen[x.Child.Index] = true
-			history(x.ARN)
+			wellFormed(t, d, x.ARN)
 		}
 		if int64(len(seen)) != r.Children.Total {
 			t.Errorf("%s: %d children of %d", arn, len(seen), r.Children.Total)
@@ -120,63 +95,35 @@ func TestPowerLossInMapRuns(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			rnd := rand.New(rand.NewPCG(seed, 2))
-			fs := vfs.NewCrashableMem()
-			var all []string
-			for round := range 8 {
-				s, err := Open("db", Options{FS: fs, Cache: 1 << 20, MemTable: 256 << 10})
-				if err != nil {
-					t.Fatal(err)
-				}
-				d := fanOut(t, s)
-				var mu sync.Mutex
-				var acknowledged []string
-				ctx, stop := context.WithCancel(t.Context())
-				var wg sync.WaitGroup
-				old := slices.Clone(all)
-				wg.Go(func() {
-					for _, arn := range old { // those that failed go on
-						_, err := d.Redrive(ctx, arn, "")
-						if _, no := errors.AsType[flow.NotRedrivable](err); err != nil && !no && ctx.Err() == nil {
-							t.Errorf("redrive %s: %v", arn, err)
-						}
-					}
-				})
-				for w, m := range machines {
+			all, s, d := outages{rounds: 8, most: 200 * time.Millisecond, open: fanOut,
+				live: func(ctx context.Context, d *journal.Driver, round int, before []string, acknowledged func(string)) {
+					var wg sync.WaitGroup
 					wg.Go(func() {
-						for i := 0; ctx.Err() == nil && i < 2; i++ {
-							arn, err := begin(ctx, d, m, fmt.Sprintf("%d-%d-%d", round, w, i))
-							if err != nil {
-								if ctx.Err() == nil {
-									t.Error(err)
-								}
-								return
+						for _, arn := range before { // those that failed go on
+							_, err := d.Redrive(ctx, arn, "")
+							if _, no := errors.AsType[flow.NotRedrivable](err); err != nil && !no && ctx.Err() == nil {
+								t.Errorf("redrive %s: %v", arn, err)
 							}
-							mu.Lock()
-							acknowledged = append(acknowledged, arn)
-							mu.Unlock()
 						}
 					})
-				}
-				time.Sleep(time.Duration(rnd.Int64N(int64(200 * time.Millisecond))))
-				mu.Lock()
-				all = append(all, acknowledged...)
-				mu.Unlock()
-				crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rnd.IntN(101), RNG: rnd})
-				stop()
-				wg.Wait()
-				gone, cancel := context.WithCancel(context.Background())
-				cancel()
-				d.Close(gone) // of a world that is no more
-				s.Close()
-				fs = crashed
-			}
-			s, err := Open("db", Options{FS: fs})
-			if err != nil {
-				t.Fatal(err)
-			}
+					for w, m := range machines {
+						wg.Go(func() {
+							for i := 0; ctx.Err() == nil && i < 2; i++ {
+								arn, err := begin(ctx, d, m, fmt.Sprintf("%d-%d-%d", round, w, i))
+								if err != nil {
+									if ctx.Err() == nil {
+										t.Error(err)
+									}
+									return
+								}
+								acknowledged(arn)
+							}
+						})
+					}
+					wg.Wait()
+				},
+			}.run(t, rand.New(rand.NewPCG(seed, 2)))
 			defer s.Close()
-			d := fanOut(t, s)
 			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 			defer cancel()
 			redrives, begun := 0, time.Now()
@@ -203,9 +150,6 @@ func TestPowerLossInMapRuns(t *testing.T) {
 				wholeRun(t, d, arn)
 			}
 			t.Logf("%d executions, %d redriven at the end, which took %v", len(all), redrives, time.Since(begun).Round(time.Millisecond))
-			if len(all) == 0 {
-				t.Error("nothing was acknowledged")
-			}
 			d.Close(t.Context())
 			for e, err := range s.Journal().Open(t.Context()) {
 				t.Errorf("still open: %s, %v", e.ARN, err)
