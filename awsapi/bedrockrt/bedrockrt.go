@@ -53,7 +53,7 @@ func Ops(in *connector.Inference) []awsapi.Op {
 			ReadOnly: true, Blob: blob, MaxBody: bedrock.MaxBody, Open: open, Handle: handle,
 		}
 	}
-	return slices.Concat(openAIOps(in), anthropicOps(in), []awsapi.Op{
+	return slices.Concat(openAIOps(in), anthropicOps(in), elsewhere(), []awsapi.Op{
 		op("InvokeModel", "invoke", true, h.invoke),
 		op("InvokeModelWithResponseStream", "invoke-with-response-stream", true, h.invokeStream),
 		op("Converse", "converse", false, h.converse),
