@@ -97,13 +97,7 @@ func flakyCall(key string) string {
 // TOKAIDO_CRASHES is the number of kills. TOKAIDO_SEED makes the test draw the
 // same load and the same moments again; what runs at a moment differs still.
 func TestCrash(t *testing.T) {
-	rounds := crashesInCI
-	if n := os.Getenv("TOKAIDO_CRASHES"); n != "" {
-		var err error
-		if rounds, err = strconv.Atoi(n); err != nil || rounds < 1 {
-			t.Fatalf("TOKAIDO_CRASHES is %q, want a number of kills", n)
-		}
-	}
+	rounds := setting(t, "TOKAIDO_CRASHES", crashesInCI)
 	seed := rand.Uint64()
 	if n := os.Getenv("TOKAIDO_SEED"); n != "" {
 		var err error

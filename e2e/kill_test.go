@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sf "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
@@ -43,47 +40,19 @@ var whole = []sf.HistoryEventType{
 // start and wait, starts it again over the same data, and looks for every
 // execution that was acknowledged: it must end, once, with a whole history.
 func TestKill(t *testing.T) {
-	rounds := killsInCI
-	if n := os.Getenv("TOKAIDO_KILLS"); n != "" {
-		var err error
-		if rounds, err = strconv.Atoi(n); err != nil || rounds < 1 {
-			t.Fatalf("TOKAIDO_KILLS is %q, want a number of kills", n)
-		}
-	}
-	dir := t.TempDir()
+	rounds := setting(t, "TOKAIDO_KILLS", killsInCI)
 	ctx := context.WithoutCancel(t.Context())
-	s, err := harness.Start(ctx, binary, dir, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
-	cfg := s.Config(story.Region)
-	role, err := iam.NewFromConfig(cfg).CreateRole(ctx, &iam.CreateRoleInput{
-		RoleName:                 aws.String("waits"),
-		AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"states.amazonaws.com"},"Action":"sts:AssumeRole"}]}`),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	machine, err := sfn.NewFromConfig(cfg).CreateStateMachine(ctx, &sfn.CreateStateMachineInput{
-		Name: aws.String("waits"), RoleArn: role.Role.Arn, Definition: aws.String(waitDefinition),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := &mortal{t: t, dir: t.TempDir()}
+	s.start()
+	defer s.stop()
+	machine := s.machine(waitDefinition)
 	held, total := 0, 0
 	for round := range rounds {
-		acknowledged := load(ctx, s, *machine.StateMachineArn, round)
-		if s, err = harness.Start(ctx, binary, dir, ""); err != nil {
-			t.Fatalf("round %d: start again: %v", round, err)
-		}
+		acknowledged := load(ctx, s.Server, machine, round)
+		s.start()
 		bad := 0
 		for arn, n := range acknowledged {
-			if err := finished(ctx, s, arn, n); err != nil {
+			if err := finished(ctx, s.Server, arn, n); err != nil {
 				t.Errorf("round %d: %s: %v", round, arn, err)
 				bad++
 			}

@@ -23,29 +23,56 @@ import (
 // TOKAIDO_WAITING does not say otherwise.
 const waitingInCI = 5000
 
+// mortal is a server that is killed and started again over the same data.
+type mortal struct {
+	*harness.Server
+	t   *testing.T
+	dir string
+}
+
+func (m *mortal) start() {
+	m.t.Helper()
+	m.Server = must(harness.Start(context.WithoutCancel(m.t.Context()), binary, m.dir, ""))(m.t)
+}
+
+func (m *mortal) stop() {
+	if err := m.Stop(); err != nil {
+		m.t.Error(err)
+	}
+}
+
+// machine is the ARN of a new machine called waits.
+func (m *mortal) machine(definition string) string {
+	m.t.Helper()
+	return *must(sfn.NewFromConfig(m.Config(story.Region)).CreateStateMachine(m.t.Context(), &sfn.CreateStateMachineInput{
+		Name: aws.String("waits"), RoleArn: aws.String(statesRole(m.t, m.Server)), Definition: &definition,
+	}))(m.t).StateMachineArn
+}
+
+// setting is the number that an environment variable has, or the usual one.
+func setting(t *testing.T, name string, usual int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s is %q, want a number from 1 on", name, text)
+	}
+	return n
+}
+
 // TestRestart kills a server in which many executions wait, and measures how long
 // it takes until it is ready again and until it starts another execution. All
 // that waited must be there. The times are told, not judged: they are the
 // machine's.
 func TestRestart(t *testing.T) {
-	number := waitingInCI
-	if n := os.Getenv("TOKAIDO_WAITING"); n != "" {
-		var err error
-		if number, err = strconv.Atoi(n); err != nil || number < 1 {
-			t.Fatalf("TOKAIDO_WAITING is %q, want a number of executions", n)
-		}
-	}
-	dir := t.TempDir()
+	number := setting(t, "TOKAIDO_WAITING", waitingInCI)
 	ctx := context.WithoutCancel(t.Context())
-	s, err := harness.Start(ctx, binary, dir, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := &mortal{t: t, dir: t.TempDir()}
+	s.start()
+	defer s.stop()
 	const workers = 16
 	client := func() *sfn.Client {
 		cfg := s.Config(story.Region)
@@ -53,10 +80,7 @@ func TestRestart(t *testing.T) {
 		return sfn.NewFromConfig(cfg)
 	}
 	api := client()
-	machine := must(api.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{
-		Name: aws.String("waits"), RoleArn: aws.String(statesRole(t, s)),
-		Definition: aws.String(`{"StartAt":"Hold","States":{"Hold":{"Type":"Wait","Seconds":86400,"End":true}}}`),
-	}))(t).StateMachineArn
+	machine := aws.String(s.machine(`{"StartAt":"Hold","States":{"Hold":{"Type":"Wait","Seconds":86400,"End":true}}}`))
 	began := time.Now()
 	var (
 		wg   sync.WaitGroup
@@ -77,9 +101,7 @@ func TestRestart(t *testing.T) {
 	s.Kill()
 
 	began = time.Now()
-	if s, err = harness.Start(ctx, binary, dir, ""); err != nil {
-		t.Fatal(err)
-	}
+	s.start()
 	ready := time.Since(began)
 	api = client()
 	call := time.Now()
