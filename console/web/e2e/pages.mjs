@@ -27,6 +27,15 @@ export const list = (made) => [
     await p.locator("pre:visible", { hasText: "package main" }).waitFor();
   }],
   ["events", "/events"],
+  ["events-chain", "/events", async (p) => {
+    await p.locator("tbody tr", { hasText: "InvokeModel" }).first().click();
+    await p.locator(".chain ul li").first().waitFor();
+  }],
+  ["events-compare", "/events", async (p) => {
+    for (const n of [0, 1, 2]) await p.locator("tbody input[type=checkbox]").nth(n).click({ force: true });
+    await p.locator("button:not([disabled])", { hasText: /^(Compare|比較)$/ }).click();
+    await p.locator(".side tbody tr").first().waitFor();
+  }],
   ["residency", "/residency", (p) => p.locator(".shares tbody tr").first().waitFor()],
   ["residency-left", "/residency?boundary=ap-northeast-1&by=principal", (p) => p.locator(".shares tbody tr").first().waitFor()],
   ["iam-roles", "/iam/roles"],

@@ -11,7 +11,8 @@ export type Record_ = {
   served?: string; // Region that answered
   inputTokens?: number;
   outputTokens?: number;
-  attempts: { region: string; error?: string }[];
+  latency?: number; // ms, of the whole answer
+  attempts: { region: string; error?: string; outcome?: string; ms?: number }[];
   model?: string;
   resources: string[];
   errorCode?: string;
@@ -45,7 +46,8 @@ export function record(e: Event): Record_ {
     served: text(more.inferenceRegion),
     inputTokens: count(more.inputTokens),
     outputTokens: count(more.outputTokens),
-    attempts: Array.isArray(more.attempts) ? more.attempts.map((a: any) => ({ region: String(a.region ?? ""), error: text(a.error) })) : [],
+    latency: count(more.latencyMs),
+    attempts: Array.isArray(more.attempts) ? more.attempts.map((a: any) => ({ region: String(a.region ?? ""), error: text(a.error), outcome: text(a.outcome), ms: count(a.latencyMs) })) : [],
     model: text(j.requestParameters?.modelId),
     resources: (e.Resources ?? []).map((r) => r.ResourceName ?? "").filter(Boolean),
     errorCode: text(j.errorCode),

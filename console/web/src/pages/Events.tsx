@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { useSearchParams } from "wouter";
 import PropertyFilter, { type PropertyFilterProps } from "@cloudscape-design/components/property-filter";
 import { useCollection } from "@cloudscape-design/collection-hooks";
@@ -19,6 +19,12 @@ import { Arn, Code, Copy, Empty, Go, pretty, Problem, to, WhyButton } from "../a
 import { denied, inference, type Record_ } from "../model/inference";
 import { current } from "../aws/session";
 import { useI18n, type Key } from "../i18n";
+import { useTexts } from "../i18n/page";
+import texts from "../i18n/pages/trail";
+import Chain from "./trail/Chain";
+
+const Compare = lazy(() => import("./trail/Compare"));
+const compared = 5; // events side by side
 
 // Attributes by which CloudTrail itself can look; it takes one of them a call, so the first is
 // asked of it and the others are held against what it returns.
@@ -44,7 +50,10 @@ export default function Events() {
   const [reads, setReads] = useState(query.get("id") !== null);
   const [loads, setLoads] = useState(1);
   const [filter, setFilter] = useState<PropertyFilterProps.Query>({ operation: "and", tokens: query.get("id") ? [{ propertyKey: "id", operator: "=", value: query.get("id")! }] : [] });
+  const say = useTexts(texts);
   const [open, setOpen] = useState<Row>();
+  const [picked, pick] = useState<Row[]>([]);
+  const [comparing, setComparing] = useState(false);
   const pushed = filter.operation === "and" ? filter.tokens.find((x) => x.operator === "=" && x.propertyKey && attribute[x.propertyKey] && x.value) : undefined;
   const asked: Asked = pushed ? { key: attribute[pushed.propertyKey!], value: String(pushed.value) } : {};
   const { data, error, loading, reload } = useLoad(
@@ -104,12 +113,16 @@ export default function Events() {
         loading={loading && rows.length === 0}
         loadingText={t("loading")}
         trackBy="id"
-        selectionType="single"
-        selectedItems={shown ? [shown] : []}
-        onSelectionChange={(e) => setOpen(e.detail.selectedItems[0])}
+        selectionType="multi"
+        selectedItems={picked}
+        isItemDisabled={(r) => picked.length >= compared && !picked.some((x) => x.id === r.id)}
+        onSelectionChange={(e) => {
+          pick(e.detail.selectedItems.slice(0, compared));
+          setOpen(e.detail.selectedItems.at(-1));
+        }}
         onRowClick={(e) => setOpen(e.detail.item)}
         enableKeyboardNavigation
-        ariaLabels={{ tableLabel: t("eventHistory"), selectionGroupLabel: t("eventHistory"), itemSelectionLabel: (_, r) => `${r.name} ${time(r.time)}` }}
+        ariaLabels={{ tableLabel: t("eventHistory"), selectionGroupLabel: t("eventHistory"), allItemsSelectionLabel: () => say("compareHint"), itemSelectionLabel: (_, r) => `${r.name} ${time(r.time)}` }}
         wrapLines
         header={
           <Header
@@ -127,6 +140,9 @@ export default function Events() {
                   options={ranges.map(([value, k]) => ({ value, label: t(k) }))}
                   onChange={(e) => setRange(e.detail.selectedOption.value!)}
                 />
+                <Button disabled={picked.length < 2} onClick={() => setComparing(true)}>
+                  {say("compare")}
+                </Button>
                 <Button iconName="refresh" ariaLabel={t("refresh")} onClick={reload} loading={loading} />
                 {data?.more && (
                   <Button onClick={() => setLoads((n) => n + 1)} loading={loading}>
@@ -158,12 +174,12 @@ export default function Events() {
         pagination={<Pagination {...paginationProps} />}
         empty={<Empty title={t("noMatches")} />}
         columnDefinitions={[
-          { id: "time", header: t("time"), cell: (r) => time(r.time), minWidth: 180 },
+          { id: "time", header: t("time"), cell: (r) => time(r.time), minWidth: 190 },
           { id: "name", header: t("eventName"), cell: (r) => r.name, isRowHeader: true },
           { id: "user", header: t("userName"), cell: (r) => r.user || "–", minWidth: 110 },
           { id: "source", header: t("eventSource"), cell: (r) => r.source.replace(".amazonaws.com", "") },
           { id: "served", header: t("inferenceRegion"), cell: (r) => r.served ?? "–", minWidth: 140 },
-          { id: "error", header: t("errorCode"), cell: (r) => (r.errorCode ? <StatusIndicator type="error">{r.errorCode}</StatusIndicator> : "–") },
+          { id: "error", header: t("errorCode"), cell: (r) => (r.errorCode ? <StatusIndicator type="error">{r.errorCode}</StatusIndicator> : "–"), minWidth: 150 },
           { id: "resource", header: t("resourceName"), cell: (r) => <span className="arn" title={r.resources[0]}>{short(r.resources[0])}</span>, minWidth: 200 },
         ]}
       />
@@ -204,11 +220,17 @@ export default function Events() {
                 ...(shown.executionArn ? [{ label: t("executions"), value: <Go href={`${to.execution(shown.executionArn)}${shown.state ? "?state=" + encodeURIComponent(shown.state) : ""}`}>{t("openExecution")}</Go> }] : []),
               ]}
             />
+            {inference(shown) && <Chain record={shown} key={shown.id} />}
             <Code text={pretty(shown.json)} />
           </SpaceBetween>
         )}
       </Container>
       </div>
+      {comparing && (
+        <Suspense>
+          <Compare records={picked} onDismiss={() => setComparing(false)} />
+        </Suspense>
+      )}
     </SpaceBetween>
   );
 }
