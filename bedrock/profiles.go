@@ -247,14 +247,22 @@ func (p *Profiles) source(region, account, copyFrom string) (string, error) {
 	switch {
 	case kind == "foundation-model" && a.Account == "":
 		if m, ok := p.catalog.Model(id); ok && m.OnDemand(region) {
-			return id, nil
+			return id, copyable(m)
 		}
 	case kind == "inference-profile" && a.Account == account:
 		if s, ok := p.catalog.Profile(id); ok && s.Destinations(region) != nil {
-			return id, nil
+			return id, copyable(s.Model)
 		}
 	}
 	return "", invalidModel()
+}
+
+// copyable refuses models of which AWS makes no application profiles.
+func copyable(m *catalog.Model) error {
+	if slices.Contains(m.Output, "EMBEDDING") {
+		return invalidf("The model %s doesn't support application inference profiles.", m.ID)
+	}
+	return nil
 }
 
 func newID() string {

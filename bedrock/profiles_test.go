@@ -149,16 +149,19 @@ func TestProfilesRefuse(t *testing.T) {
 		change func(*NewApplication)
 		code   string
 	}{
-		"no-name":          {func(n *NewApplication) { n.Name = "" }, "ValidationException"},
-		"name":             {func(n *NewApplication) { n.Name = "a  b" }, "ValidationException"},
-		"long-name":        {func(n *NewApplication) { n.Name = strings.Repeat("a", 65) }, "ValidationException"},
-		"description":      {func(n *NewApplication) { n.Description = "a, b" }, "ValidationException"},
-		"token":            {func(n *NewApplication) { n.Token = "-" }, "ValidationException"},
-		"no-source":        {func(n *NewApplication) { n.CopyFrom = "" }, "ValidationException"},
-		"other-region":     {func(n *NewApplication) { n.CopyFrom = ProfileARN("ap-northeast-3", account, jp45) }, "ValidationException"},
-		"other-account":    {func(n *NewApplication) { n.CopyFrom = ProfileARN("ap-northeast-1", "999999999999", jp45) }, "ValidationException"},
-		"not-callable":     {func(n *NewApplication) { n.CopyFrom = ProfileARN("ap-northeast-1", account, "us."+bare45) }, "ValidationException"},
-		"profile-only":     {func(n *NewApplication) { n.CopyFrom = ModelARN("ap-northeast-1", "ap-northeast-1", bare45) }, "ValidationException"},
+		"no-name":       {func(n *NewApplication) { n.Name = "" }, "ValidationException"},
+		"name":          {func(n *NewApplication) { n.Name = "a  b" }, "ValidationException"},
+		"long-name":     {func(n *NewApplication) { n.Name = strings.Repeat("a", 65) }, "ValidationException"},
+		"description":   {func(n *NewApplication) { n.Description = "a, b" }, "ValidationException"},
+		"token":         {func(n *NewApplication) { n.Token = "-" }, "ValidationException"},
+		"no-source":     {func(n *NewApplication) { n.CopyFrom = "" }, "ValidationException"},
+		"other-region":  {func(n *NewApplication) { n.CopyFrom = ProfileARN("ap-northeast-3", account, jp45) }, "ValidationException"},
+		"other-account": {func(n *NewApplication) { n.CopyFrom = ProfileARN("ap-northeast-1", "999999999999", jp45) }, "ValidationException"},
+		"not-callable":  {func(n *NewApplication) { n.CopyFrom = ProfileARN("ap-northeast-1", account, "us."+bare45) }, "ValidationException"},
+		"profile-only":  {func(n *NewApplication) { n.CopyFrom = ModelARN("ap-northeast-1", "ap-northeast-1", bare45) }, "ValidationException"},
+		"embeddings": {func(n *NewApplication) {
+			n.CopyFrom = ModelARN("ap-northeast-1", "ap-northeast-1", "amazon.titan-embed-text-v2:0")
+		}, "ValidationException"},
 		"copy-of-a-copy":   {func(n *NewApplication) { n.CopyFrom = ApplicationARN("ap-northeast-1", account, "abcdefghij12") }, "ValidationException"},
 		"many-tags":        {func(n *NewApplication) { n.Tags = many }, "TooManyTagsException"},
 		"reserved-tag":     {func(n *NewApplication) { n.Tags = map[string]string{"aws:x": ""} }, "ValidationException"},

@@ -28,6 +28,7 @@ import (
 const (
 	logEvery      = 5 * time.Second // between two files
 	maxLogPending = 16 << 20        // bytes that wait; who brings more writes them
+	mostLogWaits  = 64 << 20        // bytes that wait for a disk that takes none; what comes then is not logged
 	maxLogBody    = 100 << 10       // bytes of a body in its record; a larger one is a file of its own
 	maxLogBlocks  = 1024            // of a message
 	maxLogStream  = 16 << 20        // bytes kept of a stream's answer; the rest is left out, and that is said
@@ -119,6 +120,7 @@ type InvocationLogs struct {
 	configs map[string]*LogConfig // guarded by mu; by Region and account
 	waiting map[string][]byte     // guarded by mu; lines, by the folder they are for
 	size    int                   // guarded by mu
+	failed  time.Time             // guarded by mu; when delivery failed last
 }
 
 // OpenInvocationLogs reads the configurations and begins to deliver into dir. It
@@ -210,6 +212,7 @@ func (l *InvocationLogs) flush() error {
 			l.mu.Lock()
 			l.waiting[folder] = append(lines, l.waiting[folder]...)
 			l.size += len(lines)
+			l.failed = time.Now()
 			l.mu.Unlock()
 		}
 	}
@@ -375,9 +378,13 @@ func (x *logged) end(from From, name, modelID string, m *catalog.Model, res *bed
 	}
 	line := append(record.AppendJSON(nil), '\n')
 	x.logs.mu.Lock()
+	if x.logs.size+len(line) > mostLogWaits {
+		x.logs.mu.Unlock()
+		return fmt.Errorf("invocation log of %s: %d bytes wait to be delivered already", from.Meta.RequestID, mostLogWaits)
+	}
 	x.logs.waiting[folder] = append(x.logs.waiting[folder], line...)
 	x.logs.size += len(line)
-	much := x.logs.size > maxLogPending
+	much := x.logs.size > maxLogPending && time.Since(x.logs.failed) > logEvery
 	x.logs.mu.Unlock()
 	if much {
 		return x.logs.flush()

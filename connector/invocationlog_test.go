@@ -13,9 +13,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tokaido/bedrock"
 	"tokaido/bedrock/backend/simulated"
+	"tokaido/bedrock/catalog"
 	"tokaido/gate"
 	"tokaido/principal"
 	"tokaido/trail"
@@ -208,5 +210,90 @@ func TestLogConfigIsChecked(t *testing.T) {
 	v := value.MustParse(`{"a":[{"data":"` + strings.Repeat("QUJD", 600) + `"}],"b":"text"}`)
 	if got := withoutMedia(v).JSON(); got != `{"a":[{"data":""}],"b":"text"}` {
 		t.Error(got)
+	}
+}
+
+// The modelId is logged as the caller gave it, an application profile's ARN too;
+// bodies of embeddings have a switch of their own; OpenAI's clients are logged
+// through the same door (awsapi/bedrockrt tests that door).
+func TestInvocationLogForms(t *testing.T) {
+	dir := t.TempDir()
+	logs, err := OpenInvocationLogs(t.Context(), dir, mapStore{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	apps, err := bedrock.OpenProfiles(t.Context(), mapStore{}, catalog.Load())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &Inference{Gate: gate.New(noLog{}, nil), Logs: logs, Runtime: bedrock.New(bedrock.Config{Backend: simulated.New(simulated.Options{}).For, Applications: apps})}
+	from := From{By: &principal.Principal{Type: principal.Root, Account: "111122223333", ARN: "arn:aws:iam::111122223333:root", ID: "111122223333"},
+		Region: "ap-northeast-1", Account: "111122223333", Meta: gate.Meta{RequestID: "r-1"}}
+	app, err := apps.Create(t.Context(), bedrock.NewApplication{Region: from.Region, Account: from.Account, Name: "team", CopyFrom: bedrock.ProfileARN(from.Region, from.Account, profileID)}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ReadLogConfig(value.MustParse(`{"s3Config":{"bucketName":"logs","keyPrefix":"pre/fix"},"embeddingDataDeliveryEnabled":false}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := logs.Put(t.Context(), from.Region, from.Account, c); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := in.Converse(t.Context(), from, app.ARN(), value.MustParse(`{"messages":[{"role":"user","content":[{"text":"hello"}]}]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Invoke(t.Context(), from, "amazon.titan-embed-text-v2:0", bedrock.Request{Body: []byte(`{"inputText":"good day"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := logs.Close(); err != nil {
+		t.Fatal(err)
+	}
+	records, _ := delivered(t, dir)
+	if len(records) != 2 {
+		t.Fatalf("%d records", len(records))
+	}
+	if r := records[0]; r.Get("modelId").Str() != app.ARN() || r.Get("inferenceRegion").Str() != "ap-northeast-1" || r.Get("schemaVersion").Str() != "1.0" || r.Get("accountId").Str() != from.Account {
+		t.Errorf("%s", r)
+	}
+	if r := records[1]; r.Get("input").Has("inputBodyJson") || r.Get("output").Has("outputBodyJson") || r.Get("input").Get("inputTokenCount").JSON() != "2" {
+		t.Errorf("%s", r)
+	}
+}
+
+// A disk that takes nothing does not fill the memory, and no call fails for it.
+func TestInvocationLogsHaveALimit(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "no-folder")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	logs, err := OpenInvocationLogs(t.Context(), file, mapStore{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ReadLogConfig(value.MustParse(`{"s3Config":{"bucketName":"logs"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := logs.Put(t.Context(), "ap-northeast-1", "111122223333", c); err != nil {
+		t.Fatal(err)
+	}
+	in := &Inference{Gate: gate.New(noLog{}, nil), Logs: logs, Runtime: bedrock.New(bedrock.Config{Backend: simulated.New(simulated.Options{}).For})}
+	from := From{By: &principal.Principal{Type: principal.Root, Account: "111122223333", ARN: "arn:aws:iam::111122223333:root", ID: "111122223333"},
+		Region: "ap-northeast-1", Account: "111122223333", Meta: gate.Meta{RequestID: "r-1"}}
+	body := []byte(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":10,"messages":[{"role":"user","content":"` + strings.Repeat("a", maxLogBody-1000) + `"}]}`)
+	for range mostLogWaits/len(body) + 50 {
+		if _, err := in.Invoke(t.Context(), from, profileID, bedrock.Request{Body: body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	logs.mu.Lock()
+	size := logs.size
+	logs.mu.Unlock()
+	if size > mostLogWaits || size < mostLogWaits-2*maxLogBody {
+		t.Errorf("%d bytes wait", size)
+	}
+	if err := logs.Close(); err == nil {
+		t.Error("nothing is said of what was not delivered")
 	}
 }
