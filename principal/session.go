@@ -236,6 +236,15 @@ func (s *state) roleByARN(name string) *entity {
 	return nil
 }
 
+// tagKeys are the condition keys of the tags of what is asked for.
+func (e *entity) tagKeys() (keys iam.Context) {
+	for _, t := range e.Tags {
+		keys = append(keys, iam.Attribute{Key: "aws:ResourceTag/" + t.Key, Values: []string{t.Value}},
+			iam.Attribute{Key: "iam:ResourceTag/" + t.Key, Values: []string{t.Value}})
+	}
+	return keys
+}
+
 func (e *entity) trustBound() *iam.Bound {
 	return &iam.Bound{Policy: e.trust, Name: "trust policy", Owner: e.ARN}
 }
@@ -266,7 +275,7 @@ func (d *Directory) AssumeForService(ctx context.Context, roleARN, service, sour
 	add("aws:SourceArn", sourceARN)
 	add("aws:SourceAccount", sourceAccount)
 	add("sts:RoleSessionName", session)
-	need := []iam.Authorization{{Action: "sts:AssumeRole", Resource: e.ARN}}
+	need := []iam.Authorization{{Action: "sts:AssumeRole", Resource: e.ARN, Context: e.tagKeys()}}
 	if ds := iam.EvaluateAll(&iam.Policies{RCP: s.governed().RCP, Resource: e.trustBound()}, by.Caller(), need, global); !ds[0].Allowed {
 		return nil, refuse(ds)
 	}
@@ -381,6 +390,9 @@ func (d *Directory) mayAssume(s *state, by *Principal, in *AssumeRole, global ia
 			Message: fmt.Sprintf("User: %s is not authorized to perform: sts:AssumeRole on resource: %s", by.ARN, in.RoleARN)}
 	}
 	policies.Resource = e.trustBound()
+	for i := range need {
+		need[i].Context = append(slices.Clip(need[i].Context), e.tagKeys()...)
+	}
 	ds := iam.EvaluateAll(&policies, by.Caller(), need, slices.Concat(by.Context(), global))
 	for i := range ds {
 		if !ds[i].Allowed {

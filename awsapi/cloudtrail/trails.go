@@ -49,7 +49,11 @@ func TrailOps(t Trails) []awsapi.Op {
 				if named != "" {
 					resource = t.ARN(r.Region, r.Input.Get(named).Str())
 				}
-				return []iam.Authorization{{Action: "cloudtrail:" + name, Resource: resource}}, nil
+				var keys iam.Context
+				if named != "" {
+					keys = h.tagKeys(r, resource)
+				}
+				return []iam.Authorization{{Action: "cloudtrail:" + name, Resource: resource, Context: keys}}, nil
 			},
 			Params: params,
 			Handle: handle,
@@ -71,7 +75,7 @@ func TrailOps(t Trails) []awsapi.Op {
 		op("RemoveTags", "ResourceId", false, h.removeTags),
 		{ // of several trails
 			Service: "cloudtrail", Source: "cloudtrail.amazonaws.com", Name: "ListTags", Protocol: awsapi.JSON11, Target: target + "ListTags", ReadOnly: true,
-			Needs: tagsNeeds, Params: params, Handle: h.listTags,
+			Needs: h.tagsNeeds, Params: params, Handle: h.listTags,
 		},
 		op("GetTrail", "Name", true, h.get),
 		op("DescribeTrails", "", true, h.describe),
@@ -310,13 +314,35 @@ func (h handlers) changeTags(r *awsapi.Request, change func(region, arn string, 
 // maxTagged is how many trails ListTags answers for at once.
 const maxTagged = 20
 
-func tagsNeeds(_ context.Context, r *awsapi.Request) (all []iam.Authorization, err error) {
+// tagKeys are the condition keys of a trail's tags, and of those in the request.
+func (h handlers) tagKeys(r *awsapi.Request, arn string) (keys iam.Context) {
+	add := func(prefix string, all map[string]string) (names []string) {
+		names = slices.Sorted(maps.Keys(all))
+		for _, k := range names {
+			keys = append(keys, iam.Attribute{Key: prefix + k, Values: []string{all[k]}})
+		}
+		return names
+	}
+	if t, err := h.trails.Get(r.Region, arn); err == nil {
+		add("aws:ResourceTag/", t.Tags)
+	}
+	given := map[string]string{}
+	for _, tag := range r.Input.Get("TagsList").Items() {
+		given[tag.Get("Key").Str()] = tag.Get("Value").Str()
+	}
+	if names := add("aws:RequestTag/", given); len(names) > 0 {
+		keys = append(keys, iam.Attribute{Key: "aws:TagKeys", Values: names, Multi: true})
+	}
+	return keys
+}
+
+func (h handlers) tagsNeeds(_ context.Context, r *awsapi.Request) (all []iam.Authorization, err error) {
 	list := r.Input.Get("ResourceIdList")
 	if list.Len() == 0 || list.Len() > maxTagged {
 		return nil, fault.Newf("ValidationException", "ResourceIdList must have 1 to %d members.", maxTagged)
 	}
 	for _, v := range list.Items() {
-		all = append(all, iam.Authorization{Action: "cloudtrail:ListTags", Resource: v.Str()})
+		all = append(all, iam.Authorization{Action: "cloudtrail:ListTags", Resource: v.Str(), Context: h.tagKeys(r, v.Str())})
 	}
 	return all, nil
 }

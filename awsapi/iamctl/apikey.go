@@ -108,6 +108,7 @@ func listAPIKeys(t *table, r *awsapi.Request, a *awsapi.Args) call {
 // onAPIKey reads whose key is meant, and which.
 func onAPIKey(t *table, r *awsapi.Request, a *awsapi.Args, do func(ctx context.Context, user, id string) (value.Value, error)) call {
 	name, c, ok := t.onUser(r, a)
+	c.context = append(c.context, one("iam:ServiceSpecificCredentialServiceName", principal.BedrockService)) // there are no others
 	id := a.Need("ServiceSpecificCredentialId")
 	return c.doing(func(ctx context.Context) (value.Value, error) {
 		if !ok || name == "" {

@@ -173,7 +173,7 @@ func simulatePrincipal(t *table, _ *awsapi.Request, a *awsapi.Args) call {
 		err = e
 	}
 	named := s.by.ARN != ""
-	return call{resource: source, do: func(context.Context) (value.Value, error) {
+	return call{resource: source, context: t.keysOf(source), do: func(context.Context) (value.Value, error) {
 		if err != nil {
 			return none, err
 		}
@@ -197,6 +197,15 @@ func simulatePrincipal(t *table, _ *awsapi.Request, a *awsapi.Args) call {
 		s.policies.SCP, s.policies.RCP, s.org = policies.SCP, policies.RCP, policies.SCP != nil
 		return s.run()
 	}}
+}
+
+// keysOf are the condition keys of the tags of a user or role.
+func (t *table) keysOf(arn string) iam.Context {
+	p, err := t.dir.Principal(arn)
+	if err != nil {
+		return nil
+	}
+	return resourceTags(p.Tags)
 }
 
 // source is what binds a user, a role or a group.
@@ -388,7 +397,7 @@ func keysOfCustom(_ *table, _ *awsapi.Request, a *awsapi.Args) call {
 func keysOfPrincipal(t *table, _ *awsapi.Request, a *awsapi.Args) call {
 	source := a.Need("PolicySourceArn")
 	more, err := readPolicies(a, "PolicyInputList", iam.IdentityPolicy)
-	return call{resource: source, do: func(context.Context) (value.Value, error) {
+	return call{resource: source, context: t.keysOf(source), do: func(context.Context) (value.Value, error) {
 		if err != nil {
 			return none, err
 		}

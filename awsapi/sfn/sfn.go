@@ -234,7 +234,7 @@ func (h *handlers) needsUpdate(r *awsapi.Request) ([]iam.Authorization, error) {
 		needs = append(needs, passRole(role, a))
 	}
 	if r.Input.Get("publish").Bool() {
-		needs = append(needs, iam.Authorization{Action: "states:PublishStateMachineVersion", Resource: a})
+		needs = append(needs, iam.Authorization{Action: "states:PublishStateMachineVersion", Resource: a, Context: h.tagged(r, a)})
 	}
 	return needs, nil
 }
