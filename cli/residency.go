@@ -27,7 +27,7 @@ var errLeft = errors.New("the boundary was not kept")
 
 func residencyReport() *cobra.Command {
 	var f trailFlags
-	var by, since, until, boundary, format, out, lang string
+	var by, since, until, profile, boundary, format, out, lang string
 	c := &cobra.Command{
 		Use:   "report [FILE|DIRECTORY…]",
 		Short: "Count inferences by the Region that served them, and name those that left a boundary",
@@ -43,6 +43,7 @@ With --boundary every call that left it is named, and the exit status is 1 if th
 one, or if of a call it is not known: a country's code such as jp or us, eu, or a list
 of Regions, as in "jp,ap-northeast-2".`,
 		Example: `  tokaido residency report --boundary jp
+  tokaido residency report --profile 'jp.*' --boundary ap-northeast-1   # which jp. calls ran in Osaka
   tokaido residency report --by profile,month --format html --out report.html --lang ja
   aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventSource,AttributeValue=bedrock.amazonaws.com > events.json
   tokaido residency report --boundary jp events.json`,
@@ -58,7 +59,7 @@ of Regions, as in "jp,ap-northeast-2".`,
 				return usageError{fmt.Errorf("--lang is %q, want en or ja", lang)}
 			}
 			now := time.Now()
-			o := residency.Options{}
+			o := residency.Options{Profile: profile}
 			var err error
 			if o.By, err = residency.ParseBy(by); err != nil {
 				return usageError{fmt.Errorf("--by: %w", err)}
@@ -117,6 +118,7 @@ of Regions, as in "jp,ap-northeast-2".`,
 	}
 	f.add(c)
 	c.Flags().StringVar(&by, "by", "profile", "what to count by, as in profile,month: profile, model, principal, workflow, event, source, month, day, hour")
+	c.Flags().StringVar(&profile, "profile", "", "count only calls through these `profiles`; * stands for anything, as in 'jp.*'")
 	addPeriod(c, &since, &until)
 	c.Flags().StringVar(&boundary, "boundary", "", "country or `Regions` that calls must not leave")
 	c.Flags().StringVar(&format, "format", "text", "text, json, csv or html")

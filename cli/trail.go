@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tokaido/internal/durable"
+	"tokaido/residency"
 	"tokaido/server"
 	"tokaido/trail"
 	"tokaido/value"
@@ -288,9 +289,9 @@ func verifyProof(c *cobra.Command, f *trailFlags, file string, since []byte, for
 
 // filter is what search and export select by.
 type filter struct {
-	request, event, principal, region, served string
-	since, until                              string
-	from, to                                  time.Time
+	request, event, principal, region, served, profile string
+	since, until                                       string
+	from, to                                           time.Time
 }
 
 func (q *filter) add(c *cobra.Command) {
@@ -299,6 +300,7 @@ func (q *filter) add(c *cobra.Command) {
 	c.Flags().StringVar(&q.principal, "principal", "", "`text` in the caller's ARN, user name or access key")
 	c.Flags().StringVar(&q.region, "region", "", "`Region` in which the call was made")
 	c.Flags().StringVar(&q.served, "served-in", "", "`Region` that served the inference")
+	c.Flags().StringVar(&q.profile, "profile", "", "inference `profile` or model that was called; * stands for anything, as in 'jp.*'")
 	addPeriod(c, &q.since, &q.until)
 }
 
@@ -369,6 +371,7 @@ func (q *filter) matches(r *trail.Record) bool {
 	case q.request != "" && r.RequestID != q.request,
 		q.event != "" && r.Name != q.event,
 		q.region != "" && r.Region != q.region,
+		q.profile != "" && !residency.Like(q.profile, r.Request.Get("modelId").Str()),
 		q.served != "" && r.Additional.Get("inferenceRegion").Str() != q.served,
 		!q.from.IsZero() && r.Time.Before(q.from),
 		!q.to.IsZero() && !r.Time.Before(q.to):

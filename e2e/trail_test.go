@@ -38,9 +38,13 @@ trail:
 
 // converse asks the story's profile something.
 func converse(ctx context.Context, s *harness.Server, text string) (requestID string, err error) {
+	return converseWith(ctx, s, story.Profile, text)
+}
+
+func converseWith(ctx context.Context, s *harness.Server, profile, text string) (requestID string, err error) {
 	client := bedrockruntime.NewFromConfig(s.Config(story.Region))
 	out, err := client.Converse(ctx, &bedrockruntime.ConverseInput{
-		ModelId:  aws.String(story.Profile),
+		ModelId:  aws.String(profile),
 		Messages: []br.Message{{Role: br.ConversationRoleUser, Content: []br.ContentBlock{&br.ContentBlockMemberText{Value: text}}}},
 	})
 	if err != nil {
@@ -274,6 +278,81 @@ func TestKilledTrail(t *testing.T) {
 		}
 	}
 	t.Logf("%d answers in three rounds, each recorded", len(answered))
+}
+
+// TestWhichRanInOsaka: which of these jp. calls ran in Osaka? One command
+// answers, over the server's own trail and over the files that a trail delivers,
+// while the server runs.
+func TestWhichRanInOsaka(t *testing.T) {
+	s := start(t, quickTrail+`
+bedrock:
+  limits:
+    ap-northeast-1: {requestsPerMinute: 2}
+`)
+	ctx := t.Context()
+	cli, cliErr := exec.LookPath("aws")
+	if cliErr == nil {
+		for _, args := range [][]string{
+			{"cloudtrail", "create-trail", "--name", "audit", "--s3-bucket-name", "audit-logs"}, {"cloudtrail", "start-logging", "--name", "audit"},
+		} {
+			if out, err := tryCommand(s, cli, args...); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}
+	} else {
+		t.Log("the aws CLI is not installed: the report over delivered files did not run")
+	}
+	asked := map[string]bool{}
+	for range 5 { // more than Tokyo takes in a minute: Osaka serves some
+		id, err := converseWith(ctx, s, story.Japan, "hello")
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked[id] = true
+	}
+	found, err := s.Run(ctx, "trail", "search", "--profile", "jp.*", "--served-in", "ap-northeast-3", "--format", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	osaka := map[string]bool{}
+	for l := range strings.Lines(found) {
+		var e struct{ RequestID string }
+		if err := json.Unmarshal([]byte(l), &e); err != nil {
+			t.Fatal(err)
+		}
+		osaka[e.RequestID] = true
+	}
+	if len(osaka) == 0 || len(osaka) == len(asked) {
+		t.Fatalf("Osaka served %d of %d calls, so that this test proves nothing", len(osaka), len(asked))
+	}
+	answers := func(args ...string) {
+		t.Helper()
+		out, err := s.Run(ctx, append([]string{"residency", "report", "--profile", "jp.*", "--boundary", "ap-northeast-1"}, args...)...)
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%d calls left it, 0 may have", len(osaka))) {
+			t.Errorf("%v\n%s", err, out)
+		}
+		for id := range asked {
+			if named := strings.Contains(out, id); named != osaka[id] {
+				t.Errorf("%s ran in Osaka: %v, the report says %v\n%s", id, osaka[id], named, out)
+			}
+		}
+	}
+	answers()
+	if cliErr == nil {
+		if out, err := tryCommand(s, cli, "cloudtrail", "stop-logging", "--name", "audit"); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		answers(filepath.Join(s.DataDir, "buckets", "audit-logs"))
+		events := filepath.Join(t.TempDir(), "events.json")
+		out, err := tryCommand(s, cli, "cloudtrail", "lookup-events", "--lookup-attributes", "AttributeKey=EventName,AttributeValue=Converse")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if err := os.WriteFile(events, []byte(out), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		answers(events)
+	}
 }
 
 // TestNothingSecretIsTold looks for planted secrets in all that the trail and

@@ -123,7 +123,7 @@ func (p *Printer) HTML(w io.Writer, r *Report) error {
 		}
 		b := bar{Calls: number(row.Served.Calls), Name: p.say("All", "全体")}
 		if row.Key != nil {
-			b.Name = p.keys(r, row)
+			b.Name = strings.Join(p.names(r, row), " · ")
 		}
 		x := 0.0
 		for _, name := range names {
@@ -141,24 +141,10 @@ func (p *Printer) HTML(w io.Writer, r *Report) error {
 		v.Bars = append(v.Bars, b)
 	}
 	p.days(r, &v, names, class)
-	for _, b := range r.By {
-		v.Head = append(v.Head, p.by(b))
-	}
-	v.Head = append(v.Head, p.say("Region", "リージョン"), p.say("Calls", "呼び出し"), p.say("Share", "割合"), p.say("Input tokens", "入力トークン"), p.say("Output tokens", "出力トークン"))
-	for _, row := range rows {
-		keys := make([]string, len(r.By))
-		for i, b := range r.By {
-			keys[i] = p.key(b, row.Key[i])
-		}
-		for _, name := range row.RegionNames() {
-			c := row.Regions[name]
-			v.Rows = append(v.Rows, append(slices.Clone(keys), p.region(name), number(c.Calls), percent(row.Share(name)), number(c.Input), number(c.Output)))
-		}
-		if row.Failed > 0 {
-			v.Rows = append(v.Rows, append(slices.Clone(keys), p.say("none: failed", "なし：失敗"), number(row.Failed), "", "", ""))
-		}
-		if row.Unsure > 0 {
-			v.Rows = append(v.Rows, append(slices.Clone(keys), p.say("not known", "不明"), number(row.Unsure), "", "", ""))
+	v.Head = p.head(r)
+	for _, row := range slices.Concat(rows, r.rest()) {
+		for l := range row.lines() {
+			v.Rows = append(v.Rows, p.cells(r, p.names(r, row), l))
 		}
 	}
 	if len(r.Left) > 0 {
@@ -174,15 +160,6 @@ func (p *Printer) HTML(w io.Writer, r *Report) error {
 		}
 	}
 	return pageTemplate.Execute(w, v)
-}
-
-// keys is a row's name in one line.
-func (p *Printer) keys(r *Report, row *Row) string {
-	var s []string
-	for i, b := range r.By {
-		s = append(s, p.key(b, row.Key[i]))
-	}
-	return strings.Join(s, " · ")
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,8 +88,12 @@ func (p *Printer) period(r *Report) string {
 	if to.IsZero() {
 		to = r.Last
 	}
+	only := ""
+	if r.Profile != "" {
+		only = p.say(", through ", "、プロファイル：") + r.Profile
+	}
 	if from.IsZero() && to.IsZero() {
-		return p.say("no calls", "呼び出しなし")
+		return p.say("no calls", "呼び出しなし") + only
 	}
 	at := func(t time.Time) string {
 		if t.IsZero() {
@@ -96,7 +101,7 @@ func (p *Printer) period(r *Report) string {
 		}
 		return t.UTC().Format(day)
 	}
-	return at(from) + " – " + at(to) + " UTC"
+	return at(from) + " – " + at(to) + " UTC" + only
 }
 
 func percent(f float64) string { return strconv.FormatFloat(100*f, 'f', 1, 64) + " %" }
@@ -155,50 +160,59 @@ func columns(w io.Writer, left int, lines [][]string) error {
 // shownLeft is how many of the calls that left are printed for people.
 const shownLeft = 50
 
-// Text prints a report for people.
-func (p *Printer) Text(w io.Writer, r *Report) error {
-	fmt.Fprintf(w, "%s\n%s\n\n", p.say("Where inferences ran", "推論が実行されたリージョン"), p.period(r))
-	head := make([]string, 0, len(r.By)+5)
+// head is the first line of a table.
+func (p *Printer) head(r *Report) (head []string) {
 	for _, b := range r.By {
 		head = append(head, p.by(b))
 	}
-	head = append(head, p.say("Region", "リージョン"), p.say("Calls", "呼び出し"), p.say("Share", "割合"), p.say("Input tokens", "入力トークン"), p.say("Output tokens", "出力トークン"))
-	lines := [][]string{head}
-	add := func(keys []string, row *Row) {
-		for _, region := range row.RegionNames() {
-			c := row.Regions[region]
-			name := p.region(region)
-			if r.Boundary != nil && !r.Boundary.Has(region) {
-				name += p.say(" (outside)", "（境界外）")
-			}
-			lines = append(lines, append(append([]string(nil), keys...), name, number(c.Calls), percent(row.Share(region)), number(c.Input), number(c.Output)))
-			keys = make([]string, len(keys)) // once
-		}
-		for _, x := range []struct {
-			n    int64
-			what string
-		}{{row.Failed, p.say("none: failed", "なし：失敗")}, {row.Unsure, p.say("not known", "不明")}} {
-			if x.n > 0 {
-				lines = append(lines, append(append([]string(nil), keys...), x.what, number(x.n), "", "", ""))
-				keys = make([]string, len(keys))
-			}
-		}
+	return append(head, p.say("Region", "リージョン"), p.say("Calls", "呼び出し"), p.say("Share", "割合"), p.say("Input tokens", "入力トークン"), p.say("Output tokens", "出力トークン"))
+}
+
+// cells is a line of a table: after the names of its row.
+func (p *Printer) cells(r *Report, names []string, l line) []string {
+	cells := append([]string(nil), names...)
+	switch l.status {
+	case failed:
+		return append(cells, p.say("none: failed", "なし：失敗"), number(l.cell.Calls), "", "", "")
+	case unknown:
+		return append(cells, p.say("not known", "不明"), number(l.cell.Calls), "", "", "")
 	}
-	for _, row := range r.Rows {
-		keys := make([]string, len(r.By))
+	name := p.region(l.region)
+	if r.Boundary != nil && !r.Boundary.Has(l.region) {
+		name += p.say(" (outside)", "（境界外）")
+	}
+	return append(cells, name, number(l.cell.Calls), percent(l.share), number(l.cell.Input), number(l.cell.Output))
+}
+
+// names are the names of a row, one for each of By.
+func (p *Printer) names(r *Report, row *Row) []string {
+	names := make([]string, len(r.By))
+	switch {
+	case row == &r.Total:
+		names[0] = p.say("Total", "合計")
+	case row == &r.Rest:
+		names[0] = p.say("(further rows)", "（以降の行）")
+	default:
 		for i, b := range r.By {
-			keys[i] = p.key(b, row.Key[i])
+			names[i] = p.key(b, row.Key[i])
 		}
-		add(keys, row)
 	}
-	total := make([]string, len(r.By))
-	total[0] = p.say("Total", "合計")
-	if n := r.Rest.Served.Calls + r.Rest.Failed + r.Rest.Unsure; n > 0 {
-		rest := make([]string, len(r.By))
-		rest[0] = p.say("(further rows)", "（以降の行）")
-		add(rest, &r.Rest)
+	return names
+}
+
+// Text prints a report for people.
+func (p *Printer) Text(w io.Writer, r *Report) error {
+	fmt.Fprintf(w, "%s\n%s\n\n", p.say("Where inferences ran", "推論が実行されたリージョン"), p.period(r))
+	lines := [][]string{p.head(r)}
+	for _, row := range slices.Concat(r.Rows, r.rest(), []*Row{&r.Total}) {
+		names := p.names(r, row)
+		for l := range row.lines() {
+			if !l.first { // they are said once
+				names = make([]string, len(r.By))
+			}
+			lines = append(lines, p.cells(r, names, l))
+		}
 	}
-	add(total, &r.Total)
 	if err := columns(w, len(r.By)+1, lines); err != nil {
 		return err
 	}
@@ -329,8 +343,11 @@ func (p *Printer) JSON(w io.Writer, r *Report) error {
 		str("source", p.Source), at("generated", p.Now), at("since", r.Since), at("until", r.Until), at("first", r.First), at("last", r.Last),
 		{Key: "by", Value: texts(bys)}, {Key: "rows", Value: value.Array(rows...)}, {Key: "total", Value: row(&r.Total)},
 	}
-	if n := r.Rest.Served.Calls + r.Rest.Failed + r.Rest.Unsure; n > 0 {
-		m = append(m, value.Member{Key: "rest", Value: row(&r.Rest)})
+	for _, x := range r.rest() {
+		m = append(m, value.Member{Key: "rest", Value: row(x)})
+	}
+	if r.Profile != "" {
+		m = append(m, str("onlyProfile", r.Profile))
 	}
 	m = append(m, num("assumed", r.Assumed))
 	if b := r.Boundary; b != nil {
@@ -360,40 +377,27 @@ func (p *Printer) CSV(w io.Writer, r *Report) error {
 		head = append(head, "inside")
 	}
 	out.Write(head)
-	line := func(keys []string, cells ...string) {
-		for i, k := range keys {
-			keys[i] = plain(k)
-		}
-		out.Write(append(keys, cells...))
-	}
-	rows := r.Rows
-	if n := r.Rest.Served.Calls + r.Rest.Failed + r.Rest.Unsure; n > 0 {
-		rest := r.Rest
-		rest.Key = make([]string, len(r.By))
-		rest.Key[0] = "(further rows)"
-		rows = append(rows[:len(rows):len(rows)], &rest)
-	}
-	for _, row := range rows {
-		keys := func() []string { return append([]string(nil), row.Key...) }
-		for _, name := range row.RegionNames() {
-			c := row.Regions[name]
-			cells := []string{name, "served", fmt.Sprint(c.Calls), strconv.FormatFloat(row.Share(name), 'f', 6, 64), fmt.Sprint(c.Input), fmt.Sprint(c.Output)}
+	for _, row := range slices.Concat(r.Rows, r.rest()) {
+		for l := range row.lines() {
+			cells := make([]string, len(r.By), len(head))
+			if l.keys == nil {
+				cells[0] = "(further rows)"
+			}
+			for i, k := range l.keys {
+				cells[i] = plain(k)
+			}
+			cells = append(cells, l.region, l.status, fmt.Sprint(l.cell.Calls))
+			inside := ""
+			if l.status == served {
+				cells = append(cells, strconv.FormatFloat(l.share, 'f', 6, 64), fmt.Sprint(l.cell.Input), fmt.Sprint(l.cell.Output))
+				inside = strconv.FormatBool(r.Boundary != nil && r.Boundary.Has(l.region))
+			} else {
+				cells = append(cells, "", "", "")
+			}
 			if r.Boundary != nil {
-				cells = append(cells, strconv.FormatBool(r.Boundary.Has(name)))
+				cells = append(cells, inside)
 			}
-			line(keys(), cells...)
-		}
-		for _, x := range []struct {
-			n    int64
-			what string
-		}{{row.Failed, "failed"}, {row.Unsure, "unknown"}} {
-			if x.n > 0 {
-				cells := []string{"", x.what, fmt.Sprint(x.n), "", "", ""}
-				if r.Boundary != nil {
-					cells = append(cells, "")
-				}
-				line(keys(), cells...)
-			}
+			out.Write(cells)
 		}
 	}
 	out.Flush()

@@ -10,6 +10,7 @@ package residency
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -260,6 +261,7 @@ type Options struct {
 	By       []By // empty: ByProfile
 	Since    time.Time
 	Until    time.Time // exclusive
+	Profile  string    // only calls through profiles like this, in which * stands for anything; "": all
 	Boundary *Boundary // nil: none
 }
 
@@ -330,6 +332,9 @@ func (r *Report) Add(c *Call) {
 	if !r.Since.IsZero() && c.Time.Before(r.Since) || !r.Until.IsZero() && !c.Time.Before(r.Until) {
 		return
 	}
+	if r.Profile != "" && !Like(r.Profile, c.Profile) {
+		return
+	}
 	if r.First.IsZero() || c.Time.Before(r.First) {
 		r.First = c.Time
 	}
@@ -367,6 +372,24 @@ func (r *Report) Add(c *Call) {
 		}
 		r.Days[day][c.Region]++
 	}
+}
+
+// Like reports whether s is what a pattern says, in which * stands for anything.
+func Like(pattern, s string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return s == pattern
+	}
+	s, ok := strings.CutPrefix(s, parts[0])
+	if !ok {
+		return false
+	}
+	for _, p := range parts[1 : len(parts)-1] {
+		if _, s, ok = strings.Cut(s, p); !ok {
+			return false
+		}
+	}
+	return strings.HasSuffix(s, parts[len(parts)-1])
 }
 
 func (r *Report) row(c *Call) *Row {
@@ -425,6 +448,55 @@ func (r *Report) End() {
 		r.Rows = append(r.Rows, r.rows[id])
 	}
 	slices.SortStableFunc(r.Left, func(a, b Left) int { return a.Call.Time.Compare(b.Call.Time) })
+}
+
+// line is what of a row one Region served, or what became of the rest of it.
+type line struct {
+	keys   []string // of the row; nil: of the calls beyond MaxRows
+	first  bool     // of its row
+	region string   // "": none
+	status string   // served, failed or unknown
+	cell   Cell
+	share  float64
+}
+
+// What became of calls.
+const (
+	served  = "served"
+	failed  = "failed"
+	unknown = "unknown"
+)
+
+// lines takes a row apart.
+func (row *Row) lines() iter.Seq[line] {
+	return func(yield func(line) bool) {
+		first := true
+		for _, name := range row.RegionNames() {
+			if !yield(line{row.Key, first, name, served, *row.Regions[name], row.Share(name)}) {
+				return
+			}
+			first = false
+		}
+		for _, x := range []struct {
+			n      int64
+			status string
+		}{{row.Failed, failed}, {row.Unsure, unknown}} {
+			if x.n > 0 {
+				if !yield(line{row.Key, first, "", x.status, Cell{Calls: x.n}, 0}) {
+					return
+				}
+				first = false
+			}
+		}
+	}
+}
+
+// rest is the row of calls beyond MaxRows; nil if there are none.
+func (r *Report) rest() []*Row {
+	if r.Rest.Served.Calls+r.Rest.Failed+r.Rest.Unsure == 0 {
+		return nil
+	}
+	return []*Row{&r.Rest}
 }
 
 // Kept reports whether every call is known to have stayed within the boundary.

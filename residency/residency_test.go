@@ -115,6 +115,23 @@ func TestReport(t *testing.T) {
 	}
 }
 
+func TestLike(t *testing.T) {
+	for _, c := range []struct {
+		pattern, s string
+		want       bool
+	}{
+		{"jp.*", jp, true}, {"us.*", jp, false}, {"*sonnet*", jp, true}, {jp, jp, true}, {"jp.", jp, false}, {"*", "", true}, {"a*a", "a", false}, {"a*b*c", "axxbxxbxc", true},
+		{"a*b*c", "axxcxxb", false}, {"*:0", jp, true}, {"**", "x", true},
+	} {
+		if got := Like(c.pattern, c.s); got != c.want {
+			t.Errorf("%q like %q: %v", c.s, c.pattern, got)
+		}
+	}
+	if r := report(t, Options{Profile: "global.*"}); r.Total.Unsure != 1 || r.Total.Served.Calls+r.Total.Failed != 0 {
+		t.Errorf("%+v", r.Total)
+	}
+}
+
 // TestBoundary: a call leaves a boundary where it was served, and where it was
 // tried; where that is not known it may have.
 func TestBoundary(t *testing.T) {
