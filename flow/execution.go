@@ -137,6 +137,10 @@ func noRoom(err error) error {
 		Message: "No execution can be started: the server's disk is full, or cannot be written. Executions that run wait until it can."}
 }
 
+func tooManyOpen() error {
+	return fault.Newf("ExecutionLimitExceeded", "The maximum number of running executions has been reached. Running executions must end or be stopped before a new execution can be started.")
+}
+
 // Started is what starting an execution answers.
 type Started struct {
 	ARN     string
@@ -158,8 +162,11 @@ func (s *Service) StartExecution(ctx context.Context, in StartExecution) (Starte
 func (s *Service) BeginExecution(ctx context.Context, in StartExecution) (x Started, durable func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
 	full := func(err error) error {
-		if errors.Is(err, ErrFull) {
+		switch {
+		case errors.Is(err, ErrFull):
 			return noRoom(err)
+		case errors.Is(err, ErrTooManyOpen):
+			return tooManyOpen()
 		}
 		return err
 	}

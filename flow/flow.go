@@ -52,6 +52,9 @@ var ErrClosed = errors.New("closed")
 // present; those that run go on, or will.
 var ErrFull = errors.New("no room")
 
+// ErrTooManyOpen says that as many executions are open as may.
+var ErrTooManyOpen = errors.New("too many open executions")
+
 // ErrBadToken says that a text is not a task token of ours.
 var ErrBadToken = errors.New("not a task token")
 

@@ -11,6 +11,7 @@ import (
 type Limits struct {
 	Standard, Express engine.Limits
 
+	Open       int           // executions that have not ended, Express ones aside; AWS's million, which it raises on request, is not set
 	Machines   int           // of an account, all Regions together
 	Activities int           // of an account, all Regions together
 	Versions   int           // of a machine

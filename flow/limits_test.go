@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tokaido/fault"
@@ -68,6 +69,56 @@ func TestLimits(t *testing.T) {
 		if n := strings.Count(log.String(), what+" value=4 max=5 percent=80"); n != 1 {
 			t.Errorf("%s is said %d times: %s", what, n, log.String())
 		}
+	}
+}
+
+// Only so many Standard executions may be open.
+func TestOpenExecutions(t *testing.T) {
+	synctest.Test(t, testOpenExecutions)
+}
+
+func testOpenExecutions(t *testing.T) {
+	s := memory.New()
+	l := flow.AWSLimits()
+	l.Open = 2
+	lib := flow.NewLibrary(s.Flow())
+	d, err := journal.Open(context.Background(), journal.Config{Log: s.Journal(), Programs: lib, Limits: &l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := flow.Open(context.Background(), flow.Config{Store: s.Flow(), Library: lib, Driver: d, Limits: &l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &platform{f, d}
+	defer p.close(t)
+	c := create("e", pass)
+	c.Express = true
+	for _, c := range []flow.CreateStateMachine{create("m", wait), c} {
+		if _, err := p.CreateStateMachine(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin := func(machine, name, code string) string {
+		t.Helper()
+		x, err := p.StartExecution(t.Context(), flow.StartExecution{ARN: arn(machine), Name: name})
+		if fault.Code(err) != code {
+			t.Errorf("%s: %v", name, err)
+		}
+		return x.ARN
+	}
+	a := begin("m", "a", "")
+	begin("m", "b", "")
+	begin("m", "c", "ExecutionLimitExceeded")
+	begin("m", "a", "") // it is there
+	begin("e", "express", "")
+	if _, err := p.StopExecution(t.Context(), a, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait() // it is no longer counted
+	begin("m", "c", "")
+	if _, err := p.RedriveExecution(t.Context(), a, ""); fault.Code(err) != "ExecutionLimitExceeded" {
+		t.Error(err)
 	}
 }
 

@@ -152,6 +152,8 @@ func (s *Service) RedriveExecution(ctx context.Context, arn, clientToken string)
 		return time.Time{}, noExecution(arn)
 	case errors.Is(err, ErrFull):
 		return time.Time{}, noRoom(err)
+	case errors.Is(err, ErrTooManyOpen):
+		return time.Time{}, tooManyOpen()
 	}
 	return x.Redriven, err
 }

@@ -14,6 +14,8 @@ type LimitsConfig struct {
 	Duration        *time.Duration `yaml:"duration"`        // of a Standard execution
 	ExpressDuration *time.Duration `yaml:"expressDuration"` // of an Express execution
 
+	OpenExecutions *int `yaml:"openExecutions"` // Standard ones; 0, unlike AWS's 1,000,000, unless it is set
+
 	StateMachines *int `yaml:"stateMachines"`
 	Activities    *int `yaml:"activities"`
 	Versions      *int `yaml:"versions"` // of a state machine
@@ -34,7 +36,7 @@ func defaultLimits() LimitsConfig {
 	l := flow.AWSLimits()
 	return LimitsConfig{
 		Events: &l.Standard.Events, DataSize: &l.Standard.DataSize, Duration: &l.Standard.Duration, ExpressDuration: &l.Express.Duration,
-		StateMachines: &l.Machines, Activities: &l.Activities, Versions: &l.Versions, Aliases: &l.Aliases, Tags: &l.Tags, Pollers: &l.Pollers,
+		OpenExecutions: &l.Open, StateMachines: &l.Machines, Activities: &l.Activities, Versions: &l.Versions, Aliases: &l.Aliases, Tags: &l.Tags, Pollers: &l.Pollers,
 		Redrivable: &l.Redrivable, Retention: &l.Retention,
 	}
 }
@@ -47,6 +49,7 @@ func (c *LimitsConfig) flow() *flow.Limits {
 	set(&l.Express.DataSize, c.DataSize)
 	set(&l.Standard.Duration, c.Duration)
 	set(&l.Express.Duration, c.ExpressDuration)
+	set(&l.Open, c.OpenExecutions)
 	set(&l.Machines, c.StateMachines)
 	set(&l.Activities, c.Activities)
 	set(&l.Versions, c.Versions)
@@ -71,7 +74,7 @@ func (c *LimitsConfig) check(bad func(string, ...any)) {
 		n    int64
 	}{
 		{"events", l.Standard.Events}, {"dataSize", int64(l.Standard.DataSize)}, {"duration", int64(l.Standard.Duration)},
-		{"expressDuration", int64(l.Express.Duration)}, {"stateMachines", int64(l.Machines)}, {"activities", int64(l.Activities)},
+		{"expressDuration", int64(l.Express.Duration)}, {"openExecutions", int64(l.Open)}, {"stateMachines", int64(l.Machines)}, {"activities", int64(l.Activities)},
 		{"versions", int64(l.Versions)}, {"aliases", int64(l.Aliases)}, {"tags", int64(l.Tags)}, {"pollers", int64(l.Pollers)},
 		{"redrivable", int64(l.Redrivable)}, {"retention", int64(l.Retention)},
 	} {

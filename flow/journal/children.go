@@ -372,6 +372,7 @@ func (s *shard) revive(m *message) {
 	s.step(r, engine.Redrive{Token: m.token}, m)
 	if r.x.Status() == engine.Running {
 		s.d.counters.opened.Add(1)
+		s.d.counted(r, 1)
 	}
 	s.rest(r)
 }

@@ -131,7 +131,7 @@ type Stats struct {
 }
 
 type counters struct {
-	live, timers, tasks, opened, started, ended, steps, events, commits, rows, reloaded atomic.Int64
+	live, timers, tasks, opened, kept, started, ended, steps, events, commits, rows, reloaded atomic.Int64
 
 	endedAs [engine.PendingRedrive + 1]atomic.Int64
 }
@@ -257,6 +257,7 @@ func (d *Driver) recover(ctx context.Context) error {
 	}
 	wg.Wait()
 	d.counters.opened.Store(int64(n))
+	d.counters.kept.Store(int64(n))
 	if n > 0 && failed == nil {
 		d.cfg.Logger.InfoContext(ctx, "recovered executions", "count", n, "took", time.Since(begun).Round(time.Millisecond).String())
 	}
@@ -292,6 +293,9 @@ func (d *Driver) recovered() {
 
 // room is why no execution may start, or nil.
 func (d *Driver) room() error {
+	if n := d.limits.Open; n > 0 && d.counters.kept.Load() >= int64(n) {
+		return flow.ErrTooManyOpen
+	}
 	if err := d.trouble.Load(); err != nil {
 		return fmt.Errorf("%w: the journal cannot be written: %w", flow.ErrFull, *err)
 	}

@@ -111,3 +111,15 @@ func (s *shard) aged(m *message) {
 		s.d.warnNear(m.arn, "duration", time.Since(time.UnixMilli(m.at)).Round(time.Millisecond).String(), l.Duration.String())
 	}
 }
+
+// counted keeps the number of open executions that are kept: those that a limit
+// is about.
+func (d *Driver) counted(r *run, n int64) {
+	if r.info.InMemory() {
+		return
+	}
+	now, most := d.counters.kept.Add(n), int64(d.limits.Open)
+	if n > 0 && most > 0 && now == max(1, flow.NearTo(most)) {
+		d.cfg.Logger.Warn("a limit is near", "limit", "open executions", "value", now, "max", most, "percent", flow.Near)
+	}
+}

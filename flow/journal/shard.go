@@ -248,6 +248,7 @@ func (s *shard) take(m *message) {
 		s.live[r.id] = r
 		s.d.counters.started.Add(1)
 		s.d.counters.opened.Add(1)
+		s.d.counted(r, 1)
 		s.step(r, m.in, m)
 	case feed, outcome, hand:
 		r, err := s.get(m)
@@ -783,6 +784,7 @@ func (s *shard) cancel(r *run, c engine.Cancel) {
 func (s *shard) finished(r *run, f engine.Finish) {
 	s.d.counters.ended.Add(1)
 	s.d.counters.opened.Add(-1)
+	s.d.counted(r, -1)
 	s.d.counters.endedAs[r.info.Status].Add(1)
 	o := flow.Outcome{Execution: r.info, Output: f.Output, Error: f.Error, Cause: f.Cause}
 	for _, w := range append(s.waiting[r.id], r.waiters...) {
