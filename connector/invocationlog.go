@@ -113,6 +113,7 @@ type InvocationLogs struct {
 	dir    string
 	store  LogStore
 	logger *slog.Logger
+	most   int // bytes that may wait
 	stop   chan struct{}
 	done   chan struct{}
 
@@ -126,7 +127,7 @@ type InvocationLogs struct {
 // OpenInvocationLogs reads the configurations and begins to deliver into dir. It
 // must be closed.
 func OpenInvocationLogs(ctx context.Context, dir string, store LogStore, logger *slog.Logger) (*InvocationLogs, error) {
-	l := &InvocationLogs{dir: dir, store: store, logger: logger, stop: make(chan struct{}), done: make(chan struct{}), configs: map[string]*LogConfig{}, waiting: map[string][]byte{}}
+	l := &InvocationLogs{dir: dir, store: store, logger: logger, most: mostLogWaits, stop: make(chan struct{}), done: make(chan struct{}), configs: map[string]*LogConfig{}, waiting: map[string][]byte{}}
 	for e, err := range store.Load(ctx) {
 		if err != nil {
 			return nil, fmt.Errorf("load logging configurations: %w", err)
@@ -378,9 +379,9 @@ func (x *logged) end(from From, name, modelID string, m *catalog.Model, res *bed
 	}
 	line := append(record.AppendJSON(nil), '\n')
 	x.logs.mu.Lock()
-	if x.logs.size+len(line) > mostLogWaits {
+	if x.logs.size+len(line) > x.logs.most {
 		x.logs.mu.Unlock()
-		return fmt.Errorf("invocation log of %s: %d bytes wait to be delivered already", from.Meta.RequestID, mostLogWaits)
+		return fmt.Errorf("invocation log of %s: %d bytes wait to be delivered already", from.Meta.RequestID, x.logs.most)
 	}
 	x.logs.waiting[folder] = append(x.logs.waiting[folder], line...)
 	x.logs.size += len(line)

@@ -271,6 +271,7 @@ func TestInvocationLogsHaveALimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	logs.most = 4 << 20
 	c, err := ReadLogConfig(value.MustParse(`{"s3Config":{"bucketName":"logs"}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -282,7 +283,7 @@ func TestInvocationLogsHaveALimit(t *testing.T) {
 	from := From{By: &principal.Principal{Type: principal.Root, Account: "111122223333", ARN: "arn:aws:iam::111122223333:root", ID: "111122223333"},
 		Region: "ap-northeast-1", Account: "111122223333", Meta: gate.Meta{RequestID: "r-1"}}
 	body := []byte(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":10,"messages":[{"role":"user","content":"` + strings.Repeat("a", maxLogBody-1000) + `"}]}`)
-	for range mostLogWaits/len(body) + 50 {
+	for range logs.most/len(body) + 50 {
 		if _, err := in.Invoke(t.Context(), from, profileID, bedrock.Request{Body: body}); err != nil {
 			t.Fatal(err)
 		}
@@ -290,7 +291,7 @@ func TestInvocationLogsHaveALimit(t *testing.T) {
 	logs.mu.Lock()
 	size := logs.size
 	logs.mu.Unlock()
-	if size > mostLogWaits || size < mostLogWaits-2*maxLogBody {
+	if size > logs.most || size < logs.most-2*maxLogBody {
 		t.Errorf("%d bytes wait", size)
 	}
 	if err := logs.Close(); err == nil {
