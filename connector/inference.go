@@ -246,8 +246,11 @@ func (in *Inference) receipt(ctx context.Context, a *gate.Act, from From, p *bed
 	header, remote := res.Receipt, res.Remote
 	members, err := in.Receipts.For(ctx, claim, !remote, header)
 	a.Note(members...)
-	for _, m := range members { // for the node that asked
-		if r, bad := trail.ReceiptFrom(m.Value); m.Key == trail.ReceiptMember && bad == nil {
+	for _, m := range members {
+		if !from.Here || m.Key != trail.ReceiptMember { // only another node wants to know
+			continue
+		}
+		if r, bad := trail.ReceiptFrom(m.Value); bad == nil {
 			res.Receipt = r.Header()
 		}
 	}

@@ -43,6 +43,10 @@ const (
 	inferencesGrouped = "grouped"
 )
 
+// gatherFor is how long records wait in memory for others where inferences are
+// grouped.
+const gatherFor = 5 * time.Millisecond
+
 // check says what is wrong with the configuration.
 func (c *TrailConfig) check() error {
 	var errs []error
@@ -82,8 +86,12 @@ func (s *Server) openTrail(cfg Config, logger *slog.Logger) (*trail.Log, *trail.
 	if err != nil {
 		return nil, nil, err
 	}
+	var gather time.Duration
+	if cfg.Trail.Inferences == inferencesGrouped {
+		gather = gatherFor
+	}
 	audit, err := trail.Open(filepath.Join(cfg.DataDir, TrailDir), trail.Options{
-		Sync: true, Logger: logger, Signer: signer,
+		Sync: true, Logger: logger, Signer: signer, Gather: gather,
 		CheckpointEvery: cfg.Trail.CheckpointEvery, RetainFor: cfg.Trail.RetainFor, RetainBytes: cfg.Trail.RetainBytes,
 	})
 	return audit, &trail.Receipts{Keys: keys, Peers: peers, Require: cfg.Trail.RequireReceipts}, err

@@ -46,6 +46,8 @@ const (
 	maxQueue = 64 << 20 // bytes that wait to be written; then Append waits
 	maxGroup = 4 << 20  // bytes of one write, about
 
+	maxGathered = 256 << 10 // bytes of Relaxed records that wait for more
+
 	// partEvery is how many bytes of a segment come before the index of its first
 	// bytes is written once more: what Open has to read at most, about.
 	partEvery = 32 << 20
@@ -59,7 +61,13 @@ type Options struct {
 	SegmentSize int64            // bytes after which a new file is begun; 0: DefaultSegmentSize
 	Sync        bool             // wait for the disk; without it a crash of the machine, not of the process, may lose records
 	Now         func() time.Time // nil: time.Now
-	Logger      *slog.Logger     // told of what Open repaired; nil: nobody
+
+	// Gather is how long Relaxed records may stay in memory, so that they are written
+	// together; 0: they are written as they come. It is meant to be shorter than
+	// FlushEvery, which counts from when they are written.
+	Gather time.Duration
+
+	Logger *slog.Logger // told of what Open repaired; nil: nobody
 
 	Signer          note.Signer   // signs checkpoints; nil: there are none
 	CheckpointEvery time.Duration // 0: DefaultCheckpointEvery
@@ -88,6 +96,7 @@ type Log struct {
 	err     error         // why there are no more appends; guarded by mu
 	broken  error         // what run ended with; guarded by mu until done
 	failing bool          // the last write failed; guarded by mu
+	nudging bool          // nudge will be called; guarded by mu
 	head    Head          // guarded by mu
 
 	wake chan struct{} // of run
@@ -186,8 +195,8 @@ func (o *Options) check() error {
 	switch {
 	case o.SegmentSize < headerSize || o.SegmentSize > MaxSegmentSize:
 		return fmt.Errorf("trail: SegmentSize is %d, must be between %d and %d", o.SegmentSize, headerSize, MaxSegmentSize)
-	case o.RetainFor < 0 || o.RetainBytes < 0 || o.CheckpointEvery < 0:
-		return errors.New("trail: RetainFor, RetainBytes and CheckpointEvery must not be negative")
+	case o.RetainFor < 0 || o.RetainBytes < 0 || o.CheckpointEvery < 0 || o.Gather < 0:
+		return errors.New("trail: RetainFor, RetainBytes, CheckpointEvery and Gather must not be negative")
 	case o.Signer == nil && (o.RetainFor > 0 || o.RetainBytes > 0):
 		return errors.New("trail: records can be removed only from a log that is signed")
 	}
@@ -529,11 +538,33 @@ func (l *Log) enqueue(ctx context.Context, e *entry) error {
 	}
 	l.queue = append(l.queue, e)
 	l.queued += len(e.body)
+	if e.relaxed && l.opts.Gather > 0 && l.queued < maxGathered {
+		if !l.nudging {
+			l.nudging = true
+			time.AfterFunc(l.opts.Gather, l.nudge)
+		}
+		return nil
+	}
+	l.wakeLocked()
+	return nil
+}
+
+// nudge has what was gathered written.
+func (l *Log) nudge() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.nudging = false
+	if l.err == nil {
+		l.wakeLocked()
+	}
+}
+
+// wakeLocked wakes run. The log must be open: Close closes the channel.
+func (l *Log) wakeLocked() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // Close makes everything durable and ends the log.
