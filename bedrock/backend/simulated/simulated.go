@@ -296,7 +296,13 @@ func parse(c bedrock.Call) (family, *request, error) {
 	if err != nil || !v.IsObject() {
 		return nil, nil, refuse("Malformed input request, please reformat your input and try again.")
 	}
+	if _, claude := f.(anthropic); claude && v.Has("prompt") && !v.Has("messages") { // a body of the models before Claude 3
+		return nil, nil, refuse("%q is not supported on this API. Please use the Messages API instead.", bedrock.ShortName(c.Model))
+	}
 	q, err := f.parse(v)
+	if err == nil && c.Model.ContextWindow > 0 && q.input > c.Model.ContextWindow {
+		err = refuse("Input is too long for requested model.")
+	}
 	return f, q, err
 }
 
