@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -440,6 +441,15 @@ func encode(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// fileURI is a file's name as a reference of RFC 3986.
+func fileURI(name string) string {
+	u := url.URL{Path: filepath.ToSlash(name)}
+	if filepath.IsAbs(name) {
+		u.Scheme = "file"
+	}
+	return u.String()
+}
+
 // sarif is the Static Analysis Results Interchange Format, 2.1.0.
 func sarif(w io.Writer, fs []pointed, lang string) error {
 	type text struct {
@@ -481,7 +491,7 @@ func sarif(w io.Writer, fs []pointed, lang string) error {
 		if f.Want != "" {
 			message += " -> " + f.Want
 		}
-		p := physical{Artifact: map[string]string{"uri": filepath.ToSlash(f.File)}}
+		p := physical{Artifact: map[string]string{"uri": fileURI(f.File)}}
 		if f.Line > 0 {
 			p.Region = &region{f.Line, f.Column}
 		}
