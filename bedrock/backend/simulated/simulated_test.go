@@ -79,7 +79,7 @@ func TestRefusals(t *testing.T) {
 		{"nova-extra", "amazon.nova-lite-v1:0", `{"messages":[{"role":"user","content":[{"text":"x"}]}],"top_k":1}`, "#: extraneous key [top_k] is not permitted"},
 		{"llama-no-prompt", "meta.llama3-8b-instruct-v1:0", `{}`, "prompt"},
 		{"old-api", sonnet4, `{"prompt":"\n\nHuman: hi\n\nAssistant:","max_tokens_to_sample":10}`, `"claude-sonnet-4-20250514" is not supported on this API. Please use the Messages API instead.`},
-		{"too-long", sonnet4, say(strings.Repeat("word", 1_000_001)), "Input is too long for requested model."},
+		{"too-long", "anthropic.claude-sonnet-4-5-20250929-v1:0", say(strings.Repeat("word", 200_001)), "Input is too long for requested model."},
 		{"image-model", "amazon.nova-canvas-v1:0", `{}`, "no answers"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
