@@ -453,9 +453,11 @@ func (d *Driver) Begin(ctx context.Context, x flow.Execution, input value.Value)
 }
 
 // begin gives x a number and hands it to its shard; durable waits until that is
-// in the log. settled, if set, is called once it is, or has failed.
+// in the log. settled, if set, is called once it is, or has failed: until then
+// the name of x, which the log does not have, is the caller's.
 func (d *Driver) begin(ctx context.Context, x flow.Execution, input value.Value, settled func()) (got flow.Execution, durable func(context.Context) error, err error) {
-	if settled == nil {
+	absent := settled != nil
+	if !absent {
 		settled = func() {}
 	}
 	rev, prog, err := d.cfg.Programs.Program(ctx, x.Revision)
@@ -467,6 +469,7 @@ func (d *Driver) begin(ctx context.Context, x flow.Execution, input value.Value,
 		return flow.Execution{}, nil, fmt.Errorf("start %s: %w", x.ARN, err)
 	}
 	r := d.newRun(d.lastID.Add(1), x, rev, prog)
+	r.absent = absent
 	begun, ack := r.begun, make(chan error, 1)
 	d.shard(r.id).send(message{kind: start, run: r, in: engine.Start{Input: input}, ack: ack, settled: settled})
 	// From here on the run is its shard's.

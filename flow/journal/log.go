@@ -13,7 +13,7 @@ import (
 // of executions that changes in the same atomic write.
 type Log interface {
 	// Append writes rows in their order, all or none. They must be durable when it
-	// returns nil. A New row must fail with ErrUnfit if its ARN or its ID is taken,
+	// returns nil. A New row must fail with ErrUnfit if its ARN (unless Absent) or its ID is taken,
 	// and an Events row if it does not continue its execution's history without a
 	// gap: then nothing is written. After any other error it must be unknown only
 	// whether the rows were written, never which of them. They are appended again
@@ -82,6 +82,7 @@ type Row struct {
 	Events Events        // From 0: none
 	Entry  *Entry        // nil: the index does not change
 	New    bool          // the execution begins with this row
+	Absent bool          // New: the caller has found that its ARN is not taken, and lets nobody else take it, so that need not be looked up again
 	Was    engine.Status // the status so far, if Entry is set and New is not
 
 	// Snapshot is what the execution is after Events, in place of an earlier one.

@@ -75,6 +75,7 @@ type run struct {
 	x      *engine.Execution
 	role   string
 	watch  bool          // Observe is told
+	absent bool          // its ARN is known not to be in the log; until it is
 	status engine.Status // in the log, or on its way there
 
 	since int // bytes of events since the last snapshot
@@ -677,6 +678,7 @@ func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 			ID:     r.id,
 			Events: Events{From: b.Events[0].Seq, To: b.Events[len(b.Events)-1].Seq, Data: slices.Clone(s.buf)},
 			New:    b.Events[0].Seq == 1,
+			Absent: r.absent,
 			Was:    r.status,
 		}
 		if rests {
@@ -684,6 +686,7 @@ func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 		} else {
 			r.since += len(s.buf)
 		}
+		r.absent = false
 		if f.row.New || now != r.status || moved {
 			f.row.Entry = entryOf(r.id, &r.info)
 			r.status = now

@@ -66,11 +66,8 @@ func (l *log) put(b *pebble.Batch, rows []journal.Row) error {
 			if r.Entry == nil || r.ID == 0 || started[r.Entry.ARN] {
 				return unfit("execution %d exists already, or has no entry", r.ID)
 			}
-			switch _, err := l.store().get(arnKey(r.Entry.ARN)); {
-			case err == nil:
-				return unfit("execution %s exists already", r.Entry.ARN)
-			case !errors.Is(err, flow.ErrNotFound):
-				return fmt.Errorf("append: is execution %s there: %w", r.Entry.ARN, err)
+			if err := l.free(r); err != nil {
+				return err
 			}
 			if err := l.give(r.ID); err != nil {
 				return err
@@ -132,6 +129,20 @@ func putSnapshot(b *pebble.Batch, r *journal.Row) error {
 
 func unfit(format string, args ...any) error {
 	return fmt.Errorf("append: %w: %w", journal.ErrUnfit, fmt.Errorf(format, args...))
+}
+
+// free returns an error if the ARN of a new execution is taken.
+func (l *log) free(r *journal.Row) error {
+	if r.Absent {
+		return nil
+	}
+	switch _, err := l.store().get(arnKey(r.Entry.ARN)); {
+	case err == nil:
+		return unfit("execution %s exists already", r.Entry.ARN)
+	case !errors.Is(err, flow.ErrNotFound):
+		return fmt.Errorf("append: is execution %s there: %w", r.Entry.ARN, err)
+	}
+	return nil
 }
 
 // give gives a number to a new execution, unless it has been given already.

@@ -292,6 +292,13 @@ func Journal(t *testing.T, open func(*testing.T) (l journal.Log, again func() jo
 			r1.Entry.ARN, r2.Entry.ARN = "y", "y"
 			refused(t, l, "two of y at once", r1, r2)
 			refused(t, l, "number 1 again", begin(1, 1))
+			again1 := begin(1, 1) // a write that failed, and is tried again although it happened
+			again1.Absent = true
+			refused(t, l, "number 1 again, whose ARN need not be looked up", again1)
+			fresh := begin(9, 1)
+			fresh.Absent = true
+			must(t, l, fresh)
+			refused(t, l, "that again", fresh)
 			if _, err := l.Find(t.Context(), "y"); !errors.Is(err, flow.ErrNotFound) {
 				t.Errorf("half of a refused append is there: %v", err)
 			}
