@@ -4,7 +4,7 @@ import { profile } from "./seed.mjs";
 const e = encodeURIComponent;
 
 export const list = (made) => [
-  ["overview", "/"],
+  ["overview", "/", (p) => p.getByText(/^(Answers are simulated|応答はシミュレーションです)$/).first().waitFor()],
   ["machines", "/state-machines"],
   ["create", "/state-machines/create"],
   ["machine", "/state-machines/" + e(made.machine)],
@@ -14,6 +14,11 @@ export const list = (made) => [
   ["models", "/models"],
   ["profiles", "/profiles"],
   ["profile", "/profiles/" + e(profile)],
+  ["profile-who", "/profiles/" + e(profile), async (p) => {
+    await p.locator("button", { hasText: /^(Check|確認)$/ }).click();
+    await p.locator("tbody tr", { hasText: "ClaimsRole" }).waitFor();
+    await p.getByText(/of 5 checked|5 件中/).waitFor({ state: "detached" });
+  }],
   ["playground", "/playground?model=" + e(profile)],
   ["playground-compare", "/playground?" + [profile, "apac.amazon.nova-lite-v1:0", "global.anthropic.claude-sonnet-4-5-20250929-v1:0"].map((m) => "model=" + e(m)).join("&"), async (p) => {
     const box = p.locator("textarea").last();

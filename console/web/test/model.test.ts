@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { counts, read, statuses } from "../src/model/history";
 import { byState, record, sessionName, shares } from "../src/model/inference";
 import { denial, kind } from "../src/model/denial";
-import { destinations, grants } from "../src/model/profile";
+import { callParts, destinations, grants, traffic, underlying } from "../src/model/profile";
 import { asCli, asJavaScript, asPython, quoted } from "../src/model/snippet";
 
 let clock = 0;
@@ -124,6 +124,35 @@ describe("profile", () => {
     const jp = { ...p, models: ["arn:aws:bedrock:ap-northeast-1::foundation-model/m", "arn:aws:bedrock:ap-northeast-3::foundation-model/m"] };
     expect(grants(jp, "ap-northeast-1").Statement[1]!.Resource).toEqual(jp.models);
     expect(destinations(jp)).toEqual(["ap-northeast-1", "ap-northeast-3"]);
+  });
+});
+
+describe("traffic", () => {
+  const r = (more: object) => ({ attempts: [], ...more }) as never;
+  it("counts answers where they came from, and errors where they happened", () => {
+    expect(
+      traffic([
+        r({ served: "tokyo", latency: 30, inputTokens: 1, outputTokens: 2 }),
+        r({ served: "tokyo", latency: 10 }),
+        r({ served: "tokyo", latency: 20 }),
+        r({ served: "osaka", latency: 99, attempts: [{ region: "tokyo", outcome: "failed", error: "ThrottlingException" }, { region: "seoul", outcome: "full" }, { region: "osaka", outcome: "served", ms: 5 }] }),
+        r({ errorCode: "AccessDenied" }),
+      ]),
+    ).toEqual([
+      { region: "tokyo", calls: 3, errors: 1, tokens: 3, latency: 20 },
+      { region: "osaka", calls: 1, errors: 0, tokens: 0, latency: 5 },
+    ]);
+  });
+  it("asks for each part of a call", () => {
+    const p = { id: "jp.m", arn: "arn:p", models: ["arn:aws:bedrock:ap-northeast-3::foundation-model/m", "arn:aws:bedrock:::foundation-model/m"] };
+    expect(callParts(p, "ap-northeast-1")).toEqual([
+      { resource: "arn:p", region: "ap-northeast-1" },
+      { resource: "arn:aws:bedrock:ap-northeast-1::foundation-model/m", region: "ap-northeast-1", profile: "arn:p" },
+      { resource: "arn:aws:bedrock:ap-northeast-3::foundation-model/m", region: "ap-northeast-3", profile: "arn:p" },
+      { resource: "arn:aws:bedrock:::foundation-model/m", region: "unspecified", profile: "arn:p" },
+    ]);
+    expect(underlying("arn:aws:bedrock:r:1:inference-profile/jp.anthropic.c")).toBe("anthropic.c");
+    expect(underlying("amazon.n")).toBe("amazon.n");
   });
 });
 

@@ -16,8 +16,8 @@ export async function restJson<Out>(service: string, method: string, path: strin
     port: url.port ? Number(url.port) : undefined,
     path: url.pathname,
     query: Object.fromEntries(url.searchParams),
-    headers: { host: url.host, "content-type": "application/json" },
-    body: JSON.stringify(body),
+    headers: { host: url.host, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+    body: body === undefined ? undefined : JSON.stringify(body),
   });
   delete request.headers["host"]; // the browser's to say
   const r = await fetch(url, { method, headers: request.headers, body: request.body as string, signal });
@@ -45,4 +45,12 @@ export async function validate(document: string, kind: PolicyKind, locale: strin
     ...(kind === "trust" ? { policyType: "RESOURCE_POLICY", validatePolicyResourceType: "AWS::IAM::AssumeRolePolicyDocument" } : { policyType: "IDENTITY_POLICY" }),
   });
   return r.findings;
+}
+
+export type Backend = { region: string; name: string; type: string; simulated: boolean; status: "AVAILABLE" | "NOT_AVAILABLE" };
+
+// backends tells who answers for a model: a member that GetFoundationModelAvailability has besides
+// AWS's, and the SDK therefore drops. Another server may not have it.
+export async function backends(modelId: string, signal?: AbortSignal): Promise<Backend[] | undefined> {
+  return (await restJson<{ backends?: Backend[] }>("bedrock", "GET", "/foundation-model-availability/" + encodeURIComponent(modelId), undefined, signal)).backends;
 }

@@ -1,4 +1,6 @@
 // Cross-Region inference profiles: where a call may run, and what it takes to be allowed.
+import type { Record_ } from "./inference";
+
 export type Profile = { id: string; arn: string; models: string[] };
 
 export const regionOf = (arn: string) => arn.split(":")[3] ?? "";
@@ -26,4 +28,46 @@ export function grants(p: Profile, source: string) {
       { Effect: "Allow", Action, Resource: models, Condition: { StringEquals: { "bedrock:InferenceProfileArn": p.arn } } },
     ],
   };
+}
+
+export type CallPart = { resource: string; region: string; profile?: string };
+
+// callParts are what must be allowed for a call through a profile, as the server decides it.
+export function callParts(p: Profile, source: string): CallPart[] {
+  const first = p.models[0];
+  const here = first && `arn:${first.split(":")[1]}:bedrock:${source}::foundation-model/${modelId(first)}`;
+  return [
+    { resource: p.arn, region: source },
+    ...[...new Set([...(here ? [here] : []), ...p.models])].map((resource) => ({ resource, region: regionOf(resource) || "unspecified", profile: p.arn })),
+  ];
+}
+
+// underlying is the model behind the id that a caller passed.
+export const underlying = (id: string) => {
+  const name = id.startsWith("arn:") ? modelId(id) : id;
+  return name.replace(/^(us-gov|us|eu|apac|jp|au|ca|global)\./, "");
+};
+
+export type Traffic = { region: string; calls: number; errors: number; tokens: number; latency?: number };
+
+// traffic is how calls fared in each Region: attempts that failed count where they failed.
+export function traffic(records: readonly Record_[]): Traffic[] {
+  const by = new Map<string, Traffic & { times: number[] }>();
+  const at = (region: string) => {
+    let x = by.get(region);
+    if (!x) by.set(region, (x = { region, calls: 0, errors: 0, tokens: 0, times: [] }));
+    return x;
+  };
+  for (const r of records) {
+    for (const a of r.attempts) if (a.region && a.outcome !== "served" && a.outcome !== "full" && a.outcome !== "out") at(a.region).errors++;
+    if (!r.served || r.errorCode) continue;
+    const x = at(r.served);
+    x.calls++;
+    x.tokens += (r.inputTokens ?? 0) + (r.outputTokens ?? 0);
+    const ms = r.attempts.find((a) => a.outcome === "served")?.ms ?? r.latency;
+    if (ms !== undefined) x.times.push(ms);
+  }
+  return [...by.values()]
+    .map(({ times, ...x }) => ({ ...x, latency: times.sort((a, b) => a - b)[Math.floor(times.length / 2)] }))
+    .sort((a, b) => b.calls - a.calls || a.region.localeCompare(b.region));
 }

@@ -13,6 +13,8 @@ import { lookup } from "../aws/trail";
 import { pages, useLoad } from "../app/load";
 import { Command, duration, Empty, Go, Problem, Status, to, WhyButton } from "../app/parts";
 import RegionStrip from "../app/Regions";
+import Backends, { Simulated, useBackends } from "./Backends";
+import { underlying } from "../model/profile";
 import { denied, inference, shares } from "../model/inference";
 import { useI18n } from "../i18n";
 
@@ -51,6 +53,8 @@ export default function Overview() {
     [],
     () => every * 2,
   );
+  const used = (models.data || models.error !== undefined) && [...new Set((models.data?.calls ?? []).map((r) => underlying(r.model ?? "")).filter(Boolean))].sort();
+  const backends = useBackends(used || undefined);
   const running = flow.data?.all.filter((x) => x.status === "RUNNING").length ?? 0;
   const failed = flow.data?.all.filter((x) => x.status === "FAILED" || x.status === "TIMED_OUT").length ?? 0;
   const tile = (label: string, n: number | undefined, more = false) => (
@@ -64,6 +68,7 @@ export default function Overview() {
   return (
     <ContentLayout header={<Header variant="h1" description={`${t("tagline")} · ${region}`}>{t("overview")}</Header>}>
       <SpaceBetween size="m">
+        {backends.data && <Simulated all={backends.data} />}
         <Problem error={flow.error} retry={flow.reload} />
         <Container>
           <ColumnLayout columns={4} variant="text-grid" minColumnWidth={150}>
@@ -127,6 +132,7 @@ export default function Overview() {
             { id: "why", header: t("actions"), cell: (r) => <WhyButton message={r.errorMessage ?? ""} requestId={r.requestId} executionArn={r.executionArn} />, minWidth: 120 },
           ]}
         />
+        <Backends {...backends} />
       </SpaceBetween>
     </ContentLayout>
   );

@@ -5,6 +5,7 @@ import ContentLayout from "@cloudscape-design/components/content-layout";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Spinner from "@cloudscape-design/components/spinner";
 import { bedrock } from "../aws/clients";
 import { current } from "../aws/session";
@@ -15,11 +16,16 @@ import RegionStrip from "../app/Regions";
 import { denied, inference, shares } from "../model/inference";
 import { destinations, grants } from "../model/profile";
 import { useI18n } from "../i18n";
+import { useTexts } from "../i18n/page";
+import texts from "../i18n/pages/bedrock";
+import Grantees from "./Grantees";
+import Traffic from "./Traffic";
 
 const day = 24 * 3600_000;
 
 export default function Profile({ id }: { id: string }) {
   const { t } = useI18n();
+  const say = useTexts(texts);
   const [, go] = useLocation();
   const region = current().region;
   const { data, error, reload } = useLoad(async (abortSignal) => {
@@ -32,6 +38,7 @@ export default function Profile({ id }: { id: string }) {
   );
   if (!data) return error ? <Problem error={error} retry={reload} /> : <Spinner size="large" />;
   const p = { id: data.inferenceProfileId!, arn: data.inferenceProfileArn!, models: (data.models ?? []).map((x) => x.modelArn!) };
+  const refused = (traffic.data ?? []).filter((r) => denied(r.errorCode)).length;
   const policy = JSON.stringify(grants(p, region), null, 2);
   return (
     <ContentLayout
@@ -65,12 +72,17 @@ export default function Profile({ id }: { id: string }) {
           {traffic.error !== undefined ? (
             <Problem error={traffic.error} retry={traffic.reload} />
           ) : (
-            <RegionStrip source={region} shares={shares(traffic.data ?? [])} all={destinations(p)} denied={(traffic.data ?? []).filter((r) => denied(r.errorCode)).length} />
+            <SpaceBetween size="m">
+              <RegionStrip source={region} shares={shares(traffic.data ?? [])} all={destinations(p)} denied={refused} />
+              <Traffic records={traffic.data ?? []} regions={destinations(p)} />
+              {refused > 0 && <StatusIndicator type="error">{say("refused", { n: refused })}</StatusIndicator>}
+            </SpaceBetween>
           )}
         </Container>
         <Container header={<Header variant="h2" description={t("grantsHint", { region })} actions={<Copy text={policy} label={t("copy")} />}>{t("grantsTitle")}</Header>}>
           <Code text={policy} />
         </Container>
+        <Grantees profile={p} key={p.arn} />
         <Container header={<Header variant="h2">{t("model")}</Header>}>
           <SpaceBetween size="xs">
             {p.models.map((a) => (

@@ -2,6 +2,9 @@ import Badge from "@cloudscape-design/components/badge";
 import FormField from "@cloudscape-design/components/form-field";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { useLoad } from "../../app/load";
+import { backends } from "../../aws/rest";
 import { current } from "../../aws/session";
 import { useI18n } from "../../i18n";
 import { useTexts } from "../../i18n/page";
@@ -17,6 +20,8 @@ export default function Picker({ all, id, loading, regions, served, onChange }: 
   const models = all.filter((c) => c.provider === is?.provider).map((c) => ({ value: c.model, label: c.name, description: c.model }));
   const ways = [...(is?.ways ?? [])].map((w) => ({ value: w.id, label: w.profile ? w.label : say("onDemand", { region: current().region }), description: w.id }));
   const first = (c: Choice | undefined) => c && onChange((c.ways.find((w) => w.profile) ?? c.ways[0]!).id);
+  const backed = useLoad(async (signal) => (is ? await backends(is.model, signal) : undefined), [is?.model]);
+  const made = (backed.data ?? []).filter((b) => b.simulated && (regions.length === 0 || regions.includes(b.region) || regions.includes("")));
   const status = loading ? ("loading" as const) : ("finished" as const);
   return (
     <SpaceBetween size="s">
@@ -29,6 +34,7 @@ export default function Picker({ all, id, loading, regions, served, onChange }: 
       <FormField label={say("inference")}>
         <Select options={ways} selectedOption={ways.find((w) => w.value === id) ?? (id ? { value: id } : null)} placeholder={say("choose")} onChange={(e) => onChange(e.detail.selectedOption.value!)} filteringType={ways.length > 8 ? "auto" : "none"} statusType={status} />
       </FormField>
+      {made.length > 0 && <StatusIndicator type="warning">{say("simulated")}</StatusIndicator>}
       {regions.length > 0 && (
         <SpaceBetween direction="horizontal" size="xxs">
           {(served && !regions.includes(served) ? [...regions, served] : regions).map((r) => (

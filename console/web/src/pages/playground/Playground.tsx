@@ -11,7 +11,6 @@ import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import LiveRegion from "@cloudscape-design/components/live-region";
 import Modal from "@cloudscape-design/components/modal";
-import PromptInput from "@cloudscape-design/components/prompt-input";
 import Slider from "@cloudscape-design/components/slider";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Tabs from "@cloudscape-design/components/tabs";
@@ -103,39 +102,42 @@ export default function Playground() {
           {say(refused.why, { name: refused.name })}
         </Alert>
       )}
-      <PromptInput
-        value={text}
-        onChange={(e) => setText(e.detail.value)}
-        onAction={(e) => send(e.detail.value)}
-        ariaLabel={t("prompt")}
-        placeholder={ready ? (ids.length > 1 ? say("compareHint") : t("promptPlaceholder")) : t("chooseModel")}
-        actionButtonIconName="send"
-        actionButtonAriaLabel={t("send")}
-        disabled={!ready}
-        disableActionButton={busy || (!text.trim() && files.length === 0)}
-        minRows={2}
-        maxRows={8}
-        secondaryContent={
-          files.length > 0 && (
-            <SpaceBetween direction="horizontal" size="xs">
-              {files.map((f, i) => (
-                <span key={i} className="copy">
-                  {f.name}
-                  <Button variant="inline-icon" iconName="close" ariaLabel={say("detach", { name: f.name })} onClick={() => setFiles(files.filter((_, j) => j !== i))} />
-                </span>
-              ))}
-            </SpaceBetween>
-          )
-        }
-        secondaryActions={
-          <Box padding="xxs">
-            <SpaceBetween direction="horizontal" size="xs">
-              <Button variant="inline-icon" iconName="upload" ariaLabel={say("attach")} disabled={!ready} onClick={() => input.current?.click()} />
-              {busy && <Button variant="inline-icon" iconName="status-stopped" ariaLabel={t("stopGenerating")} onClick={() => used.forEach((u) => u.chat.stop())} />}
-            </SpaceBetween>
-          </Box>
-        }
-      />
+      <div className="prompt">
+        <Textarea
+          value={text}
+          onChange={(e) => setText(e.detail.value)}
+          onKeyDown={(e) => {
+            if (e.detail.key !== "Enter" || e.detail.shiftKey || e.detail.isComposing) return;
+            e.preventDefault();
+            send(text);
+          }}
+          ariaLabel={t("prompt")}
+          placeholder={ready ? (ids.length > 1 ? say("compareHint") : t("promptPlaceholder")) : t("chooseModel")}
+          disabled={!ready}
+          rows={3}
+        />
+        {files.length > 0 && (
+          <SpaceBetween direction="horizontal" size="xs">
+            {files.map((f, i) => (
+              <span key={i} className="copy">
+                {f.name}
+                <Button variant="inline-icon" iconName="close" ariaLabel={say("detach", { name: f.name })} onClick={() => setFiles(files.filter((_, j) => j !== i))} />
+              </span>
+            ))}
+          </SpaceBetween>
+        )}
+        <div className="prompt-bar">
+          <Button variant="icon" iconName="upload" ariaLabel={say("attach")} disabled={!ready} onClick={() => input.current?.click()} />
+          {busy && (
+            <Button iconName="status-stopped" onClick={() => used.forEach((u) => u.chat.stop())}>
+              {t("stopGenerating")}
+            </Button>
+          )}
+          <Button variant="primary" iconName="send" disabled={!ready || busy || (!text.trim() && files.length === 0)} onClick={() => send(text)}>
+            {t("send")}
+          </Button>
+        </div>
+      </div>
     </SpaceBetween>
   );
   return (
