@@ -47,8 +47,8 @@ read from the trail in the data directory, with the policies as they were then.
 
 Without a record of it, as of a refusal by AWS, the text alone is explained: what
 the call needs, and what of that was refused. So is --event: an event of CloudTrail,
-a log file, or what 'aws cloudtrail lookup-events' printed; - is standard input. With
---policy the policies in a file are judged, and repaired.`,
+a log file, what 'aws cloudtrail lookup-events' printed, or a decision, as of 'aws
+sts decode-authorization-message'; - is standard input. With --policy the policies in a file are judged, and repaired.`,
 		Example: `  tokaido policy explain 0f8b5c1e-3f5a-4b1e-9d57-2f1f0c7f9a11
   tokaido policy explain 'User: arn:aws:sts::… is not authorized to perform: bedrock:InvokeModel on resource: arn:aws:bedrock:…' --policy role.json
   aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue=InvokeModel | tokaido policy explain --event -`,
@@ -322,6 +322,13 @@ func (x *explainer) events() error {
 	if err != nil {
 		return err
 	}
+	if v, err := value.Parse(src); err == nil {
+		if r, ok, err := readDecision(v); err != nil {
+			return fmt.Errorf("%s: %w", x.event, err)
+		} else if ok {
+			return x.read(r, x.shapes(&r), "")
+		}
+	}
 	all, err := readEvents(src)
 	if err != nil {
 		return fmt.Errorf("%s: %w", x.event, err)
@@ -367,6 +374,47 @@ func (x *explainer) events() error {
 		return fmt.Errorf("%s: none of its %d events is a refusal by a policy", x.event, len(all))
 	}
 	return nil
+}
+
+// readDecision reads a decision: one of this server's, as its records hold them,
+// or what STS's DecodeAuthorizationMessage tells of one of AWS's. ok is false if
+// v is neither.
+func readDecision(v value.Value) (r iam.Refusal, ok bool, err error) {
+	if text := v.Get("DecodedMessage"); text.IsString() {
+		if v, err = value.ParseString(text.Str()); err != nil {
+			return r, false, fmt.Errorf("DecodedMessage: %w", err)
+		}
+	}
+	allowed := errors.New("this decision allows: there is no refusal to explain")
+	switch c := v.Get("context"); {
+	case v.Has("explicitDeny") && c.Get("action").IsString():
+		if v.Get("allowed").Bool() {
+			return r, false, allowed
+		}
+		r = iam.Refusal{Action: c.Get("action").Str(), Resource: c.Get("resource").Str(), Explicit: v.Get("explicitDeny").Bool()}
+		arn := c.Get("principal").Get("arn").Str()
+		if r.By, ok = iam.ParseCaller(arn); !ok {
+			return r, false, fmt.Errorf("context.principal.arn: %.256q is no principal", arn)
+		}
+		return r, true, nil
+	case v.Get("action").IsString() && v.Get("resource").IsString() && v.Has("allowed"):
+		d, err := iam.DecisionFromValue(v)
+		if err != nil {
+			return r, false, err
+		}
+		if d.Allowed {
+			return r, false, allowed
+		}
+		if r, ok = iam.ParseMessage(d.Message()); !ok {
+			return r, false, errors.New("the decision does not say who was refused what")
+		}
+		if d.Request.By.ARN != "" {
+			r.By = d.Request.By
+		}
+		r.Layer = d.Layer
+		return r, true, nil
+	}
+	return r, false, nil
 }
 
 // Limits of what is read of events.
