@@ -133,7 +133,7 @@ func TestOsakaAnswers(t *testing.T) {
 func TestCountTokens(t *testing.T) {
 	rt := bedrock.New(bedrock.Config{Backend: simulated.New(simulated.Options{}).For})
 	p, _ := rt.Plan("ap-northeast-1", account, "jp.anthropic.claude-sonnet-4-5-20250929-v1:0")
-	n, region, err := rt.CountTokens(t.Context(), p, prepared(t, rt, p.Requested, hello).Body)
+	n, region, err := rt.CountTokens(t.Context(), p, bedrock.Request{Body: prepared(t, rt, p.Requested, hello).Body})
 	if n != 5 || region != "ap-northeast-1" || err != nil {
 		t.Errorf("%d in %s, %v", n, region, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tokaido/fault"
 	"tokaido/value"
 )
 
@@ -188,16 +189,33 @@ func withMetrics(body []byte, u Usage, took, first time.Duration) []byte {
 }
 
 // CountTokens counts a body's input tokens where the plan's first Region that
-// can count is.
-func (rt *Runtime) CountTokens(ctx context.Context, p *Plan, body []byte) (int, string, error) {
-	if err := (&Request{Body: body}).Check(); err != nil {
+// can count is, or the next one if that one fails. Nothing runs.
+func (rt *Runtime) CountTokens(ctx context.Context, p *Plan, r Request) (n int, region string, err error) {
+	if err := r.Check(); err != nil {
 		return 0, "", err
 	}
+	var last error
 	for _, l := range p.route.lanes {
-		if c, ok := l.backend.(Counter); ok {
-			n, err := c.CountTokens(ctx, Call{Region: l.region, Model: p.Model, Body: body})
-			return n, l.region, err
+		c, ok := l.backend.(Counter)
+		if !ok {
+			continue
 		}
+		n, err := c.CountTokens(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Hops: r.Hops})
+		switch outcome(ctx, err, false) {
+		case Served:
+			return n, l.region, nil
+		case Refused:
+			return 0, l.region, err
+		}
+		region, last = l.region, err
+	}
+	if f, ok := errors.AsType[*fault.Error](last); ok {
+		return 0, region, f
+	}
+	if last != nil {
+		f := Fault("ServiceUnavailableException", "Bedrock is unable to process your request.")
+		f.Err = last
+		return 0, region, f
 	}
 	return 0, "", invalidf("The provided model doesn't support counting tokens.")
 }

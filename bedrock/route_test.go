@@ -459,6 +459,52 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// counter is a backend that only counts.
+type counter struct {
+	Backend
+	count func(Call) (int, error)
+}
+
+func (c counter) CountTokens(_ context.Context, k Call) (int, error) { return c.count(k) }
+
+// Counting goes on to the next Region where one fails, and knows how many nodes
+// the question has passed.
+func TestCountTokensGoesOn(t *testing.T) {
+	const tokyo, osaka = "ap-northeast-1", "ap-northeast-3"
+	for name, c := range map[string]struct {
+		errs map[string]error
+		want string // Region
+		code string
+	}{
+		"first":   {nil, tokyo, ""},
+		"next":    {map[string]error{tokyo: errors.New("down")}, osaka, ""},
+		"busy":    {map[string]error{tokyo: Fault("ThrottlingException", "x")}, osaka, ""},
+		"refused": {map[string]error{tokyo: Fault("ValidationException", "x")}, tokyo, "ValidationException"},
+		"nobody":  {map[string]error{tokyo: errors.New("down"), osaka: errors.New("down")}, osaka, "ServiceUnavailableException"},
+		"last":    {map[string]error{tokyo: errors.New("down"), osaka: Fault("ThrottlingException", "x")}, osaka, "ThrottlingException"},
+	} {
+		rt := New(Config{Backend: only(counter{count: func(k Call) (int, error) {
+			if k.Hops != 2 {
+				t.Errorf("%s: %d hops", name, k.Hops)
+			}
+			return 7, c.errs[k.Region]
+		}})})
+		p, err := rt.Plan(tokyo, account, jp45)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, region, err := rt.CountTokens(t.Context(), p, Request{Body: okBody, Hops: 2})
+		if fault.Code(err) != c.code || region != c.want || c.code == "" && n != 7 {
+			t.Errorf("%s: %d, %s, %v", name, n, region, err)
+		}
+	}
+	rt := New(Config{Backend: only(fake{})})
+	p, _ := rt.Plan(tokyo, account, jp45)
+	if _, _, err := rt.CountTokens(t.Context(), p, Request{Body: okBody}); fault.Code(err) != "ValidationException" {
+		t.Errorf("who cannot count: %v", err)
+	}
+}
+
 // decider makes routing decisions for plans that come one after the other.
 func decider(tb testing.TB, rt *Runtime, ids ...string) func() {
 	plans := make([]*Plan, len(ids))

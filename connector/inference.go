@@ -139,9 +139,9 @@ func (in *Inference) ConverseStream(ctx context.Context, from From, modelID stri
 		})
 }
 
-// CountTokens is CountTokens. body makes the model's own body for a plan.
-func (in *Inference) CountTokens(ctx context.Context, from From, modelID string, body func(*bedrock.Plan) ([]byte, error)) (int, error) {
-	var b []byte
+// CountTokens is CountTokens. body makes the request in the model's own form for a plan.
+func (in *Inference) CountTokens(ctx context.Context, from From, modelID string, body func(*bedrock.Plan) (bedrock.Request, error)) (int, error) {
+	var b bedrock.Request
 	n := 0
 	_, err := in.act(ctx, from, "CountTokens", bedrock.ActionCount, modelID,
 		func(p *bedrock.Plan) (err error) { b, err = body(p); return err },

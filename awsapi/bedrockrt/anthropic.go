@@ -96,8 +96,8 @@ func (h messageHandlers) count(ctx context.Context, r *awsapi.Request) (*awsapi.
 		r.Input = r.Input.With("max_tokens", value.Int(1))
 	}
 	a := h.read(r)
-	n, err := h.in.CountTokens(ctx, from(r), a.model, func(*bedrock.Plan) ([]byte, error) {
-		return a.request.Body, a.request.Unsupported
+	n, err := h.in.CountTokens(ctx, from(r), a.model, func(*bedrock.Plan) (bedrock.Request, error) {
+		return a.request, a.request.Check()
 	})
 	if err != nil {
 		return nil, err

@@ -184,8 +184,12 @@ func (h handlers) converseStream(_ context.Context, r *awsapi.Request) (*awsapi.
 }
 
 func (h handlers) countTokens(ctx context.Context, r *awsapi.Request) (*awsapi.Response, error) {
-	n, err := h.in.CountTokens(ctx, from(r), r.Path["modelId"], func(p *bedrock.Plan) ([]byte, error) {
-		return h.countBody(p, r.Input)
+	q, _ := request(r, "Accept")
+	n, err := h.in.CountTokens(ctx, from(r), r.Path["modelId"], func(p *bedrock.Plan) (_ bedrock.Request, err error) {
+		if q.Body, err = h.countBody(p, r.Input); err == nil {
+			err = q.Check()
+		}
+		return q, err
 	})
 	if err != nil {
 		return nil, err
