@@ -20,6 +20,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	ct "github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sf "github.com/aws/aws-sdk-go-v2/service/sfn/types"
@@ -285,6 +287,34 @@ func same[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// TestActivityClientGone polls with a client that goes away: the task that comes
+// after that is the next one's.
+func TestActivityClientGone(t *testing.T) {
+	s := start(t, "")
+	api, audit := sfn.NewFromConfig(s.Config(story.Region)), cloudtrail.NewFromConfig(s.Config(story.Region))
+	role := statesRole(t, s)
+	a := must(api.CreateActivity(t.Context(), &sfn.CreateActivityInput{Name: aws.String("a")}))(t)
+	m := must(api.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{Name: aws.String("m"), RoleArn: &role,
+		Definition: aws.String(`{"StartAt":"W","States":{"W":{"Type":"Task","Resource":"` + *a.ActivityArn + `","End":true}}}`)}))(t)
+	for i := range 3 {
+		going, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		if _, err := api.GetActivityTask(going, &sfn.GetActivityTaskInput{ActivityArn: a.ActivityArn}); err == nil {
+			t.Error("a poll was answered without a task")
+		}
+		cancel()
+		for polls := 0; polls <= 2*i; { // until the server knows: the poll is over then, and recorded
+			out := must(audit.LookupEvents(t.Context(), &cloudtrail.LookupEventsInput{LookupAttributes: []ct.LookupAttribute{{AttributeKey: ct.LookupAttributeKeyEventName, AttributeValue: aws.String("GetActivityTask")}}}))(t)
+			polls = len(out.Events)
+		}
+		must(api.StartExecution(t.Context(), &sfn.StartExecutionInput{StateMachineArn: m.StateMachineArn, Name: aws.String(fmt.Sprint(i))}))(t)
+		k := must(api.GetActivityTask(t.Context(), &sfn.GetActivityTaskInput{ActivityArn: a.ActivityArn}))(t)
+		if k.TaskToken == nil {
+			t.Fatal("the task went to a client that had gone")
+		}
+		must(api.SendTaskSuccess(t.Context(), &sfn.SendTaskSuccessInput{TaskToken: k.TaskToken, Output: aws.String("1")}))(t)
 	}
 }
 
