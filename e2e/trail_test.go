@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	br "github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	sf "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"tokaido/e2e/harness"
 	"tokaido/e2e/story"
@@ -356,7 +359,8 @@ bedrock:
 }
 
 // TestNothingSecretIsTold looks for planted secrets in all that the trail and
-// what is made of it put out.
+// what is made of it put out, in the log of the server, the metrics, the
+// spans and the console's page.
 func TestNothingSecretIsTold(t *testing.T) {
 	s := start(t, quickTrail)
 	const prompt, key = "PLANTED-PROMPT-8153", "PLANTED-REQUEST-8154"
@@ -389,6 +393,31 @@ func TestNothingSecretIsTold(t *testing.T) {
 	runtime := bedrockruntime.NewFromConfig(s.Config(story.Region))
 	runtime.InvokeModel(ctx, &bedrockruntime.InvokeModelInput{ModelId: aws.String(story.Profile), Body: []byte(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":"` + prompt + `"}]}`)})
 	runtime.InvokeModel(ctx, &bedrockruntime.InvokeModelInput{ModelId: aws.String(story.Profile), Body: []byte(`{"broken":"` + key)})
+	// A workflow's own call, in an execution whose spans are written.
+	states := sfn.NewFromConfig(s.Config(story.Region))
+	definition := `{"StartAt":"Ask","States":{"Ask":{"Type":"Task","Resource":"arn:aws:states:::aws-sdk:bedrockruntime:converse","Parameters":{"ModelId":"` + story.Profile +
+		`","Messages":[{"Role":"user","Content":[{"Text":"` + prompt + `"}]}]},"End":true}}}`
+	role := statesRole(t, s)
+	if _, err := clients.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String(role[strings.LastIndexByte(role, '/')+1:]), PolicyName: aws.String("bedrock"),
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"bedrock:*","Resource":"*"}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	machine := must(states.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{
+		Name: aws.String("asks"), RoleArn: &role, Definition: &definition, TracingConfiguration: &sf.TracingConfiguration{Enabled: true},
+	}))(t).StateMachineArn
+	run := must(states.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: machine, Input: aws.String(`{"secret":"` + key + `"}`)}))(t).ExecutionArn
+	await(t, "the execution", func() bool {
+		out := must(states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: run}))(t)
+		if out.Status == sf.ExecutionStatusFailed {
+			t.Fatalf("%s: %s", aws.ToString(out.Error), aws.ToString(out.Cause))
+		}
+		return out.Status == sf.ExecutionStatusSucceeded
+	})
+	spans := filepath.Join(s.DataDir, "traces.jsonl")
+	await(t, "spans", func() bool {
+		b, err := os.ReadFile(spans)
+		return err == nil && bytes.Contains(b, []byte("asks"))
+	})
 	if cliErr == nil {
 		await(t, "a log file with the calls", func() bool { return len(below(t, filepath.Join(s.DataDir, "buckets"), ".json.gz")) > 0 })
 	}
@@ -397,6 +426,26 @@ func TestNothingSecretIsTold(t *testing.T) {
 		return err == nil
 	})
 	told := map[string]string{"the server's log": s.Log()}
+	b, err := os.ReadFile(spans)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told["spans"] = string(b)
+	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/console/"} {
+		resp, err := http.Get(s.Endpoint + path) //nolint:noctx // of the test's own server
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		told[path] = string(b)
+	}
+	if !strings.Contains(told["/metrics"], "tokaido") {
+		t.Errorf("no metrics: %s", told["/metrics"])
+	}
 	for _, args := range [][]string{
 		{"trail", "verify"}, {"trail", "verify", "--format", "json"}, {"trail", "search"}, {"trail", "search", "--format", "json"}, {"trail", "export", "--format", "jsonl"},
 		{"residency", "report", "--format", "json", "--by", "profile,model,principal,workflow"}, {"residency", "report", "--format", "html"}, {"residency", "report"}, {"residency", "report", "--format", "csv"},
