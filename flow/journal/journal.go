@@ -23,6 +23,7 @@ import (
 	"iter"
 	"log/slog"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -213,6 +214,10 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	return d, nil
 }
 
+// trimFrom is from how many executions on a recovery gives back the memory that
+// it has used: it read them all, and next to nothing of that stays.
+const trimFrom = 100_000
+
 // tellEvery is how often a recovery says how far it is.
 const tellEvery = 2 * time.Second
 
@@ -258,6 +263,9 @@ func (d *Driver) recover(ctx context.Context) error {
 	wg.Wait()
 	d.counters.opened.Store(int64(n))
 	d.counters.kept.Store(int64(n))
+	if n >= trimFrom {
+		debug.FreeOSMemory()
+	}
 	if n > 0 && failed == nil {
 		d.cfg.Logger.InfoContext(ctx, "recovered executions", "count", n, "took", time.Since(begun).Round(time.Millisecond).String())
 	}
