@@ -119,6 +119,46 @@ export async function abroad(browser, ctx, locale) {
   ]);
 }
 
+// tools: a file is attached, the model asks for a tool, gets its result, and the call becomes a state.
+export async function tools(browser, ctx, locale) {
+  const t = await speaker(locale, "playground");
+  const config = { tools: [{ toolSpec: { name: "weather", description: "of a city", inputSchema: { json: { type: "object", properties: { city: { type: "string" } }, required: ["city"] } } } }], toolChoice: { any: {} } };
+  await steps(browser, ctx, "tools-" + locale, locale, [
+    ["what is no tool is refused", async (p) => {
+      await p.goto(ctx.url + "/console/playground?model=" + encodeURIComponent(profile));
+      await p.getByLabel(t("playground:tools"), { exact: true }).fill('{"name": "weather"}');
+      await sees(p, pattern(t("playground:badTools", { why: "{why}" })));
+      await p.getByLabel(t("playground:tools"), { exact: true }).fill(JSON.stringify(config));
+    }],
+    ["files that the API does not take are refused, the others attached", async (p) => {
+      const input = p.locator("input[type=file]");
+      await input.setInputFiles({ name: "film.mp4", mimeType: "video/mp4", buffer: Buffer.from("x") });
+      await sees(p, t("playground:kind", { name: "film.mp4" }));
+      const png = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
+      await input.setInputFiles({ name: "dot.png", mimeType: "image/png", buffer: png });
+      await p.getByText("dot.png").first().waitFor();
+    }],
+    ["the model asks for the tool, and its result is sent back", async (p, o) => {
+      const box = p.getByRole("textbox", { name: t("prompt"), exact: true });
+      await box.fill("How is the weather in Osaka?");
+      await box.press("Enter");
+      await sees(p, t("playground:call", { name: "weather" }));
+      await p.getByLabel(t("playground:result", { name: "weather" })).fill("rain");
+      await o.shoot(`tools-${locale}-1-call`);
+      // what was asked before must not be asked again
+      await p.getByLabel(t("playground:tools"), { exact: true }).fill(JSON.stringify({ tools: config.tools }));
+      await p.getByRole("button", { name: t("playground:sendResults") }).click();
+      await p.getByText(pattern(t("answeredIn", { region: "{region}" }))).nth(1).waitFor();
+      await o.shoot(`tools-${locale}-2-answer`);
+    }],
+    ["the call becomes a state of a new machine", async (p) => {
+      await p.getByRole("button", { name: t("playground:saveTask") }).click();
+      await p.getByRole("dialog").getByRole("button", { name: t("playground:createMachine") }).click();
+      await p.locator(".cm-content", { hasText: "aws-sdk:bedrockruntime:converse" }).waitFor();
+    }],
+  ]);
+}
+
 // signIn holds the one-time link of an ordinary server, and its key form, to what they promise.
 export async function signIn(ctx) {
   const plain = await serve({ dev: false });

@@ -14,7 +14,7 @@ import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import { noteError, sfn } from "../aws/clients";
-import { taken } from "../app/handover";
+import { handed } from "../app/handover";
 import { Problem, to } from "../app/parts";
 import { useI18n, type Key } from "../i18n";
 import { useTexts } from "../i18n/page";
@@ -54,7 +54,7 @@ export default function CreateMachine() {
   const { t } = useI18n();
   const [, go] = useLocation();
   const [from, setFrom] = useState<keyof typeof templates>("templateModel");
-  const [definition, setDefinition] = useState(() => taken() ?? text("templateModel"));
+  const [definition, setDefinition] = useState(() => handed() ?? text("templateModel"));
   const [name, setName] = useState("");
   const [express, setExpress] = useState(false);
   const tr = useTexts(machineTexts);

@@ -17,7 +17,7 @@ import Tabs from "@cloudscape-design/components/tabs";
 import Textarea from "@cloudscape-design/components/textarea";
 import { bedrock, endpoint } from "../../aws/clients";
 import { current } from "../../aws/session";
-import { hand } from "../../app/handover";
+import { withDefinition } from "../../app/handover";
 import { useLoad } from "../../app/load";
 import { Code, Copy, Problem } from "../../app/parts";
 import { useI18n } from "../../i18n";
@@ -273,10 +273,7 @@ export default function Playground() {
               <Copy text={task.definition} label={t("copy")} />
               <Button
                 variant="primary"
-                onClick={() => {
-                  hand(task.definition);
-                  go("/state-machines/create");
-                }}
+                onClick={() => go("/state-machines/create", withDefinition(task.definition))}
               >
                 {say("createMachine")}
               </Button>
