@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -289,5 +291,50 @@ func BenchmarkStream(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+	}
+}
+
+// Streams that are read to their end keep their connection; who leaves early does
+// not keep the server busy.
+func TestStreamsKeepTheirConnection(t *testing.T) {
+	var conns atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"good day\"}}]}\n\n")
+		w.(http.Flusher).Flush()
+		if strings.Contains(string(body), "for ever") {
+			<-r.Context().Done()
+			return
+		}
+		io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
+		w.(http.Flusher).Flush()
+		time.Sleep(time.Millisecond) // the end of the answer comes by itself
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	b, err := openai.New(openai.Config{Connection: upstream.Config{Name: "test", URL: s.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		for _, err := range b.Stream(t.Context(), claude(t, hello)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("three streams took %d connections", n)
+	}
+	for _, err := range b.Stream(t.Context(), claude(t, strings.Replace(hello, `"hello"`, `"for ever"`, 1))) {
+		if err != nil {
+			t.Error(err)
+		}
+		break
 	}
 }

@@ -35,9 +35,10 @@ const (
 	idleConns      = 256
 	idleTime       = 90 * time.Second
 
-	MaxAnswer  = 64 << 20 // bytes of a whole answer
-	maxRefusal = 64 << 10 // bytes of an error document that are read
-	maxDrain   = 16 << 10 // bytes read from an answer nobody wants, to keep its connection
+	MaxAnswer  = 64 << 20              // bytes of a whole answer
+	maxRefusal = 64 << 10              // bytes of an error document that are read
+	maxDrain   = 16 << 10              // bytes read from an answer nobody wants, to keep its connection
+	drainTime  = 50 * time.Millisecond // for that, of a stream: its end follows at once, or it is not wanted
 )
 
 // Config is how somebody is reached.
@@ -264,7 +265,10 @@ func (b *body) Close() error {
 	if b.done.Swap(true) {
 		return nil
 	}
-	if b.idle == 0 { // what is left of an answer that was read is little, if anything
+	if b.idle > 0 {
+		b.timer.Reset(drainTime) // it ends the request where it had not ended
+	}
+	if b.ctx.Err() == nil { // what is left of an answer that was read is little, if anything
 		io.CopyN(io.Discard, b.in, maxDrain) //nolint:errcheck // it is thrown away
 	}
 	err := b.in.Close()
