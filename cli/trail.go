@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -398,18 +397,9 @@ there is none.`,
 			if limit < 0 {
 				return usageError{fmt.Errorf("--limit is %d, must not be negative", limit)}
 			}
-			if err := q.parse(time.Now()); err != nil {
-				return err
-			}
-			dir, _, err := f.where(c)
-			if err != nil {
-				return err
-			}
-			tuneMemory()
-			show, end := progressBar(c)
 			n := 0
 			w := c.OutOrStdout()
-			err = walk(c.Context(), dir, q.want(), show, q.matches, func(r *trail.Record) (bool, error) {
+			err := q.walk(c, &f, func(r *trail.Record) (bool, error) {
 				n++
 				var err error
 				if format == "json" {
@@ -419,7 +409,6 @@ there is none.`,
 				}
 				return limit == 0 || n < limit, err
 			})
-			end()
 			if err == nil && n == 0 {
 				err = errors.New("no record fits")
 			}
@@ -434,8 +423,18 @@ there is none.`,
 }
 
 // walk yields the records that match, in order, until each says that it is enough.
-func walk(ctx context.Context, dir string, want func([]byte) bool, show func(done, total int64), matches func(*trail.Record) bool, each func(*trail.Record) (bool, error)) error {
-	for batch, err := range trail.Walk(ctx, dir, want, show, func(s trail.Stored) (*trail.Record, bool) { return s.Record, matches(s.Record) }) {
+func (q *filter) walk(c *cobra.Command, f *trailFlags, each func(*trail.Record) (more bool, err error)) error {
+	if err := q.parse(time.Now()); err != nil {
+		return err
+	}
+	dir, _, err := f.where(c)
+	if err != nil {
+		return err
+	}
+	tuneMemory()
+	show, end := progressBar(c)
+	defer end()
+	for batch, err := range trail.Walk(c.Context(), dir, q.want(), show, func(s trail.Stored) (*trail.Record, bool) { return s.Record, q.matches(s.Record) }) {
 		if err != nil {
 			return err
 		}
@@ -488,21 +487,13 @@ line. What is exported can be selected as in a search.`,
 			if format == "cloudtrail" && to == "" {
 				return usageError{errors.New("--to is needed: the directory that log files go to")}
 			}
-			if err := q.parse(time.Now()); err != nil {
-				return err
-			}
-			dir, _, err := f.where(c)
-			if err != nil {
-				return err
-			}
-			tuneMemory()
-			show, end := progressBar(c)
+			var err error
 			n := 0
 			if format == "jsonl" {
-				err = exportLines(c, dir, to, &q, show, &n)
+				err = exportLines(c, &f, to, &q, &n)
 			} else {
 				x := &exporter{to: to, groups: map[[3]string]*exportGroup{}}
-				err = walk(c.Context(), dir, q.want(), show, q.matches, func(r *trail.Record) (bool, error) {
+				err = q.walk(c, &f, func(r *trail.Record) (bool, error) {
 					n++
 					return true, x.add(r)
 				})
@@ -510,7 +501,6 @@ line. What is exported can be selected as in a search.`,
 					err = x.flush()
 				}
 			}
-			end()
 			if err != nil {
 				return err
 			}
@@ -525,18 +515,18 @@ line. What is exported can be selected as in a search.`,
 	return c
 }
 
-func exportLines(c *cobra.Command, dir, to string, q *filter, show func(done, total int64), n *int) (err error) {
+func exportLines(c *cobra.Command, f *trailFlags, to string, q *filter, n *int) (err error) {
 	w := c.OutOrStdout()
 	if to != "" {
-		f, oerr := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+		out, oerr := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 		if oerr != nil {
 			return oerr
 		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		w = f
+		defer func() { err = errors.Join(err, out.Close()) }()
+		w = out
 	}
 	var buf []byte
-	return walk(c.Context(), dir, q.want(), show, q.matches, func(r *trail.Record) (bool, error) {
+	return q.walk(c, f, func(r *trail.Record) (bool, error) {
 		*n++
 		buf = append(r.CloudTrail().AppendJSON(buf[:0]), '\n')
 		_, err := w.Write(buf)

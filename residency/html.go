@@ -1,6 +1,7 @@
 package residency
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -156,7 +157,7 @@ func (p *Printer) HTML(w io.Writer, r *Report) error {
 			if l.May {
 				where = p.say("perhaps ", "可能性：") + where
 			}
-			v.Left = append(v.Left, []string{l.Call.Time.UTC().Format(time.RFC3339), l.Call.RequestID, l.Call.Event, cmpOr(l.Call.Profile, l.Call.Model), where, l.Call.Principal, orDash(l.Call.Execution)})
+			v.Left = append(v.Left, []string{l.Call.Time.UTC().Format(time.RFC3339), l.Call.RequestID, l.Call.Event, cmp.Or(l.Call.Profile, l.Call.Model), where, l.Call.Principal, orDash(l.Call.Execution)})
 		}
 	}
 	return pageTemplate.Execute(w, v)

@@ -1,6 +1,7 @@
 package residency
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -29,37 +30,24 @@ func (p *Printer) say(en, ja string) string {
 	return en
 }
 
-func (p *Printer) by(b By) string {
-	switch b {
-	case ByProfile:
-		return p.say("Inference profile", "推論プロファイル")
-	case ByModel:
-		return p.say("Model", "モデル")
-	case ByPrincipal:
-		return p.say("Principal", "プリンシパル")
-	case ByWorkflow:
-		return p.say("Workflow", "ワークフロー")
-	case ByEvent:
-		return p.say("Operation", "オペレーション")
-	case BySource:
-		return p.say("Called in", "呼び出し元リージョン")
-	case ByMonth:
-		return p.say("Month", "月")
-	case ByDay:
-		return p.say("Day", "日")
-	}
-	return p.say("Hour", "時")
+// words are what a By is called, and what stands for an empty key of it.
+var words = map[By]struct{ en, ja, noneEN, noneJA string }{
+	ByProfile:   {"Inference profile", "推論プロファイル", "(none: the model itself)", "（なし：モデルを直接指定）"},
+	ByModel:     {"Model", "モデル", "", ""},
+	ByPrincipal: {"Principal", "プリンシパル", "", ""},
+	ByWorkflow:  {"Workflow", "ワークフロー", "(none: a client's own call)", "（なし：クライアントの直接呼び出し）"},
+	ByEvent:     {"Operation", "オペレーション", "", ""},
+	BySource:    {"Called in", "呼び出し元リージョン", "", ""},
+	ByMonth:     {"Month", "月", "", ""},
+	ByDay:       {"Day", "日", "", ""},
+	ByHour:      {"Hour", "時", "", ""},
 }
+
+func (p *Printer) by(b By) string { return p.say(words[b].en, words[b].ja) }
 
 // nothing is what stands for an empty key.
 func (p *Printer) nothing(b By) string {
-	switch b {
-	case ByProfile:
-		return p.say("(none: the model itself)", "（なし：モデルを直接指定）")
-	case ByWorkflow:
-		return p.say("(none: a client's own call)", "（なし：クライアントの直接呼び出し）")
-	}
-	return p.say("(not told)", "（不明）")
+	return p.say(cmp.Or(words[b].noneEN, "(not told)"), cmp.Or(words[b].noneJA, "（不明）"))
 }
 
 func (p *Printer) key(b By, s string) string {
@@ -236,21 +224,14 @@ func (p *Printer) Text(w io.Writer, r *Report) error {
 			how = p.say("perhaps to", "→ 可能性")
 		}
 		lines = append(lines, []string{
-			l.Call.Time.UTC().Format(time.RFC3339), l.Call.RequestID, l.Call.Event, orDash(cmpOr(l.Call.Profile, l.Call.Model)),
+			l.Call.Time.UTC().Format(time.RFC3339), l.Call.RequestID, l.Call.Event, orDash(cmp.Or(l.Call.Profile, l.Call.Model)),
 			how + " " + strings.Join(l.Regions, " "), l.Call.Principal, orDash(l.Call.Execution),
 		})
 	}
 	return columns(w, 8, lines)
 }
 
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-func orDash(s string) string { return cmpOr(s, "-") }
+func orDash(s string) string { return cmp.Or(s, "-") }
 
 // verdict says whether the boundary was kept.
 func (p *Printer) verdict(r *Report) string {
