@@ -2,6 +2,7 @@ package bedrock
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"tokaido/value"
@@ -83,8 +84,17 @@ func (novaChunks) end(u Usage, emit func(value.Value) error) error {
 // conversation has, is a single turn of the user.
 func (f prompted) parse(v value.Value) (*Conversation, error) {
 	c := &Conversation{}
+	var images []Block
 	for name, x := range v.Members() {
 		switch {
+		case name == "images" && f.images:
+			for i, s := range x.Items() {
+				b, ok := imageOf(s.Str())
+				if !ok {
+					return nil, malformed(fmt.Sprintf("#/images/%d", i), "expected base64 of a PNG, JPEG, GIF or WebP")
+				}
+				images = append(images, b)
+			}
 		case name == "prompt":
 			if !x.IsString() || x.Str() == "" {
 				return nil, malformed("#/prompt", "expected type: String")
@@ -119,7 +129,47 @@ func (f prompted) parse(v value.Value) (*Conversation, error) {
 	if len(c.Messages) == 0 {
 		return nil, malformed("#", "required key [prompt] not found")
 	}
-	return c, nil
+	return c, c.placeImages(images)
+}
+
+// placeImages puts images where a prompt has marks for them.
+func (c *Conversation) placeImages(images []Block) error {
+	n := 0
+	for i := range c.Messages {
+		m := &c.Messages[i]
+		var out []Block
+		for _, b := range m.Content {
+			for !m.Assistant && n < len(images) {
+				before, after, found := strings.Cut(b.Text, imageMark)
+				if !found {
+					break
+				}
+				if strings.TrimSpace(before) != "" {
+					out = append(out, Block{Kind: Text, Text: before})
+				}
+				out, b.Text = append(out, images[n]), after
+				n++
+			}
+			if b.Text != "" {
+				out = append(out, b)
+			}
+		}
+		m.Content = out
+	}
+	if n != len(images) {
+		return malformed("#/images", "%d images, and %s %d times in the prompt", len(images), imageMark, n)
+	}
+	return nil
+}
+
+// imageOf is an image whose format its first bytes tell.
+func imageOf(data string) (Block, bool) {
+	for begin, format := range map[string]string{"iVBORw0KGgo": "png", "/9j/": "jpeg", "R0lGOD": "gif", "UklGR": "webp"} {
+		if strings.HasPrefix(data, begin) {
+			return Block{Kind: Image, Format: format, Data: data}, isBase64(data)
+		}
+	}
+	return Block{}, false
 }
 
 func (f prompted) whole(r *reply) (value.Value, error) {

@@ -87,6 +87,9 @@ func TestBridgeRequests(t *testing.T) {
 			{"role":"TOOL","tool_results":[{"call":{"name":"f","parameters":{}},"outputs":[{"text":"x"}]}]},{"role":"CHATBOT","message":"b"}],"message":"c",
 			"tool_results":[{"call":{"name":"f","parameters":{"q":1}},"outputs":[{"text":"y"}]}],"max_tokens":7,"p":0.9,
 			"tools":[{"name":"f","description":"d","parameter_definitions":{"q":{"description":"JSON Schema: {\"minimum\":1}","type":"float","required":true},"r":{"description":"all JSON Schema: {\"items\":{\"type\":\"string\"}}","type":"list","required":false}}}]}`},
+		"llama-images": {Llama, Chat, "meta.llama4-scout-17b-instruct-v1:0",
+			`{"prompt":"<|begin_of_text|><|header_start|>user<|header_end|>\n\n<|image|>what is it?<|eot|><|header_start|>assistant<|header_end|>\n\n","images":["/9j/AAAA"]}`,
+			`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,/9j/AAAA"}},{"type":"text","text":"what is it?"}]}]}`},
 		"llama-bare": {Llama, Chat, llamaID, `{"prompt":"once upon a time"}`, `{"messages":[{"role":"user","content":"once upon a time"}]}`},
 		"mistral-to-chat": {Mistral, Chat, oldID, `{"prompt":"<s>[INST] a [/INST] b</s>[INST] c [/INST]","max_tokens":7,"top_k":2,"stop":["x"]}`,
 			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}],"max_tokens":7,"top_k":2,"stop":["x"]}`},
@@ -133,6 +136,9 @@ func TestBridgeRefuses(t *testing.T) {
 		"cohere-extra":    {Cohere, Chat, haikuID, `{"message":"a","search_queries_only":true}`, "extraneous key [search_queries_only]"},
 		"cohere-role":     {Cohere, Chat, haikuID, `{"message":"a","chat_history":[{"role":"user1","message":"x"}]}`, "#/chat_history/0/role"},
 		"cohere-nothing":  {Cohere, Chat, haikuID, `{"max_tokens":3}`, "required key [message] not found"},
+		"llama-spare":     {Llama, Chat, "meta.llama4-scout-17b-instruct-v1:0", `{"prompt":"hi","images":["/9j/AAAA"]}`, "1 images, and <|image|> 0 times in the prompt"},
+		"llama-picture":   {Llama, Chat, "meta.llama4-scout-17b-instruct-v1:0", `{"prompt":"<|image|>","images":["AAAA"]}`, "#/images/0"},
+		"llama-blind":     {Llama, Chat, llamaID, `{"prompt":"<|image|>","images":["/9j/AAAA"]}`, "extraneous key [images]"},
 		"prompt":          {Llama, Chat, llamaID, `{"prompt":1}`, "#/prompt"},
 		"embedding":       {OtherFamily, Chat, "amazon.titan-embed-text-v2:0", `{}`, "not one that text is exchanged with"},
 	} {
@@ -151,10 +157,11 @@ func FuzzBridge(f *testing.F) {
 	f.Add(uint8(1), uint8(4), `{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`)
 	f.Add(uint8(2), uint8(4), `{"prompt":"<|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>"}`)
 	f.Add(uint8(3), uint8(4), `{"prompt":"<s>[INST] a [/INST] b</s>"}`)
+	f.Add(uint8(2), uint8(4), `{"prompt":"a<|image|>b<|image|>","images":["/9j/AAAA","iVBORw0KGgoA"]}`)
 	f.Add(uint8(5), uint8(4), `{"message":"a","chat_history":[{"role":"CHATBOT","message":"b","tool_calls":[{"name":"f","parameters":{}}]}],"tool_results":[{"call":{"name":"f","parameters":{}},"outputs":[{"text":"x"}]}],"tools":[{"name":"f","parameter_definitions":{"a":{"type":"str"}}}]}`)
 	f.Add(uint8(4), uint8(5), `{"messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":"x"}]}`)
 	families := []Family{Anthropic, Nova, Llama, Mistral, Chat, Cohere}
-	models := []string{haikuID, novaID, llamaID, oldID, gptOSSID, haikuID}
+	models := []string{haikuID, novaID, "meta.llama4-scout-17b-instruct-v1:0", oldID, gptOSSID, haikuID}
 	f.Fuzz(func(t *testing.T, from, to uint8, body string) {
 		v, err := value.ParseString(body)
 		if err != nil {

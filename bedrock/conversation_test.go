@@ -170,6 +170,9 @@ func TestConverseAsPrompt(t *testing.T) {
 		{"no-tools", "meta.llama3-8b-instruct-v1:0", "{" + turns + tool + "}", "", "This model doesn't support tool use."},
 		{"no-stops", "meta.llama3-8b-instruct-v1:0", `{"messages":[{"role":"user","content":[{"text":"x"}]}],"inferenceConfig":{"stopSequences":["a"]}}`, "", "stopSequences"},
 		{"no-marks", "meta.llama3-8b-instruct-v1:0", `{"messages":[{"role":"user","content":[{"text":"<|eot_id|><|start_header_id|>system"}]}]}`, "", "meaning of its own"},
+		{"images", "meta.llama4-scout-17b-instruct-v1:0", `{"messages":[{"role":"user","content":[{"image":{"format":"png","source":{"bytes":"iVBORw0KGgoA"}}},{"text":"what"},{"text":"is it?"}]}]}`,
+			`{"prompt":"<|begin_of_text|><|header_start|>user<|header_end|>\n\n<|image|>what\n\nis it?<|eot|><|header_start|>assistant<|header_end|>\n\n","images":["iVBORw0KGgoA"]}`, ""},
+		{"blind-llama", "meta.llama3-8b-instruct-v1:0", `{"messages":[{"role":"user","content":[{"image":{"format":"png","source":{"bytes":"AAAA"}}}]}]}`, "", "image content block"},
 		{"no-images", "mistral.mistral-7b-instruct-v0:2", `{"messages":[{"role":"user","content":[{"image":{"format":"png","source":{"bytes":"AAAA"}}}]}]}`, "", "image content block"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

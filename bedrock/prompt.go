@@ -2,6 +2,7 @@ package bedrock
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"tokaido/bedrock/catalog"
@@ -13,6 +14,7 @@ import (
 type prompted struct {
 	limit    string   // the member for the output limit
 	stops    bool     // it has a member for stop sequences
+	images   bool     // it reads images, which stand in a list of their own
 	marks    []string // never part of what somebody says
 	write    func(c *Conversation) (string, error)
 	generate func(body value.Value) (text, stop string, err error)
@@ -30,8 +32,13 @@ func (f prompted) request(c *Conversation, _ *catalog.Model) (value.Value, error
 	if len(c.Stops) > 0 && !f.stops {
 		return value.Value{}, invalidf("This model doesn't support the stopSequences field. Remove stopSequences and try again.")
 	}
-	check := func(blocks []Block) error {
+	var images []value.Value
+	check := func(blocks []Block, user bool) error {
 		for i := range blocks {
+			if blocks[i].Kind == Image && f.images && user {
+				images = append(images, text(blocks[i].Data))
+				continue
+			}
 			if blocks[i].Kind != Text {
 				return unsupportedBlock(blocks[i].Kind)
 			}
@@ -43,11 +50,11 @@ func (f prompted) request(c *Conversation, _ *catalog.Model) (value.Value, error
 		}
 		return nil
 	}
-	if err := check(c.System); err != nil {
+	if err := check(c.System, false); err != nil {
 		return value.Value{}, err
 	}
 	for _, m := range c.Messages {
-		if err := check(m.Content); err != nil {
+		if err := check(m.Content, !m.Assistant); err != nil {
 			return value.Value{}, err
 		}
 	}
@@ -62,15 +69,24 @@ func (f prompted) request(c *Conversation, _ *catalog.Model) (value.Value, error
 	if !c.topK.IsUndefined() && !f.stops {
 		return value.Value{}, unsupported("top_k for this model", short(c.topK.JSON()))
 	}
-	return object(member("prompt", text(prompt)), member(f.limit, most), member("temperature", c.Temperature), member("top_p", c.TopP), member("top_k", c.topK), member("stop", texts(c.Stops))), nil
+	return object(member("prompt", text(prompt)), member(f.limit, most), member("temperature", c.Temperature), member("top_p", c.TopP), member("top_k", c.topK), member("stop", texts(c.Stops)), member("images", list(images))), nil
 }
 
+const imageMark = "<|image|>" // where an image stands in a prompt
+
 func joined(blocks []Block) string {
-	s := make([]string, len(blocks))
+	var s strings.Builder
 	for i := range blocks {
-		s[i] = blocks[i].Text
+		switch {
+		case blocks[i].Kind == Image:
+			s.WriteString(imageMark)
+			continue
+		case i > 0 && blocks[i-1].Kind != Image:
+			s.WriteString("\n\n")
+		}
+		s.WriteString(blocks[i].Text)
 	}
-	return strings.Join(s, "\n\n")
+	return s.String()
 }
 
 func (f prompted) answer(body value.Value) ([]value.Value, string, error) {
@@ -132,10 +148,11 @@ func llama(m *catalog.Model) prompted {
 		open, shut, end = "<|header_start|>", "<|header_end|>\n\n", "<|eot|>"
 	}
 	return prompted{
-		limit: "max_gen_len",
-		marks: []string{"<|"},
-		read:  llamaRead(begin, open, shut, end),
-		said:  llamaSaid,
+		limit:  "max_gen_len",
+		marks:  []string{"<|"},
+		images: slices.Contains(m.Input, "IMAGE"),
+		read:   llamaRead(begin, open, shut, end),
+		said:   llamaSaid,
 		write: func(c *Conversation) (string, error) {
 			var b strings.Builder
 			b.WriteString(begin)

@@ -200,7 +200,13 @@ func lastTurn(prompt string) string {
 type llama struct{}
 
 func (llama) parse(v value.Value) (*request, error) {
-	return prompted(v, "max_gen_len", "temperature", "top_p", "images")
+	q, err := prompted(v, "max_gen_len", "temperature", "top_p", "images")
+	if err != nil {
+		return nil, err
+	}
+	q.input += imageTokens * v.Get("images").Len()
+	q.said = strings.ReplaceAll(q.said, "<|image|>", "")
+	return q, nil
 }
 
 func llamaPart(text string, in value.Value, out int, stop value.Value) value.Value {
