@@ -75,6 +75,15 @@ describe("layout", () => {
     const c = p.nodes.find((n) => n.node.name === "C")!;
     expect(a.y).toBeLessThan(c.y);
   });
+  it("leads no edge through a state", () => {
+    const p = layout(toGraph(definition), "TB");
+    const at = absolute(p);
+    for (const e of p.edges)
+      for (const n of at.values()) {
+        if (n.node.scopes.length || n.node.id === e.edge.source || n.node.id === e.edge.target) continue;
+        for (const q of e.points) expect(q.x > n.x && q.x < n.x + n.w && q.y > n.y && q.y < n.y + n.h, `${e.edge.id} in ${n.node.name}`).toBe(false);
+      }
+  });
   it("draws a chain straight", () => {
     const p = layout(toGraph({ StartAt: "A", States: { A: { Type: "Pass", Next: "B" }, B: { Type: "Pass", Next: "C" }, C: { Type: "Succeed" } } }), "TB");
     expect(new Set(p.nodes.map((n) => Math.round(n.x + n.w / 2))).size).toBe(1);
@@ -86,7 +95,7 @@ describe("layout", () => {
     for (const n of p.nodes) expect(n.x >= 0 && n.y >= 0 && n.x + n.w <= p.w + 0.1 && n.y + n.h <= p.h + 0.1, n.node.name).toBe(true);
     for (const e of p.edges) for (const q of e.points) expect(q.x >= 0 && q.y >= 0 && q.x <= p.w + 0.1 && q.y <= p.h + 0.1, e.edge.id).toBe(true);
     expect(JSON.stringify(layout(many(1000), dir))).toBe(JSON.stringify(p));
-  });
+  }, 60_000);
   it("lets the arrow keys follow the edges, and places where there is none", () => {
     const p = layout(toGraph(definition), "TB");
     const at = absolute(p);

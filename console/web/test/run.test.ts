@@ -77,7 +77,34 @@ describe("run", () => {
       ev(15, 11, "MapIterationAborted", { mapIterationAbortedEventDetails: { name: "Each", index: 0 } }),
     ]);
     expect(ended.iterations.map((i) => i.status)).toEqual(["aborted", "failed"]);
-    expect(ended.visits.find((v) => v.name === "Ask")!.status).toBe("aborted");
+    expect(ended.visits.find((v) => v.name === "Ask")).toMatchObject({ status: "aborted", attempts: [{ aborted: true }] });
+  });
+  it("goes on with what a redrive runs again, though its events do not follow it", () => {
+    const before = events();
+    const again = read([
+      ...before,
+      ev(23, 22, "ExecutionRedriven", { executionRedrivenEventDetails: { redriveCount: 1 } }),
+      ev(24, 23, "TaskScheduled", { taskScheduledEventDetails: { resourceType: "bedrock", resource: "invokeModel" } }),
+    ]);
+    expect(again.visits.filter((v) => v.status === "running").map((v) => v.name + v.where)).toEqual(["Each", "AskEach #1"]);
+    expect(again.iterations.map((i) => i.status)).toEqual(["succeeded", "running"]);
+    expect(again.redrives.length).toBe(1);
+    const ok = read([
+      ...before,
+      ev(23, 22, "ExecutionRedriven", {}),
+      ev(24, 23, "TaskScheduled", { taskScheduledEventDetails: { resourceType: "bedrock", resource: "invokeModel" } }),
+      ev(25, 24, "TaskSucceeded", { taskSucceededEventDetails: { output: "1" } }),
+      ev(26, 25, "TaskStateExited", exited("Ask")),
+      ev(27, 26, "MapIterationSucceeded", { mapIterationSucceededEventDetails: { name: "Each", index: 1 } }),
+      ev(28, 27, "MapStateSucceeded", {}),
+      ev(29, 28, "MapStateExited", exited("Each")),
+      ev(30, 29, "ExecutionSucceeded", {}),
+    ]);
+    expect(ok.visits.map((v) => v.status)).toEqual(ok.visits.map(() => "succeeded"));
+    expect(ok.visits.find((v) => v.where === "Each #1" && v.name === "Ask")!.attempts.map((a) => a.error)).toEqual(["E", undefined]);
+    const atOnce = read([...before, ev(23, 22, "ExecutionRedriven", {}), ev(24, 23, "MapIterationFailed", { mapIterationFailedEventDetails: { name: "Each", index: 1 } }), ev(25, 23, "MapStateFailed", {}), ev(26, 25, "ExecutionFailed", { executionFailedEventDetails: { error: "E" } })]);
+    expect(atOnce.visits.filter((v) => v.status === "failed").map((v) => v.name)).toEqual(["Each", "Ask"]);
+    expect(atOnce.iterations.map((i) => i.status)).toEqual(["succeeded", "failed"]);
   });
   it("compares two runs", () => {
     const other = read(events().slice(0, 15));

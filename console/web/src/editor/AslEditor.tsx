@@ -57,9 +57,27 @@ export type EditorProps = {
   onChange: (v: string) => void;
   check?: (text: string) => Promise<Finding[]>; // the server's word on a text that parses
   selected?: string;
+  onSelect?: (name: string) => void; // the state that the cursor came into
   height?: number;
   readOnly?: boolean;
 };
+
+// stateAt is the state that a place in the text is in, the innermost one.
+function stateAt(st: EditorState, pos: number): string | undefined {
+  const keyOf = (p: SyntaxNode | null) => {
+    const k = p?.name === "Property" ? p.getChild("PropertyName") : null;
+    return k ? (JSON.parse(st.sliceDoc(k.from, k.to)) as string) : undefined;
+  };
+  for (let n: SyntaxNode | null = syntaxTree(st).resolveInner(pos, -1); n; n = n.parent)
+    if (n.name === "Property" && n.parent?.name === "Object" && keyOf(n.parent.parent) === "States") {
+      try {
+        return keyOf(n);
+      } catch {
+        return undefined; // a name that is being written
+      }
+    }
+  return undefined;
+}
 
 // checked are the local findings where the text does not parse, else the server's.
 async function checked(st: EditorState, check: EditorProps["check"]): Promise<Diagnostic[]> {
@@ -77,7 +95,7 @@ async function checked(st: EditorState, check: EditorProps["check"]): Promise<Di
   });
 }
 
-export default function AslEditor({ value, onChange, check, selected, height = 620, readOnly = false }: EditorProps) {
+export default function AslEditor({ value, onChange, check, selected, onSelect, height = 620, readOnly = false }: EditorProps) {
   const { t: tr, locale } = useI18n();
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
@@ -86,6 +104,8 @@ export default function AslEditor({ value, onChange, check, selected, height = 6
   cb.current = onChange;
   const checking = useRef(check);
   checking.current = check;
+  const picked = useRef(onSelect);
+  picked.current = onSelect;
   const [st, setSt] = useState({ line: 1, col: 1, errors: 0, warnings: 0 });
 
   useEffect(() => {
@@ -104,6 +124,10 @@ export default function AslEditor({ value, onChange, check, selected, height = 6
           cspNonce ? EditorView.cspNonce.of(cspNonce) : [],
           EditorView.updateListener.of((u) => {
             if (u.docChanged) cb.current(u.state.doc.toString());
+            if (u.selectionSet && u.transactions.some((x) => x.isUserEvent("select"))) {
+              const name = stateAt(u.state, u.state.selection.main.head);
+              if (name !== undefined) picked.current?.(name);
+            }
             let errors = 0;
             let warnings = 0;
             forEachDiagnostic(u.state, (d) => (d.severity === "error" ? errors++ : warnings++));
@@ -139,7 +163,7 @@ export default function AslEditor({ value, onChange, check, selected, height = 6
   // a state picked in the graph is scrolled to here
   useEffect(() => {
     const v = view.current;
-    if (!v || !selected) return;
+    if (!v || !selected || stateAt(v.state, v.state.selection.main.head) === selected) return;
     const find = (d: any, ptr: string): string | null => {
       for (const [n, s] of Object.entries<any>(d?.States ?? {})) {
         const p = `${ptr}/States/${n.replace(/~/g, "~0").replace(/\//g, "~1")}`;

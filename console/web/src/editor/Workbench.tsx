@@ -113,7 +113,7 @@ export default function Workbench({ value, onChange, express = false, readOnly =
     <Grid gridDefinition={[{ colspan: { default: 12, s: 6 } }, { colspan: { default: 12, s: 6 } }]}>
       <Container header={<Header variant="h2" actions={modes}>{t("definition")}</Header>}>
         <Suspense fallback={<Spinner />}>
-          <AslEditor value={value} onChange={onChange} check={check} selected={selected} height={640} readOnly={readOnly} />
+          <AslEditor value={value} onChange={onChange} check={check} selected={selected} onSelect={select} height={640} readOnly={readOnly} />
         </Suspense>
       </Container>
       <Container header={<Header variant="h2" actions={layout}>{t("graph")}</Header>}>

@@ -142,11 +142,12 @@ export function layout(scope: Scope, dir: Dir): Placed {
       }
     }
   }
+  // An edge is straight where it passes a layer, and turns between them: it meets no state.
   for (const [e, chain] of chains) {
     const a = items.get(e.source)!;
     const b = items.get(e.target)!;
     const label = chain.find((c) => c.label);
-    drawn.push({ edge: e, points: [pt(a.at, out(a)), ...chain.map((c) => pt(c.at, mid(c))), pt(b.at, into(b))], label: label && pt(label.at, mid(label)) });
+    drawn.push({ edge: e, points: [pt(a.at, out(a)), ...chain.flatMap((c) => [pt(c.at, tops[c.layer]!), pt(c.at, tops[c.layer]! + depths[c.layer]!)]), pt(b.at, into(b))], label: label && pt(label.at, mid(label)) });
   }
   for (const r of laned) {
     const a = items.get(r.edge.source)!;

@@ -3,7 +3,7 @@
 import type { HistoryEvent } from "@aws-sdk/client-sfn";
 import type { Status } from "../graph/model";
 
-export type Attempt = { id: number; from: Date; to?: Date; error?: string; cause?: string; parameters?: string; output?: string };
+export type Attempt = { id: number; from: Date; to?: Date; error?: string; cause?: string; parameters?: string; output?: string; aborted?: boolean };
 export type VisitStatus = "running" | "succeeded" | "failed" | "caught" | "aborted";
 export type Visit = {
   id: number; // of the event that entered the state
@@ -40,6 +40,8 @@ export function detail(e: HistoryEvent): Record<string, any> {
 export function read(events: readonly HistoryEvent[]): History {
   const at = new Map<number, Frame | undefined>(); // what is open after each event
   const left = new Map<number, Visit>(); // by the event that left it
+  let redrive: number | undefined; // the last event of one
+  let waiting: Visit[] = []; // what it runs again
   const h: History = { visits: [], iterations: [], nameOf: new Map(), visitOf: new Map(), redrives: [] };
   const climb = (f: Frame | undefined, is: (f: Frame) => boolean): Frame | undefined => {
     while (f && !is(f)) f = f.parent;
@@ -51,6 +53,17 @@ export function read(events: readonly HistoryEvent[]): History {
     const d = detail(e);
     const when = e.timestamp!;
     let f = at.get(e.previousEventId ?? 0);
+    // What a redrive begins follows the event of it, and no longer what it goes on with.
+    if (redrive !== undefined && e.previousEventId === redrive) {
+      const kind = /^(Task|Activity|LambdaFunction)(Scheduled|StateAborted)$/.test(type) ? "Task" : /^(Map|Parallel)State/.exec(type)?.[1];
+      const is = (v: Visit) => v.type === kind && (type !== "TaskScheduled" || v.resource === undefined || v.resource === `${d.resourceType}:${d.resource}`);
+      const v = waiting.find(is) ?? (kind === undefined ? undefined : h.visits.findLast((x) => x.type === kind && x.status === "running"));
+      if (v) {
+        waiting = waiting.filter((x) => x !== v);
+        reopen(v);
+        f = v;
+      }
+    }
     let own: Visit | undefined = f && isVisit(f) ? f : undefined; // whose event it is
     if (type.endsWith("StateEntered")) {
       const v: Visit = {
@@ -90,7 +103,7 @@ export function read(events: readonly HistoryEvent[]): History {
     } else if (/^MapIteration(Succeeded|Failed|Aborted)$/.test(type)) {
       // Where one iteration fails, the others are aborted by events that follow that one's.
       const is = (x: Frame) => !isVisit(x) && x.map.name === d.name && x.index === d.index;
-      const it = (climb(f, is) as Iteration | undefined) ?? h.iterations.findLast((x) => is(x) && x.status === "running");
+      const it = (climb(f, is) as Iteration | undefined) ?? h.iterations.findLast((x) => is(x) && (x.status === "running" || redrive !== undefined));
       if (it) {
         if (!type.endsWith("Succeeded")) closeOpen(h.visits, (v) => within(v, it), when, type.endsWith("Failed") ? "failed" : "aborted");
         it.status = type.endsWith("Succeeded") ? "succeeded" : type.endsWith("Failed") ? "failed" : "aborted";
@@ -141,6 +154,10 @@ export function read(events: readonly HistoryEvent[]): History {
       h.input = d.input;
     } else if (type === "ExecutionRedriven") {
       h.redrives.push(when);
+      redrive = id;
+      const last = new Map(h.visits.map((v) => [v.name + "\n" + v.where, v]));
+      waiting = [...last.values()].filter((v) => v.status === "failed" || v.status === "aborted");
+      f = undefined;
       delete h.to;
       delete h.error;
       delete h.cause;
@@ -150,7 +167,9 @@ export function read(events: readonly HistoryEvent[]): History {
       h.error = d.error;
       h.cause = d.cause;
       const failed = type === "ExecutionFailed";
-      for (let v = climb(f, () => true); failed && v; v = v.parent)
+      // Where a redrive failed at once, nothing was entered: what waited for it failed again.
+      const from = climb(f, () => true) ?? (failed ? waiting.at(-1) : undefined);
+      for (let v = from; failed && v; v = v.parent)
         if (isVisit(v) && v.status === "running") Object.assign(v, { status: "failed", to: when, error: v.error ?? d.error, cause: v.cause ?? d.cause });
       closeOpen(h.visits, () => true, when, "aborted");
       for (const i of h.iterations) if (i.status === "running") Object.assign(i, { status: "aborted", to: when });
@@ -164,6 +183,19 @@ export function read(events: readonly HistoryEvent[]): History {
   return h;
 }
 
+// reopen lets a visit that had ended go on, and what it is in.
+function reopen(v: Visit) {
+  for (let f: Frame | undefined = v; f; f = f.parent) {
+    if (f.status === "succeeded" || f.status === "caught") continue;
+    f.status = "running";
+    delete f.to;
+    if (isVisit(f)) {
+      delete f.error;
+      delete f.cause;
+    }
+  }
+}
+
 function within(v: Visit, f: Frame): boolean {
   for (let p: Frame | undefined = v; p; p = p.parent) if (p === f) return true;
   return false;
@@ -173,6 +205,8 @@ function closeOpen(visits: Visit[], which: (v: Visit) => boolean, when: Date, st
   for (const v of visits) {
     if (v.status !== "running" || !which(v)) continue;
     v.to = when;
+    const last = v.attempts.at(-1);
+    if (last && !last.to) Object.assign(last, { to: when, aborted: true });
     v.status = status === "aborted" && v.error !== undefined ? "failed" : status;
   }
 }

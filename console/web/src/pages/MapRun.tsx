@@ -65,7 +65,7 @@ export default function MapRun({ arn }: { arn: string }) {
     }
   };
   const statuses = ["", "RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"];
-  const option = (s: string) => ({ value: s, label: s === "" ? tr("children") : s });
+  const option = (s: string) => ({ value: s, label: s === "" ? tr("anyStatus") : s });
   const share = (k: number | undefined) => ({ width: `${all ? (100 * (k ?? 0)) / all : 0}%` });
   const field = (k: "maxConcurrency" | "count" | "percentage", label: string, hint?: string) => (
     <FormField label={label} description={hint}>

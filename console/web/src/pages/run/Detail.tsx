@@ -218,31 +218,26 @@ function Attempts({ v }: { v: Visit }) {
       {v.attempts.map((a, i) => {
         const next = v.attempts[i + 1];
         return (
-          <ExpandableSection key={a.id} headerText={tr("attemptAt", { n: i + 1, at: clock(a.from) })} defaultExpanded={v.attempts.length === 1}>
-            <SpaceBetween size="xs">
-              <div>
-                <Status status={a.error ? "FAILED" : a.to ? "SUCCEEDED" : "RUNNING"} /> {duration(a.from, a.to, t)}
-                {next && a.to && <> · {tr("backoff", { d: duration(a.to, next.from, t) })}</>}
+          <div key={a.id} className="expr">
+            <Box variant="awsui-key-label">{tr("attemptAt", { n: i + 1, at: clock(a.from) })}</Box>
+            <Status status={a.error ? "FAILED" : a.aborted ? "ABORTED" : a.to ? "SUCCEEDED" : "RUNNING"} /> {duration(a.from, a.to, t)}
+            {next && a.to && <> · {tr("backoff", { d: duration(a.to, next.from, t) })}</>}
+            {a.error && (
+              <div className="arn">
+                <b>{a.error}</b> {a.cause}
               </div>
-              {a.error && (
-                <div className="arn">
-                  <b>{a.error}</b> {a.cause}
-                </div>
-              )}
-              {a.parameters !== undefined && (
-                <>
-                  <Box variant="awsui-key-label">{tr("parameters")}</Box>
-                  <Code text={pretty(a.parameters)} />
-                </>
-              )}
-              {a.output !== undefined && (
-                <>
-                  <Box variant="awsui-key-label">{tr("answer")}</Box>
-                  <Code text={pretty(a.output)} />
-                </>
-              )}
-            </SpaceBetween>
-          </ExpandableSection>
+            )}
+            {a.parameters !== undefined && (
+              <ExpandableSection headerText={tr("parameters")} variant="inline">
+                <Code text={pretty(a.parameters)} />
+              </ExpandableSection>
+            )}
+            {a.output !== undefined && (
+              <ExpandableSection headerText={tr("answer")} variant="inline">
+                <Code text={pretty(a.output)} />
+              </ExpandableSection>
+            )}
+          </div>
         );
       })}
     </SpaceBetween>

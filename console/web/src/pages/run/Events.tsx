@@ -17,7 +17,7 @@ import runTexts from "../../i18n/pages/run";
 const texts = new WeakMap<HistoryEvent, string>();
 const textOf = (e: HistoryEvent, name: string | undefined) => {
   let s = texts.get(e);
-  if (s === undefined) texts.set(e, (s = `${e.id} ${e.type} ${name ?? ""} ${JSON.stringify(detail(e))}`.toLowerCase()));
+  if (s === undefined) texts.set(e, (s = [e.id, e.type, name, ...Object.values(detail(e)).map((v) => (typeof v === "string" ? v : JSON.stringify(v)))].join(" ").toLowerCase()));
   return s;
 };
 

@@ -21,7 +21,7 @@ export function Bar({ v, from, till }: { v: Visit; from: number; till: number })
   return (
     <div className="bar" role="img" aria-label={duration(v.from, v.to, t)} title={duration(v.from, v.to, t)}>
       <i className={retried ? "b-wait" : `b-${v.status}`} style={place(v.from, v.to)} />
-      {retried && v.attempts.map((a, i) => <i key={i} className={a.error ? "b-failed" : a.to ? "b-succeeded" : "b-running"} style={place(a.from, a.to)} />)}
+      {retried && v.attempts.map((a, i) => <i key={i} className={a.error ? "b-failed" : a.aborted ? "b-aborted" : a.to ? "b-succeeded" : "b-running"} style={place(a.from, a.to)} />)}
     </div>
   );
 }
