@@ -1,11 +1,13 @@
 package iamctl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 
+	"tokaido/arn"
 	"tokaido/awsapi"
 	"tokaido/fault"
 	"tokaido/iam"
@@ -264,13 +266,7 @@ func (s *simulation) result(e evaluation) value.Value {
 		r.ResourceAccount = s.by.Account // whether another account lets the caller in is not asked
 	}
 	d := iam.Evaluate(&s.policies, &r)
-	decision := "implicitDeny"
-	switch {
-	case d.Allowed:
-		decision = "allowed"
-	case d.Explicit:
-		decision = "explicitDeny"
-	}
+	decision := word(&d)
 	var missing []value.Value
 	for _, k := range iam.MissingKeys(&s.policies, &r) {
 		missing = append(missing, str(k))
@@ -280,6 +276,8 @@ func (s *simulation) result(e evaluation) value.Value {
 		member("EvalActionName", str(e.action)), member("EvalResourceName", str(e.resource)), member("EvalDecision", str(decision)),
 		member("MatchedStatements", matched),
 	}
+	details := s.details(&r)
+	m = append(m, member("EvalDecisionDetails", details))
 	// Without resources of its own the whole is what lacks the keys.
 	if s.specific {
 		m = append(m, member("MissingContextValues", value.Array()))
@@ -297,9 +295,46 @@ func (s *simulation) result(e evaluation) value.Value {
 	if s.specific {
 		m = append(m, member("ResourceSpecificResults", value.Array(value.Object(
 			member("EvalResourceName", str(e.resource)), member("EvalResourceDecision", str(decision)), member("MatchedStatements", matched),
-			member("MissingContextValues", value.Array(missing...)), member("PermissionsBoundaryDecisionDetail", boundary)))))
+			member("MissingContextValues", value.Array(missing...)), member("EvalDecisionDetails", details),
+			member("PermissionsBoundaryDecisionDetail", boundary)))))
 	}
 	return value.Object(m...)
+}
+
+// word is a decision as IAM calls it.
+func word(d *iam.Decision) string {
+	switch {
+	case d.Allowed:
+		return "allowed"
+	case d.Explicit:
+		return "explicitDeny"
+	}
+	return "implicitDeny"
+}
+
+// details say what each side of a call across accounts decides. Within one
+// account there is nothing to say, and without a resource not even that.
+func (s *simulation) details(r *iam.Request) value.Value {
+	named := ""
+	if a, err := arn.Parse(r.Resource); err == nil && a.Account != "aws" {
+		named = a.Account
+	}
+	owner := cmp.Or(r.ResourceAccount, named, r.By.Account)
+	switch {
+	case !s.specific:
+		return none
+	case owner == r.By.Account || s.policies.Resource == nil:
+		return value.Array()
+	}
+	mine, theirs := *r, *r
+	mine.ResourceAccount, theirs.ResourceAccount = r.By.Account, owner
+	own := s.policies
+	own.Resource = nil
+	a, b := iam.Evaluate(&own, &mine), iam.Evaluate(&iam.Policies{Identity: everything, Resource: s.policies.Resource}, &theirs)
+	entry := func(key string, d *iam.Decision) value.Value {
+		return value.Object(member("key", str(key)), member("value", str(word(d))))
+	}
+	return value.Array(entry("IAM Policy", &a), entry("Resource Policy", &b))
 }
 
 // everything is a policy beside which only the others count.

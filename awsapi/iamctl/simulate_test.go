@@ -62,6 +62,22 @@ func TestSimulateCustom(t *testing.T) {
 		if got := r.text("EvaluationResults/member/EvalDecision"); got != want {
 			t.Errorf("%s: %s", doc, got)
 		}
+		// What each side says, of a call across accounts.
+		sides := map[string]string{}
+		for _, e := range r.at("EvaluationResults/member/EvalDecisionDetails").Nodes {
+			sides[e.text("key")] = e.text("value")
+		}
+		if len(sides) != 2 || sides["IAM Policy"] != want || sides["Resource Policy"] != "allowed" {
+			t.Errorf("%s: %v", doc, sides)
+		}
+	}
+	r = f.must("SimulateCustomPolicy", "PolicyInputList.member.1", allow, "ActionNames.member.1", "bedrock:InvokeModel", "ResourceArns.member.1", tokyo)
+	if d := r.at("EvaluationResults/member/EvalDecisionDetails"); d.XMLName.Local == "" || len(d.Nodes) != 0 {
+		t.Errorf("within one account: %+v", d)
+	}
+	r = f.must("SimulateCustomPolicy", "PolicyInputList.member.1", allow, "ActionNames.member.1", "bedrock:InvokeModel")
+	if d := r.at("EvaluationResults/member/EvalDecisionDetails"); d.XMLName.Local != "" {
+		t.Errorf("without a resource: %+v", d)
 	}
 	if got := f.must("GetContextKeysForCustomPolicy", "PolicyInputList.member.1", doc).names("ContextKeyNames", ""); !slices.Equal(got, []string{"aws:RequestedRegion"}) {
 		t.Error(got)
