@@ -242,7 +242,7 @@ func (n *nodes) load(region string, y *tally, stop <-chan struct{}) {
 		return answeredIn(out.ResultMetadata), begun, nil
 	}
 	var wg sync.WaitGroup
-	for i := range 16 {
+	for i := range clients {
 		wg.Go(func() {
 			for {
 				select {
@@ -319,8 +319,9 @@ func TestTwoNodes(t *testing.T) {
 		n.checkRecords(c.asked, y)
 	}
 	for region, other := range map[string]string{tokyo: osaka, osaka: tokyo} {
-		n.checkServed(region, ever[other].answered[region])
+		n.checkServed(region, ever[other])
 	}
+	n.killAsked(ever)
 	if k := n.third.Load(); k != 0 {
 		t.Errorf("%d requests came to a third place", k)
 	}
@@ -345,9 +346,9 @@ func TestTwoNodes(t *testing.T) {
 
 // checkServed looks at what a node recorded of the other's calls: each answer
 // that went through, and each that it was killed in.
-func (n *nodes) checkServed(region string, answered int) {
+func (n *nodes) checkServed(region string, asked *tally) {
 	n.t.Helper()
-	served := 0
+	answered, served, unknown := asked.answered[region], 0, 0
 	for _, e := range n.events(region) {
 		if !strings.HasPrefix(e.name, "InvokeModel") {
 			continue
@@ -355,15 +356,62 @@ func (n *nodes) checkServed(region string, answered int) {
 		if e.InferenceRegion() != "" && e.InferenceRegion() != region {
 			n.t.Errorf("%s passed a call on to %s", region, e.InferenceRegion())
 		}
-		if e.ErrorCode == "" {
+		switch e.ErrorCode {
+		case "":
 			served++
+		case "OutcomeUnknown": // it was killed in them
+			unknown++
 		}
 	}
-	n.t.Logf("%s recorded %d answers to the other, which counted %d", region, served, answered)
-	if served < answered {
-		n.t.Errorf("%s recorded %d answers to the other, which got %d", region, served, answered)
+	n.t.Logf("%s recorded %d answers to the other, which counted %d, and %d that it was killed in, of which the other saw %d streams begin", region, served, answered, unknown, asked.cut)
+	if served < answered || served+unknown < answered+asked.cut {
+		n.t.Errorf("%s recorded %d answers to the other and %d calls that it was killed in; the other got %d, and %d that broke", region, served, unknown, answered, asked.cut)
 	}
 }
+
+const clients = 16 // at once
+
+// killAsked kills the node that the clients talk to. What they got is in its log
+// when it is back, and what they did not get is too.
+func (n *nodes) killAsked(ever map[string]*tally) {
+	n.t.Helper()
+	y := &tally{answered: map[string]int{}}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		n.load(tokyo, y, stop)
+	}()
+	y.await(n.t, 50, osaka, 10)
+	n.servers[tokyo].Kill()
+	close(stop)
+	<-done
+	n.start(tokyo)
+	served, unknown := 0, 0
+	for _, e := range n.events(tokyo) {
+		if !strings.HasPrefix(e.name, "Converse") {
+			continue
+		}
+		switch e.ErrorCode {
+		case "":
+			served++
+		case "OutcomeUnknown":
+			unknown++
+		}
+	}
+	before := ever[tokyo]
+	served -= before.answered[tokyo] + before.answered[osaka] + first
+	got := y.answered[tokyo] + y.answered[osaka]
+	n.t.Logf("%s, asked and killed, recorded %d answers, of which clients got %d, and %d calls that it was killed in", tokyo, served, got, unknown)
+	if served < got || served > got+clients || unknown > clients {
+		n.t.Errorf("%s was killed: it recorded %d answers and %d calls without an outcome; clients got %d", tokyo, served, unknown, got)
+	}
+	for r, k := range y.answered { // trail verify counts them too
+		before.answered[r] += k
+	}
+}
+
+// first is the call by which a node's key was made.
+const first = 1
 
 // event is a record as CloudTrail prints it.
 type event struct {
@@ -429,7 +477,6 @@ func (n *nodes) checkRecords(region string, y *tally) {
 			}
 		}
 	}
-	const first = 1 // call, by which the node's key was made
 	records, answered[region] = records-first, answered[region]-first
 	n.t.Logf("%s recorded %d calls, answered in %v, %d attempts failed", region, records, answered, failed)
 	if records != y.calls {
