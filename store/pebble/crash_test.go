@@ -146,7 +146,7 @@ func (o outages) run(t *testing.T, rnd *rand.Rand) (all []string, s *Store, d *j
 		var mu sync.Mutex
 		var acknowledged []string
 		ctx, stop := context.WithCancel(t.Context())
-		lived := make(chan struct{})
+		lived, some := make(chan struct{}), make(chan struct{}, 1)
 		before := slices.Clone(all)
 		go func() {
 			defer close(lived)
@@ -154,8 +154,18 @@ func (o outages) run(t *testing.T, rnd *rand.Rand) (all []string, s *Store, d *j
 				mu.Lock()
 				defer mu.Unlock()
 				acknowledged = append(acknowledged, arn)
+				select {
+				case some <- struct{}{}:
+				default:
+				}
 			})
 		}()
+		if len(all) == 0 { // a slow machine needs longer to have something to lose
+			select {
+			case <-some:
+			case <-lived:
+			}
+		}
 		time.Sleep(time.Duration(rnd.Int64N(int64(o.most))))
 		mu.Lock()
 		all = append(all, acknowledged...)
