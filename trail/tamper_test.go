@@ -733,3 +733,36 @@ func FuzzReceipt(f *testing.F) {
 		}
 	})
 }
+
+// FuzzProof: a proof that is believed proves what is so, however it is written.
+func FuzzProof(f *testing.F) {
+	dir, _, ring := signedLog(f, 9, Options{})
+	early, err := os.ReadFile(filepath.Join(dir, latestName))
+	if err != nil {
+		f.Fatal(err)
+	}
+	proofs, err := Prove(f.Context(), dir, "request-4")
+	if err != nil {
+		f.Fatal(err)
+	}
+	growth, err := ProveGrowth(f.Context(), dir, early)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(proofs[0]))
+	f.Add([]byte(growth))
+	f.Add([]byte(recordProof + "\nrecord \n\n" + inclusion + "\nindex 0\n\n"))
+	f.Add([]byte(growthProof + "\nold 9\n\n"))
+	is, err := CheckProof([]byte(proofs[0]), ring, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := CheckProof(b, ring, early)
+		switch {
+		case err != nil:
+		case p.Checkpoint.text() != is.Checkpoint.text(), p.Record != nil && (p.Seq != is.Seq || p.Record.CloudTrail().JSON() != is.Record.CloudTrail().JSON()), p.Record == nil && p.Since != 9:
+			t.Errorf("believed: %s", b)
+		}
+	})
+}
