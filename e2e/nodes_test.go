@@ -402,12 +402,11 @@ func (n *nodes) killAsked(ever map[string]*tally) {
 	served -= before.answered[tokyo] + before.answered[osaka] + first
 	got := y.answered[tokyo] + y.answered[osaka]
 	n.t.Logf("%s, asked and killed, recorded %d answers, of which clients got %d, and %d calls that it was killed in", tokyo, served, got, unknown)
-	if served < got || served > got+clients || unknown > clients {
+	// The end of a stream is told before its record is durable: such a one may be without an outcome.
+	if served+unknown < got || served > got+clients || unknown > clients {
 		n.t.Errorf("%s was killed: it recorded %d answers and %d calls without an outcome; clients got %d", tokyo, served, unknown, got)
 	}
-	for r, k := range y.answered { // trail verify counts them too
-		before.answered[r] += k
-	}
+	before.answered[tokyo] += served // trail verify counts them too
 }
 
 // first is the call by which a node's key was made.
