@@ -132,7 +132,7 @@ func compiled(tb testing.TB, kind Kind, statements []string) Bound {
 
 // texts of every layer, so that they can be changed and compiled again.
 type layers struct {
-	identity, boundary, session, scp, resource []string
+	identity, boundary, session, scp, account, rcp, resource []string // scp is on the root, account on the account
 }
 
 func (r random) layers() layers {
@@ -144,7 +144,10 @@ func (r random) layers() layers {
 		l.session = r.document(SessionPolicy)
 	}
 	if r.IntN(3) == 0 {
-		l.scp = r.document(ServiceControlPolicy)
+		l.scp, l.account = r.document(ServiceControlPolicy), r.document(ServiceControlPolicy)
+	}
+	if r.IntN(3) == 0 {
+		l.rcp = []string{r.control()}
 	}
 	if r.IntN(2) == 0 {
 		l.resource = r.document(ResourcePolicy)
@@ -152,8 +155,23 @@ func (r random) layers() layers {
 	return l
 }
 
-func (l *layers) each() map[Kind]*[]string {
-	return map[Kind]*[]string{IdentityPolicy: &l.identity, Boundary: &l.boundary, SessionPolicy: &l.session, ServiceControlPolicy: &l.scp, ResourcePolicy: &l.resource}
+// control is a statement of a resource control policy, which can only deny.
+func (r random) control() string {
+	s := r.statement("Deny", ResourceControlPolicy)
+	return `{"Principal":"*",` + strings.Replace(s[1:], `"NotAction"`, `"Action"`, 1)
+}
+
+// layerOf is one of the layers, and of which kind.
+type layerOf struct {
+	kind Kind
+	text *[]string
+}
+
+func (l *layers) each() []layerOf {
+	return []layerOf{
+		{IdentityPolicy, &l.identity}, {Boundary, &l.boundary}, {SessionPolicy, &l.session}, {ServiceControlPolicy, &l.scp}, {ServiceControlPolicy, &l.account},
+		{ResourceControlPolicy, &l.rcp}, {ResourcePolicy, &l.resource},
+	}
 }
 
 func (l *layers) compile(tb testing.TB) *Policies {
@@ -165,7 +183,10 @@ func (l *layers) compile(tb testing.TB) *Policies {
 		p.Session = []Bound{compiled(tb, SessionPolicy, l.session)}
 	}
 	if l.scp != nil {
-		p.SCP = [][]Bound{{compiled(tb, ServiceControlPolicy, l.scp)}}
+		p.SCP = [][]Bound{{compiled(tb, ServiceControlPolicy, l.scp)}, {compiled(tb, ServiceControlPolicy, l.account)}}
+	}
+	if l.rcp != nil {
+		p.RCP = [][]Bound{{compiled(tb, ResourceControlPolicy, l.rcp)}}
 	}
 	if l.resource != nil {
 		p.Resource = new(compiled(tb, ResourcePolicy, l.resource))
@@ -188,29 +209,71 @@ func (r random) request() *Request {
 // The laws of evaluation, over random policies of every layer.
 func TestEvaluateLaws(t *testing.T) {
 	r := random{rand.New(rand.NewPCG(7, 11))}
-	for range 3000 {
+	for range 1000 {
 		l, q := r.layers(), r.request()
 		before := Evaluate(l.compile(t), q)
 
-		for kind, doc := range l.each() {
+		same := func(what string, d Decision) {
+			t.Helper()
+			if d.Allowed != before.Allowed || d.Explicit != before.Explicit || d.Layer != before.Layer {
+				t.Fatalf("%s counted: %+v", what, l)
+			}
+		}
+		for _, x := range l.each() {
+			kind, doc := x.kind, x.text
 			if *doc == nil {
 				continue
 			}
 			old := *doc
-			*doc = append(slices.Clone(old), r.statement("Deny", kind))
+			deny := r.statement("Deny", kind)
+			if kind == ResourceControlPolicy {
+				deny = r.control()
+			}
+			*doc = append(slices.Clone(old), deny)
 			if d := Evaluate(l.compile(t), q); d.Allowed && !before.Allowed {
 				t.Fatalf("a Deny allowed: %+v", l)
 			}
-			*doc = append(slices.Clone(old), r.statement("Allow", kind))
-			if d := Evaluate(l.compile(t), q); before.Allowed && !d.Allowed {
-				t.Fatalf("an Allow denied: %+v", l)
+			if kind != ResourceControlPolicy { // it can only deny
+				*doc = append(slices.Clone(old), r.statement("Allow", kind))
+				if d := Evaluate(l.compile(t), q); before.Allowed && !d.Allowed {
+					t.Fatalf("an Allow denied: %+v", l)
+				}
 			}
 			*doc = slices.Clone(old)
 			slices.Reverse(*doc)
-			if d := Evaluate(l.compile(t), q); d.Allowed != before.Allowed || d.Explicit != before.Explicit || d.Layer != before.Layer {
-				t.Fatalf("the order counted: %+v", l)
-			}
+			same("the order of statements", Evaluate(l.compile(t), q))
 			*doc = old
+		}
+
+		// Nor does it count how statements are spread over policies, how often one
+		// is there, or which level of an organization is first.
+		p := l.compile(t)
+		for _, st := range l.identity[1:] {
+			p.Identity = append([]Bound{compiled(t, IdentityPolicy, []string{st})}, p.Identity...)
+		}
+		same("a policy that is there twice, in parts", Evaluate(p, q))
+		slices.Reverse(p.SCP)
+		same("the order of levels", Evaluate(p, q))
+
+		// A further level, boundary or session policy only takes away.
+		for name, more := range map[string]func(*Policies){
+			"level": func(p *Policies) {
+				p.SCP = append(p.SCP, []Bound{compiled(t, ServiceControlPolicy, r.document(ServiceControlPolicy))})
+			},
+			"rcp": func(p *Policies) {
+				p.RCP = append(p.RCP, []Bound{compiled(t, ResourceControlPolicy, []string{r.control()})})
+			},
+			"boundary": func(p *Policies) { p.Boundary = new(compiled(t, Boundary, r.document(Boundary))) },
+			"session":  func(p *Policies) { p.Session = []Bound{compiled(t, SessionPolicy, r.document(SessionPolicy))} },
+		} {
+			p := l.compile(t)
+			if name == "boundary" && p.Boundary != nil || name == "session" && p.Session != nil {
+				continue
+			}
+			more(p)
+			if d := Evaluate(p, q); d.Allowed && !before.Allowed {
+				t.Fatalf("a further %s allowed: %+v", name, l)
+			}
 		}
 	}
 }
