@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"tokaido/bedrock"
-	"tokaido/bedrock/backend/upstream"
 	"tokaido/value"
 )
 
@@ -28,15 +27,8 @@ func (b *Backend) embed(ctx context.Context, c bedrock.Call) (*bedrock.Answer, e
 	if e.Dimensions > 0 {
 		body = body.With("dimensions", value.Int(int64(e.Dimensions)))
 	}
-	doc, _, err := b.http.Whole(ctx, upstream.Request{Path: embeddingsPath, Body: body.AppendJSON(nil)})
+	v, err := b.ask(ctx, embeddingsPath, body.AppendJSON(nil))
 	if err != nil {
-		return nil, b.fault(err)
-	}
-	v, err := value.Parse(doc)
-	if err != nil {
-		return nil, fmt.Errorf("%s: an answer that is not JSON: %w", b.http.URL(), err)
-	}
-	if err := b.said(v); err != nil {
 		return nil, err
 	}
 	vectors := make([][]float64, len(e.Texts))

@@ -108,15 +108,8 @@ func (b *Backend) Invoke(ctx context.Context, c bedrock.Call) (*bedrock.Answer, 
 	if err != nil {
 		return nil, err
 	}
-	doc, _, err := b.http.Whole(ctx, upstream.Request{Path: path, Body: body})
+	v, err := b.ask(ctx, path, body)
 	if err != nil {
-		return nil, b.fault(err)
-	}
-	v, err := value.Parse(doc)
-	if err != nil {
-		return nil, fmt.Errorf("%s: an answer that is not JSON: %w", b.http.URL(), err)
-	}
-	if err := b.said(v); err != nil {
 		return nil, err
 	}
 	u, ok := usage(v)
@@ -129,6 +122,19 @@ func (b *Backend) Invoke(ctx context.Context, c bedrock.Call) (*bedrock.Answer, 
 		return nil, err
 	}
 	return &bedrock.Answer{Body: v.AppendJSON(nil), ContentType: "application/json", Usage: u}, nil
+}
+
+// ask sends a body and reads the whole answer.
+func (b *Backend) ask(ctx context.Context, path string, body []byte) (value.Value, error) {
+	doc, _, err := b.http.Whole(ctx, upstream.Request{Path: path, Body: body})
+	if err != nil {
+		return value.Value{}, b.fault(err)
+	}
+	v, err := value.Parse(doc)
+	if err != nil {
+		return v, fmt.Errorf("%s: an answer that is not JSON: %w", b.http.URL(), err)
+	}
+	return v, b.said(v)
 }
 
 // Stream implements [bedrock.Backend].
