@@ -192,3 +192,36 @@ func BenchmarkCall(b *testing.B) {
 		EvaluateAll(p, r.By, needs, r.Global)
 	}
 }
+
+// The account that owns a resource is known from its ARN, unless the request
+// says otherwise; what nobody owns has none.
+func TestResourceAccount(t *testing.T) {
+	p := &Policies{Identity: []Bound{compiled(t, IdentityPolicy, []string{
+		`{"Effect":"Allow","Action":"*","Resource":"*"}`,
+		`{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:ResourceAccount":"${aws:PrincipalAccount}"},"Null":{"aws:ResourceAccount":"false"}}}`,
+	})}}
+	by, _ := ParseCaller("arn:aws:iam::111122223333:user/x")
+	for _, c := range []struct {
+		resource, owner string
+		given           Context
+		want            bool
+	}{
+		{"arn:aws:states:us-east-1:111122223333:stateMachine:m", "", nil, true},
+		{"arn:aws:iam::444455556666:role/r", "444455556666", nil, false},
+		{"arn:aws:s3:::b/k", "", nil, true},
+		{"arn:aws:s3:::b/k", "444455556666", nil, false},
+		{"arn:aws:bedrock:us-east-1::foundation-model/m", "", nil, true},
+		{"*", "", nil, true},
+		{"arn:aws:states:us-east-1:111122223333:stateMachine:m", "", Context{{Key: "AWS:resourceaccount", Values: []string{"444455556666"}}}, false},
+	} {
+		r := &Request{By: by, Authorization: Authorization{Action: "a:B", Resource: c.resource, Context: c.given}, ResourceAccount: c.owner,
+			Global: Context{{Key: "aws:PrincipalAccount", Values: []string{by.Account}}}}
+		q := *p
+		if c.owner != "" { // whether the other account lets him in is not asked
+			q.Resource = new(compiled(t, ResourcePolicy, []string{`{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}`}))
+		}
+		if d := Evaluate(&q, r); d.Allowed != c.want {
+			t.Errorf("%s of %q: allowed %v by %v", c.resource, c.owner, d.Allowed, d.Layer)
+		}
+	}
+}

@@ -13,6 +13,8 @@ type query struct {
 	head    uint64 // its first bytes
 	parts   wild.Parts
 	account string // the resource's owner
+
+	owner Attribute // aws:ResourceAccount, once it was asked for
 }
 
 func (q *query) init(r *Request) {
@@ -34,8 +36,19 @@ func (q *query) attribute(key string) *Attribute {
 	if a := find(q.r.Context, key); a != nil {
 		return a
 	}
-	return find(q.r.Global, key)
+	if a := find(q.r.Global, key); a != nil {
+		return a
+	}
+	if strings.EqualFold(key, resourceAccount) && (q.r.ResourceAccount != "" || q.parts.OK && isAccount(q.parts.Part[4])) {
+		q.owner = Attribute{Key: resourceAccount, Values: []string{q.account}}
+		return &q.owner
+	}
+	return nil
 }
+
+// resourceAccount is the one condition key that follows from the resource. It is
+// absent for what no account owns, such as foundation models.
+const resourceAccount = "aws:ResourceAccount"
 
 func find(c Context, key string) *Attribute {
 	for i := range c {

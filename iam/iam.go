@@ -77,7 +77,8 @@ type Caller struct {
 }
 
 // Request is one question. Context of the Authorization goes before Global
-// where both have a key. The two together are complete: Evaluate adds nothing.
+// where both have a key. The two together are complete: Evaluate adds nothing but
+// aws:ResourceAccount, of a resource whose ARN has an account.
 type Request struct {
 	By Caller
 	Authorization
