@@ -86,8 +86,10 @@ func (rt *Runtime) run(ctx context.Context, p *Plan, cost int, try attempt) (*Re
 		}
 	}
 	if rt.config.Hedge > 0 && len(order) > 1 {
-		t.order = slices.Clone(order) // others see it
-		return t.race(try)
+		shared := new(trial) // of its attempts' goroutines; without hedging all this stays on the stack
+		*shared = t
+		shared.order = slices.Clone(order)
+		return shared.race(try)
 	}
 	t.order = order
 	for {
