@@ -159,6 +159,35 @@ export async function tools(browser, ctx, locale) {
   ]);
 }
 
+// own: an application profile is made of the system's, asked, and deleted.
+export async function own(browser, ctx, locale) {
+  const t = await speaker(locale, "bedrock");
+  await steps(browser, ctx, "own-" + locale, locale, [
+    ["a profile of one's own is made", async (p, o) => {
+      await p.goto(ctx.url + "/console/profiles/" + encodeURIComponent(profile));
+      await p.getByRole("button", { name: t("bedrock:copyProfile") }).first().click();
+      const dialog = p.getByRole("dialog");
+      await dialog.getByLabel(t("name"), { exact: true }).fill("claims-" + locale);
+      await dialog.getByRole("button", { name: t("bedrock:copyProfile") }).click();
+      await p.getByRole("heading", { name: "claims-" + locale, exact: true }).waitFor();
+      await o.shoot(`own-${locale}-1-made`);
+    }],
+    ["it is asked", async (p) => {
+      await p.getByRole("button", { name: t("openPlayground") }).click();
+      const box = p.getByRole("textbox", { name: t("prompt"), exact: true });
+      await box.fill("Hello");
+      await box.press("Enter");
+      await p.getByText(pattern(t("answeredIn", { region: "{region}" }))).first().waitFor();
+      await p.goBack();
+    }],
+    ["and deleted", async (p) => {
+      await p.getByRole("button", { name: t("bedrock:deleteProfile"), exact: true }).first().click();
+      await p.getByRole("dialog").getByRole("button", { name: t("bedrock:deleteProfile"), exact: true }).click();
+      await p.getByRole("heading", { name: t("profiles") }).first().waitFor();
+    }],
+  ]);
+}
+
 // signIn holds the one-time link of an ordinary server, and its key form, to what they promise.
 export async function signIn(ctx) {
   const plain = await serve({ dev: false });

@@ -11,6 +11,7 @@ import { useI18n, type Key, type Locale } from "../i18n";
 import { current, end, setRegion, subscribe, type Session } from "../aws/session";
 import { fragment } from "../aws/signin";
 import { initialDark, saveDark } from "./prefs";
+import { regions } from "../model/regions";
 import { base, Boundary, Empty, Go, param } from "./parts";
 import SignIn from "./SignIn";
 
@@ -31,12 +32,6 @@ const IamList = lazy(() => import("../pages/iam/List"));
 const Entity = lazy(() => import("../pages/iam/Entity"));
 const Policy = lazy(() => import("../pages/iam/Policy"));
 const Simulator = lazy(() => import("../pages/iam/Simulator"));
-
-// Regions of the picker; any other can be had by its name in the address: ?region=….
-const regions = [
-  "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
-  "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-3", "us-east-1", "us-east-2", "us-west-2",
-];
 
 const arrival = fragment();
 const asked = new URLSearchParams(location.search).get("region");

@@ -1,1 +1,1 @@
-export { BedrockClient as Client, GetInferenceProfileCommand, ListFoundationModelsCommand, ListInferenceProfilesCommand } from "@aws-sdk/client-bedrock";
+export { BedrockClient as Client, CreateInferenceProfileCommand, DeleteInferenceProfileCommand, GetInferenceProfileCommand, ListFoundationModelsCommand, ListInferenceProfilesCommand } from "@aws-sdk/client-bedrock";

@@ -1,28 +1,57 @@
+import { useState } from "react";
 import Badge from "@cloudscape-design/components/badge";
 import Button from "@cloudscape-design/components/button";
 import Header from "@cloudscape-design/components/header";
+import FormField from "@cloudscape-design/components/form-field";
+import Select from "@cloudscape-design/components/select";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { bedrock } from "../aws/clients";
-import { current } from "../aws/session";
+import { current, setRegion } from "../aws/session";
 import { useLoad } from "../app/load";
 import { Copy, Empty, Go, Problem, to } from "../app/parts";
 import List from "../app/table";
+import { regions } from "../model/regions";
 import { useI18n, type Key } from "../i18n";
+import { useTexts } from "../i18n/page";
+import texts from "../i18n/pages/bedrock";
 
 const types: Record<string, Key> = { ON_DEMAND: "onDemand", PROVISIONED: "provisioned", INFERENCE_PROFILE: "viaProfile" };
 
+const life = (m: { modelLifecycle?: { status?: string; endOfLifeTime?: Date | string } }) => m.modelLifecycle?.status ?? "";
+
 export default function Models() {
-  const { t } = useI18n();
+  const { t, time } = useI18n();
+  const say = useTexts(texts);
+  const [want, setWant] = useState({ type: "", status: "", input: "" });
+  const region = current().region;
   const { data, error, loading, reload } = useLoad(async (abortSignal) => {
     const { m, c } = await bedrock();
     return (await c.send(new m.ListFoundationModelsCommand({}), { abortSignal })).modelSummaries ?? [];
   }, []);
+  const items = (data ?? []).filter((m) => (!want.type || ((m.inferenceTypesSupported ?? []) as string[]).includes(want.type)) && (!want.status || life(m) === want.status) && (!want.input || ((m.inputModalities ?? []) as string[]).includes(want.input)));
+  const pick = (key: keyof typeof want, label: string, values: string[], show: (v: string) => string = (v) => v) => {
+    const options = [{ value: "", label: say("any") }, ...[...new Set(values)].sort().map((value) => ({ value, label: show(value) }))];
+    return (
+      <FormField label={label}>
+        <Select options={options} selectedOption={options.find((o) => o.value === want[key]) ?? options[0]!} onChange={(e) => setWant({ ...want, [key]: e.detail.selectedOption.value ?? "" })} />
+      </FormField>
+    );
+  };
   return (
     <SpaceBetween size="m">
       <Problem error={error} retry={reload} />
+      <div className="fields">
+        <FormField label={t("region")}>
+          <Select filteringType="auto" options={(regions.includes(region) ? regions : [region, ...regions]).map((value) => ({ value }))} selectedOption={{ value: region }} onChange={(e) => setRegion(e.detail.selectedOption.value!)} />
+        </FormField>
+        {pick("type", t("inferenceTypes"), (data ?? []).flatMap((m) => (m.inferenceTypesSupported ?? []) as string[]), (v) => (types[v] ? t(types[v]) : v))}
+        {pick("input", say("input"), (data ?? []).flatMap((m) => (m.inputModalities ?? []) as string[]))}
+        {pick("status", t("lifecycle"), (data ?? []).map(life).filter(Boolean))}
+      </div>
       <List
         label={t("models")}
-        items={data ?? []}
+        items={items}
         loading={loading}
         trackBy={(m) => m.modelId!}
         find="findModels"
@@ -32,8 +61,8 @@ export default function Models() {
         header={
           <Header
             variant="h1"
-            description={t("modelsHint", { region: current().region })}
-            counter={data && `(${data.length})`}
+            description={t("modelsHint", { region })}
+            counter={data && `(${items.length})`}
             actions={<Button iconName="refresh" ariaLabel={t("refresh")} onClick={reload} loading={loading} />}
           >
             {t("models")}
@@ -67,7 +96,7 @@ export default function Models() {
             ),
           },
           { id: "modalities", header: t("modalities"), cell: (m) => `${(m.inputModalities ?? []).join(", ")} → ${(m.outputModalities ?? []).join(", ")}` },
-          { id: "lifecycle", header: t("lifecycle"), cell: (m) => m.modelLifecycle?.status, sortingComparator: (a, b) => String(a.modelLifecycle?.status).localeCompare(String(b.modelLifecycle?.status)) },
+          { id: "lifecycle", header: t("lifecycle"), cell: (m) => (life(m) === "LEGACY" ? <StatusIndicator type="warning">{m.modelLifecycle?.endOfLifeTime ? say("until", { time: time(new Date(m.modelLifecycle.endOfLifeTime)) }) : "LEGACY"}</StatusIndicator> : life(m)), minWidth: 120, sortingComparator: (a, b) => String(a.modelLifecycle?.status).localeCompare(String(b.modelLifecycle?.status)) },
           {
             id: "actions",
             header: t("actions"),

@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { useLocation } from "wouter";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
@@ -18,6 +19,7 @@ import { destinations, grants } from "../model/profile";
 import { useI18n } from "../i18n";
 import { useTexts } from "../i18n/page";
 import texts from "../i18n/pages/bedrock";
+import OwnProfile from "./OwnProfile";
 import Grantees from "./Grantees";
 import Traffic from "./Traffic";
 
@@ -27,6 +29,7 @@ export default function Profile({ id }: { id: string }) {
   const { t } = useI18n();
   const say = useTexts(texts);
   const [, go] = useLocation();
+  const [owning, own] = useState(false);
   const region = current().region;
   const { data, error, reload } = useLoad(async (abortSignal) => {
     const { m, c } = await bedrock();
@@ -38,6 +41,7 @@ export default function Profile({ id }: { id: string }) {
   );
   if (!data) return error ? <Problem error={error} retry={reload} /> : <Spinner size="large" />;
   const p = { id: data.inferenceProfileId!, arn: data.inferenceProfileArn!, models: (data.models ?? []).map((x) => x.modelArn!) };
+  const application = data.type === "APPLICATION";
   const refused = (traffic.data ?? []).filter((r) => denied(r.errorCode)).length;
   const policy = JSON.stringify(grants(p, region), null, 2);
   return (
@@ -47,9 +51,12 @@ export default function Profile({ id }: { id: string }) {
           variant="h1"
           description={data.description}
           actions={
-            <Button variant="primary" onClick={() => go(to.playground(p.id))}>
-              {t("openPlayground")}
-            </Button>
+            <SpaceBetween direction="horizontal" size="xs">
+              <Button onClick={() => own(true)}>{say(application ? "deleteProfile" : "copyProfile")}</Button>
+              <Button variant="primary" onClick={() => go(to.playground(application ? p.arn : p.id))}>
+                {t("openPlayground")}
+              </Button>
+            </SpaceBetween>
           }
         >
           {data.inferenceProfileName}
@@ -91,6 +98,7 @@ export default function Profile({ id }: { id: string }) {
           </SpaceBetween>
         </Container>
       </SpaceBetween>
+      {owning && <OwnProfile name={data.inferenceProfileName!} arn={p.arn} remove={application} onDismiss={() => own(false)} />}
     </ContentLayout>
   );
 }
