@@ -292,16 +292,45 @@ func TestStop(t *testing.T) {
 // A long run of states is cut into Steps, which others run between.
 func TestFairness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := open(t, journal.Config{Shards: 1, Limits: &flow.Limits{Standard: engine.Limits{Events: 200_000, Duration: time.Hour}}})
-		long := start(t, d, "loop", "a")
-		short := start(t, d, "pass", "b")
+		var ended []string // told by the one shard
+		held := &heldLog{Log: memory.New().Journal(), release: make(chan struct{})}
+		d := open(t, journal.Config{Log: held, Shards: 1, Limits: &flow.Limits{Standard: engine.Limits{Events: 200_000, Duration: time.Hour}},
+			Observe: func(x *flow.Execution, events []engine.Event) {
+				if events[len(events)-1].Type.Closes() {
+					ended = append(ended, x.Name)
+				}
+			}})
+		long := start(t, d, "loop", "long")
+		var short flow.Execution
+		begun := make(chan struct{})
+		go func() {
+			defer close(begun)
+			short = start(t, d, "pass", "short")
+		}()
+		synctest.Wait() // the long one has done what it may before that is durable
+		close(held.release)
+		<-begun
 		whole(t, d, short.ARN)
-		if x, _ := d.Describe(t.Context(), long.ARN); x.Status != engine.Running {
-			t.Error("the long one was over before the short one began")
-		}
 		whole(t, d, long.ARN)
 		closed(t, d)
+		if fmt.Sprint(ended) != "[short long]" {
+			t.Errorf("ended: %v", ended)
+		}
 	})
+}
+
+// heldLog takes one write, and others only when it is released.
+type heldLog struct {
+	journal.Log
+	writes  atomic.Int32
+	release chan struct{}
+}
+
+func (l *heldLog) Append(ctx context.Context, rows ...journal.Row) error {
+	if l.writes.Add(1) > 1 {
+		<-l.release
+	}
+	return l.Log.Append(ctx, rows...)
 }
 
 func TestExpress(t *testing.T) {
