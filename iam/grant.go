@@ -27,6 +27,14 @@ func Literal(s string) string {
 	return strings.NewReplacer("$", "${$}", "*", "${*}", "?", "${?}").Replace(s)
 }
 
+// Plain is the text of which Literal made a pattern; what was none stays.
+func Plain(pattern string) string {
+	if !strings.Contains(pattern, "${") {
+		return pattern
+	}
+	return strings.NewReplacer("${$}", "$", "${*}", "*", "${?}", "?").Replace(pattern)
+}
+
 // atom is one action on one resource under one condition.
 type atom struct {
 	name, action, resource, condition string

@@ -162,7 +162,7 @@ func (g *generator) need(known, sync bool, shape *iam.CallShape, gr iam.Grant) {
 	for _, a := range gr.Actions {
 		for _, r := range gr.Resources {
 			g.at.needs = append(g.at.needs, Need{State: name, Known: known, Call: shape, Sync: sync,
-				Authorization: iam.Authorization{Action: a, Resource: r, Context: contextOf(gr.Condition, g.m.Region)}})
+				Authorization: iam.Authorization{Action: a, Resource: iam.Plain(r), Context: contextOf(gr.Condition, g.m.Region)}})
 		}
 	}
 }
