@@ -6,7 +6,7 @@
 //   npm run browser                    everything
 //   npm run browser -- pages stories sign-in overview …     some of it, or single pages
 import { existsSync, rmSync } from "node:fs";
-import { axe, chromiumPath, launch, open, serve, shots, until } from "./harness.mjs";
+import { axe, chromiumPath, launch, open, serve, shots, until, wait } from "./harness.mjs";
 import { list } from "./pages.mjs";
 import { connect, seed, settled } from "./seed.mjs";
 import { abroad, own, refused, signIn, tools } from "./stories.mjs";
@@ -81,7 +81,13 @@ try {
           const wide = await p.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           if (wide > 1) bad(`${id}: is ${wide} px wider than the window`);
           await o.shoot();
-          for (const x of await axe(p)) bad(`${id}: ${x}`);
+          // What is found while a page still draws itself may be gone a moment later.
+          let found = await axe(p);
+          for (let again = 0; found.length && again < 5; again++) {
+            await wait(1000);
+            found = await axe(p);
+          }
+          for (const x of found) bad(`${id}: ${x}`);
         } catch (x) {
           bad(`${id}: ${String(x.message ?? x).replace(/\u001b\[\d+m/g, "").slice(0, 400)}`);
           await o.shoot(id + "-broken");
