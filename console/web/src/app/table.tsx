@@ -21,6 +21,7 @@ export type ListProps<T> = {
   selected?: T[];
   onSelect?: (t: T) => void;
   filter?: ReactNode; // instead of the text filter
+  besides?: ReactNode; // fields under the text filter
   variant?: TableProps.Variant;
   text?: (t: T) => string; // what the filter looks into; all fields otherwise
 };
@@ -59,7 +60,14 @@ export default function List<T>(p: ListProps<T>) {
       onRowClick={(e) => p.onSelect?.(e.detail.item)}
       ariaLabels={{ tableLabel: p.label, selectionGroupLabel: p.label, itemSelectionLabel: (_, item) => p.trackBy(item) }}
       enableKeyboardNavigation
-      filter={p.filter ?? <TextFilter {...filterProps} filteringPlaceholder={find} filteringAriaLabel={find} countText={t("matchesN", { n: filteredItemsCount ?? 0 })} />}
+      filter={
+        p.filter ?? (
+          <>
+            <TextFilter {...filterProps} filteringPlaceholder={find} filteringAriaLabel={find} countText={t("matchesN", { n: filteredItemsCount ?? 0 })} />
+            {p.besides && <div className="fields besides">{p.besides}</div>}
+          </>
+        )
+      }
       pagination={<Pagination {...paginationProps} />}
       wrapLines
     />

@@ -21,7 +21,8 @@ const types: Record<string, Key> = { ON_DEMAND: "onDemand", PROVISIONED: "provis
 const life = (m: { modelLifecycle?: { status?: string; endOfLifeTime?: Date | string } }) => m.modelLifecycle?.status ?? "";
 
 export default function Models() {
-  const { t, time } = useI18n();
+  const { t, locale } = useI18n();
+  const day = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
   const say = useTexts(texts);
   const [want, setWant] = useState({ type: "", status: "", input: "" });
   const region = current().region;
@@ -41,20 +42,22 @@ export default function Models() {
   return (
     <SpaceBetween size="m">
       <Problem error={error} retry={reload} />
-      <div className="fields">
-        <FormField label={t("region")}>
-          <Select filteringType="auto" options={(regions.includes(region) ? regions : [region, ...regions]).map((value) => ({ value }))} selectedOption={{ value: region }} onChange={(e) => setRegion(e.detail.selectedOption.value!)} />
-        </FormField>
-        {pick("type", t("inferenceTypes"), (data ?? []).flatMap((m) => (m.inferenceTypesSupported ?? []) as string[]), (v) => (types[v] ? t(types[v]) : v))}
-        {pick("input", say("input"), (data ?? []).flatMap((m) => (m.inputModalities ?? []) as string[]))}
-        {pick("status", t("lifecycle"), (data ?? []).map(life).filter(Boolean))}
-      </div>
       <List
         label={t("models")}
         items={items}
         loading={loading}
         trackBy={(m) => m.modelId!}
         find="findModels"
+        besides={
+          <>
+            <FormField label={t("region")}>
+              <Select filteringType="auto" options={(regions.includes(region) ? regions : [region, ...regions]).map((value) => ({ value }))} selectedOption={{ value: region }} onChange={(e) => setRegion(e.detail.selectedOption.value!)} />
+            </FormField>
+            {pick("type", t("inferenceTypes"), (data ?? []).flatMap((m) => (m.inferenceTypesSupported ?? []) as string[]), (v) => (types[v] ? t(types[v]) : v))}
+            {pick("input", say("input"), (data ?? []).flatMap((m) => (m.inputModalities ?? []) as string[]))}
+            {pick("status", t("lifecycle"), (data ?? []).map(life).filter(Boolean))}
+          </>
+        }
         variant="full-page"
         sort={{ id: "provider" }}
         text={(m) => `${m.modelName} ${m.providerName} ${m.modelId}`}
@@ -96,7 +99,7 @@ export default function Models() {
             ),
           },
           { id: "modalities", header: t("modalities"), cell: (m) => `${(m.inputModalities ?? []).join(", ")} → ${(m.outputModalities ?? []).join(", ")}` },
-          { id: "lifecycle", header: t("lifecycle"), cell: (m) => (life(m) === "LEGACY" ? <StatusIndicator type="warning">{m.modelLifecycle?.endOfLifeTime ? say("until", { time: time(new Date(m.modelLifecycle.endOfLifeTime)) }) : "LEGACY"}</StatusIndicator> : life(m)), minWidth: 120, sortingComparator: (a, b) => String(a.modelLifecycle?.status).localeCompare(String(b.modelLifecycle?.status)) },
+          { id: "lifecycle", header: t("lifecycle"), cell: (m) => (life(m) === "LEGACY" ? <StatusIndicator type="warning">{m.modelLifecycle?.endOfLifeTime ? say("until", { time: day.format(new Date(m.modelLifecycle.endOfLifeTime)) }) : "LEGACY"}</StatusIndicator> : life(m)), minWidth: 120, sortingComparator: (a, b) => String(a.modelLifecycle?.status).localeCompare(String(b.modelLifecycle?.status)) },
           {
             id: "actions",
             header: t("actions"),
