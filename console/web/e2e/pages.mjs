@@ -8,6 +8,32 @@ export const list = (made) => [
   ["machines", "/state-machines"],
   ["create", "/state-machines/create"],
   ["machine", "/state-machines/" + e(made.machine)],
+  ["machine-definition", "/state-machines/" + e(made.machine) + "?tab=definition", (p) => p.locator(".react-flow__node").first().waitFor()],
+  ["machine-configuration", "/state-machines/" + e(made.machine) + "?tab=configuration", async (p) => {
+    await p.getByRole("heading", { name: /^(Configuration|設定)$/ }).waitFor();
+    await p.getByRole("button", { name: /^(Edit|編集)$/ }).last().click();
+    await p.getByText(/^(Log level|ログレベル)$/).waitFor();
+  }],
+  ["machine-versions", "/state-machines/" + e(made.machine) + "?tab=versions"],
+  ["machine-aliases", "/state-machines/" + e(made.machine) + "?tab=aliases"],
+  ["machine-tags", "/state-machines/" + e(made.machine) + "?tab=tags"],
+  ["design", "/state-machines/create", async (p) => {
+    const narrow = (await p.evaluate(() => innerWidth)) < 700;
+    if (narrow) await p.getByRole("button", { name: /^(Editor|エディター)/ }).click();
+    await (narrow ? p.getByRole("option", { name: /^(Design|デザイン)$/ }) : p.getByRole("button", { name: /^(Design|デザイン)$/ })).click();
+    await p.locator(".design-block").nth(8).click(); // a Map after what is there
+    await p.locator(".react-flow__node", { hasText: "Each item" }).waitFor();
+  }],
+  ["compare", "/compare?a=" + e(made.succeeded) + "&b=" + e(made.failed), (p) => p.locator(".vrow.can").first().waitFor()],
+  ["test-state", "/executions/" + e(made.succeeded) + "?state=Summarize", async (p) => {
+    await p.getByRole("button", { name: /^(Test from here|ここからテスト)$/ }).click();
+    await p.getByRole("button", { name: /^(Test the state|ステートをテスト)$/ }).click();
+    await p.getByText(/^(Next state|次のステート)$/).waitFor();
+  }],
+  ["expressions", "/executions/" + e(made.succeeded) + "?state=Summarize", async (p) => {
+    await p.getByRole("tab", { name: /^(Expressions|式)/ }).click();
+    await p.locator(".expr-value pre").first().waitFor();
+  }],
   ["succeeded", "/executions/" + e(made.succeeded) + "?state=Summarize"],
   ["failed", "/executions/" + e(made.failed)],
   ["running", "/executions/" + e(made.running)],
