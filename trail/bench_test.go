@@ -230,6 +230,20 @@ func BenchmarkCheck(b *testing.B) {
 	b.ReportMetric(float64(records*b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
+// BenchmarkDecode is what reports, searches and exports take of a core for each record.
+func BenchmarkDecode(b *testing.B) {
+	r := record(1)
+	r.EventID = "00000000-0000-4000-8000-000000000000"
+	body := appendRecord(nil, r)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := parseBody(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	r := record(1)
 	r.EventID = "00000000-0000-4000-8000-000000000000"

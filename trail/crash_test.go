@@ -799,6 +799,20 @@ func FuzzRecord(f *testing.F) {
 			return
 		}
 		one := appendRecord(nil, r)
+		// Read in one pass, and member by member: the same.
+		if q := quickRecord(b); q != nil {
+			v, err := value.Parse(bytes.Clone(b))
+			if err != nil {
+				t.Fatalf("read, and no JSON: %v\n%s", err, b)
+			}
+			slow, err := decodeRecord(v)
+			if err != nil || !bytes.Equal(appendRecord(nil, slow), one) {
+				t.Fatalf("read in two ways: %v\n%s\n%s", err, one, appendRecord(nil, slow))
+			}
+		}
+		if quickRecord(one) == nil {
+			t.Errorf("what was printed is not read in one pass:\n%s", one)
+		}
 		again, err := parseBody(one)
 		if err != nil {
 			t.Fatalf("what was printed is not read: %v\n%s", err, one)

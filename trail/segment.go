@@ -200,6 +200,9 @@ func parseHex(h *hash, s []byte) bool {
 
 // parseBody decodes a record's stored form.
 func parseBody(body []byte) (*Record, error) {
+	if r := quickRecord(body); r != nil {
+		return r, nil
+	}
 	v, err := value.Parse(body)
 	if err != nil {
 		return nil, err

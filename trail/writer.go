@@ -95,13 +95,13 @@ func (l *Log) serve() error {
 		if err != nil {
 			return err
 		}
-		if l.flying != nil && more {
+		if more { // the next batch grows
 			select {
 			case err := <-l.landed:
 				if err := l.land(err); err != nil {
 					return err
 				}
-			default: // the next batch grows meanwhile
+			default:
 			}
 			continue
 		}
