@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,6 +86,11 @@ type Gate struct {
 	log     Recorder
 	logger  *slog.Logger
 	grouped bool // set by GroupInferences
+
+	mu     sync.Mutex
+	behind []behind       // guarded by mu: inferences whose records are made behind their answers
+	late   int            // guarded by mu: of these, with those that are being made
+	ending sync.WaitGroup // of those
 }
 
 // New is a gate that records in log. logger may be nil.
@@ -95,12 +101,33 @@ func New(log Recorder, logger *slog.Logger) *Gate {
 	return &Gate{log: log, logger: logger}
 }
 
+const (
+	// maxBehind is how many records may be made behind their answers at a time; more
+	// are made before.
+	maxBehind = 256
+	// endEvery is how long they wait for others: one goroutine that makes ten costs
+	// the callers who come meanwhile less than ten.
+	endEvery = 2 * time.Millisecond
+)
+
+// behind is an inference that was answered and is not recorded yet.
+type behind struct {
+	ctx context.Context //nolint:containedctx // of the call, which has ended: for its values
+	act *Act
+}
+
 // GroupInferences gives up that an inference is on the disk before it leaves and
-// before its answer does: its records have their place in the log then, and reach
-// the disk together with others, at the latest after trail.FlushEvery. What a
-// crash can lose is the records of the inferences of that time, and of nothing
-// else: refusals are waited for as ever. It must be called before the first Begin.
+// before its answer does. Its intent has its place in the log before it leaves;
+// the record of an answer is made behind the answer; both reach the disk together
+// with others, at the latest after trail.FlushEvery. What a crash can lose is the
+// records of the inferences of that time, and of nothing else: refusals, and calls
+// that failed, are recorded before they are answered as ever. It must be called
+// before the first Begin.
 func (g *Gate) GroupInferences() { g.grouped = true }
+
+// Wait waits for the records that are written behind their answers. Nothing may
+// be begun any more.
+func (g *Gate) Wait() { g.ending.Wait() }
 
 // recordTimeout is how long a record may take. Nobody is told that a call
 // succeeded before it is recorded, so a disk that hangs must become an error.
@@ -123,9 +150,10 @@ type Act struct {
 	record trail.Record // what End writes
 
 	mu    sync.Mutex
-	notes []value.Member // guarded by mu
-	reply value.Value    // guarded by mu
-	ended bool           // guarded by mu
+	notes []value.Member          // guarded by mu
+	later []func() []value.Member // guarded by mu
+	reply value.Value             // guarded by mu
+	ended bool                    // guarded by mu
 
 	await func(context.Context) error // guarded by mu
 }
@@ -211,6 +239,14 @@ func (a *Act) Note(members ...value.Member) {
 	a.notes = append(a.notes, members...)
 }
 
+// Later adds what notes returns to additionalEventData when the record is made,
+// which may be behind the answer. It must not depend on the call's context.
+func (a *Act) Later(notes func() []value.Member) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.later = append(a.later, notes)
+}
+
 // Respond sets the record's responseElements: of calls that change something,
 // without secrets.
 func (a *Act) Respond(v value.Value) {
@@ -241,6 +277,9 @@ func (a *Act) End(ctx context.Context, err error) error {
 		return fmt.Errorf("gate: %s of %s ended twice", r.Name, r.RequestID)
 	}
 	a.ended = true
+	for _, notes := range a.later {
+		a.notes = append(a.notes, notes()...)
+	}
 	if len(a.notes) > 0 {
 		r.Additional = bounded("additionalEventData", value.Object(a.notes...))
 	}
@@ -271,6 +310,51 @@ func (a *Act) End(ctx context.Context, err error) error {
 	return err
 }
 
+// endBehind ends an inference that went well behind its answer, where inferences
+// are grouped and not too many end so already. It reports whether it does.
+func (g *Gate) endBehind(ctx context.Context, a *Act) bool {
+	if !g.grouped || a.record.Phase != trail.Outcome {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.late >= maxBehind {
+		return false
+	}
+	g.late++
+	if g.behind = append(g.behind, behind{context.WithoutCancel(ctx), a}); len(g.behind) == 1 {
+		g.ending.Add(1)
+		time.AfterFunc(endEvery, g.endAll)
+	}
+	return true
+}
+
+// endAll ends what waits to be ended.
+func (g *Gate) endAll() {
+	defer g.ending.Done()
+	g.mu.Lock()
+	all := g.behind
+	g.behind = nil
+	g.mu.Unlock()
+	for _, b := range all {
+		b.end(g)
+	}
+}
+
+func (b behind) end(g *Gate) {
+	defer func() {
+		g.mu.Lock()
+		g.late--
+		g.mu.Unlock()
+		if x := recover(); x != nil { // there is no caller whose call could fail
+			g.logger.ErrorContext(b.ctx, "gate: an inference that was answered is not recorded", "panic", x, "stack", string(debug.Stack()))
+		}
+	}()
+	if err := b.act.End(b.ctx, nil); err != nil {
+		g.logger.ErrorContext(b.ctx, "gate: an inference that was answered is not recorded", "err", err)
+	}
+}
+
 // Do performs fn if c is allowed, and records what came of it, a panic too. If
 // that record cannot be written, its error is the answer, whatever fn returned.
 func Do[T any](ctx context.Context, g *Gate, c Call, fn func(context.Context, *Act) (T, error)) (out T, err error) {
@@ -288,6 +372,9 @@ func Do[T any](ctx context.Context, g *Gate, c Call, fn func(context.Context, *A
 	}()
 	out, err = fn(ctx, a)
 	returned = true
+	if err == nil && g.endBehind(ctx, a) {
+		return out, nil
+	}
 	if rerr := a.End(ctx, err); rerr != nil {
 		var zero T
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -267,6 +268,7 @@ func TestGrouped(t *testing.T) {
 		call := start(caller(c.policy))
 		call.Inference, call.ReadOnly = true, true
 		Do(t.Context(), g, call, func(context.Context, *Act) (int, error) { return 0, nil })
+		g.Wait()
 		var got []bool
 		for _, r := range log.records {
 			got = append(got, r.Relaxed)
@@ -282,6 +284,79 @@ func TestGrouped(t *testing.T) {
 	Do(t.Context(), g, start(caller(startPolicy)), func(context.Context, *Act) (int, error) { return 0, nil })
 	if len(log.records) != 1 || log.records[0].Relaxed {
 		t.Errorf("a write: %+v", log.records)
+	}
+}
+
+// TestBehind: the record of an inference that went well may be made behind its
+// answer, but not of one that failed, and not of too many at once.
+func TestBehind(t *testing.T) {
+	log := &recorder{}
+	g := New(log, slog.New(slog.DiscardHandler))
+	g.GroupInferences()
+	call := start(caller(startPolicy))
+	call.Inference, call.ReadOnly = true, true
+	open := make(chan struct{})
+	ctx, gone := context.WithCancel(t.Context())
+	for range maxBehind {
+		if out, err := Do(ctx, g, call, func(_ context.Context, a *Act) (int, error) {
+			a.Later(func() []value.Member { <-open; return []value.Member{{Key: "later", Value: value.Bool(true)}} })
+			return 7, nil
+		}); out != 7 || err != nil {
+			t.Fatal(out, err)
+		}
+	}
+	gone() // which changes nothing
+	if _, err := Do(t.Context(), g, call, func(_ context.Context, a *Act) (int, error) { return 0, nil }); err != nil {
+		t.Fatal(err)
+	}
+	failed := fault.Newf("ModelTimeoutException", "x")
+	if _, err := Do(t.Context(), g, call, func(_ context.Context, a *Act) (int, error) { return 0, failed }); !errors.Is(err, failed) {
+		t.Fatal(err)
+	}
+	outcomes := func() (all []trail.Record) {
+		for _, r := range log.records {
+			if r.Phase == trail.Outcome {
+				all = append(all, r)
+			}
+		}
+		return all
+	}
+	if got := outcomes(); len(got) != 2 || got[0].ErrorCode != "" || got[1].ErrorCode != "ModelTimeoutException" {
+		t.Errorf("before the others: %+v", got)
+	}
+	close(open)
+	g.Wait()
+	got := outcomes()
+	if len(got) != maxBehind+2 {
+		t.Fatalf("%d outcomes", len(got))
+	}
+	for _, r := range got[2:] {
+		if !r.Additional.Get("later").Bool() || r.ErrorCode != "" {
+			t.Errorf("%s", r.Additional)
+		}
+	}
+	// A panic there takes nothing with it, and gives its place back.
+	for range maxBehind + 1 {
+		Do(t.Context(), g, call, func(_ context.Context, a *Act) (int, error) {
+			a.Later(func() []value.Member { panic("ours") })
+			return 0, nil
+		})
+		g.Wait()
+	}
+}
+
+// TestLater: where records are waited for, so is what is added later.
+func TestLater(t *testing.T) {
+	log := &recorder{}
+	call := start(caller(startPolicy))
+	call.Inference, call.ReadOnly = true, true
+	Do(t.Context(), New(log, nil), call, func(_ context.Context, a *Act) (int, error) {
+		a.Note(value.Member{Key: "now", Value: value.Int(1)})
+		a.Later(func() []value.Member { return []value.Member{{Key: "later", Value: value.Int(2)}} })
+		return 0, nil
+	})
+	if r := log.records; len(r) != 2 || r[1].Additional.JSON() != `{"now":1,"later":2}` {
+		t.Errorf("%+v", r)
 	}
 }
 

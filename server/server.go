@@ -140,6 +140,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	guard := gate.New(s.metrics.recorder(audit), logger)
 	if cfg.Trail.Inferences == inferencesGrouped {
 		guard.GroupInferences()
+		s.closers = append(s.closers, func() error { guard.Wait(); return nil }) // before the trail is closed
 	}
 
 	models, err := cfg.Catalog()
