@@ -1,7 +1,9 @@
 package bedrockrt_test
 
 import (
+	"context"
 	"encoding/base64"
+	"iter"
 	"net/http"
 	"strings"
 	"testing"
@@ -207,5 +209,83 @@ func TestCountTokensForms(t *testing.T) {
 		if got := a.header.Get("X-Amzn-Errortype") + " " + string(a.body); !strings.Contains(got, c.want) {
 			t.Errorf("%s: %d %s", name, a.status, got)
 		}
+	}
+}
+
+// scripted is a backend whose answers are given.
+type scripted struct {
+	answer *bedrock.Answer
+	chunks []bedrock.Chunk
+	err    error // after the chunks
+}
+
+func (s scripted) Invoke(context.Context, bedrock.Call) (*bedrock.Answer, error) {
+	return s.answer, s.err
+}
+
+func (s scripted) Stream(context.Context, bedrock.Call) iter.Seq2[bedrock.Chunk, error] {
+	return func(yield func(bedrock.Chunk, error) bool) {
+		for _, c := range s.chunks {
+			if !yield(c, nil) {
+				return
+			}
+		}
+		if s.err != nil {
+			yield(bedrock.Chunk{}, s.err)
+		}
+	}
+}
+
+// What goes wrong after the first event is a message of the stream, with the
+// exception's name in lower camel case; the status stays 200.
+func TestExceptionsInStreams(t *testing.T) {
+	start := bedrock.Chunk{Body: []byte(`{"type":"message_start","message":{"role":"assistant"}}`)}
+	for code, want := range map[string]string{
+		"ThrottlingException": "throttlingException", "ValidationException": "validationException", "ModelStreamErrorException": "modelStreamErrorException",
+		"InternalServerException": "internalServerException", "ServiceUnavailableException": "serviceUnavailableException", "ModelTimeoutException": "modelTimeoutException",
+	} {
+		s := node(t, func(string, *catalog.Model) bedrock.Backend {
+			return scripted{chunks: []bedrock.Chunk{start}, err: bedrock.Fault(code, "what happened")}
+		}, nil)
+		for op, body := range map[string]string{"invoke-with-response-stream": claude, "converse-stream": converse} {
+			a := s.ask(t, "POST", path(jp45, op), body)
+			text, exception := said(t, a)
+			if a.status != 200 || exception != want || !strings.Contains(text, "what happened") {
+				t.Errorf("%s, %s: %d, %q: %s", code, op, a.status, exception, text)
+			}
+			if r := s.log.last(); r.ErrorCode != code {
+				t.Errorf("%s, %s: recorded as %s", code, op, r.ErrorCode)
+			}
+		}
+	}
+}
+
+// What a prompt cache read and wrote is in headers and bodies.
+func TestCacheTokens(t *testing.T) {
+	u := bedrock.Usage{Input: 3, Output: 5, CacheRead: 7, CacheWrite: 11}
+	s := node(t, func(string, *catalog.Model) bedrock.Backend {
+		return scripted{
+			answer: &bedrock.Answer{Body: []byte(`{"content":[{"type":"text","text":"x"}],"stop_reason":"end_turn"}`), Usage: u},
+			chunks: []bedrock.Chunk{{Body: []byte(`{"type":"message_start","message":{}}`)}, {Body: []byte(`{"type":"message_stop"}`), Usage: &u}},
+		}
+	}, nil)
+	h := s.ask(t, "POST", path(jp45, "invoke"), claude).header
+	for name, want := range map[string]string{"Input": "3", "Output": "5", "Cache-Read-Input": "7", "Cache-Write-Input": "11"} {
+		if got := h.Get("X-Amzn-Bedrock-" + name + "-Token-Count"); got != want {
+			t.Errorf("%s: %q, want %s", name, got, want)
+		}
+	}
+	const usage = `"usage":{"inputTokens":3,"outputTokens":5,"totalTokens":26,"cacheReadInputTokens":7,"cacheWriteInputTokens":11}`
+	if a := s.ask(t, "POST", path(jp45, "converse"), converse); !strings.Contains(string(a.body), usage) {
+		t.Errorf("%s", a.body)
+	}
+	if text, _ := said(t, s.ask(t, "POST", path(jp45, "converse-stream"), converse)); !strings.Contains(text, usage) {
+		t.Errorf("%s", text)
+	}
+	if text, _ := said(t, s.ask(t, "POST", path(jp45, "invoke-with-response-stream"), claude)); !strings.Contains(text, `"cacheReadInputTokenCount":7,"cacheWriteInputTokenCount":11`) {
+		t.Errorf("%s", text)
+	}
+	if r := s.log.last(); r.Additional.Get("cacheReadInputTokens").JSON() != "7" || r.Additional.Get("inputTokens").JSON() != "3" {
+		t.Errorf("%s", r.Additional)
 	}
 }
