@@ -7,6 +7,9 @@ import TextFilter from "@cloudscape-design/components/text-filter";
 import { useI18n, type Key } from "../i18n";
 import { Empty } from "./parts";
 
+// Narrower columns are no longer read, but spelled: on a phone a table is moved sideways instead.
+const narrowest = 110;
+
 export type ListProps<T> = {
   items: readonly T[];
   columns: TableProps.ColumnDefinition<T>[];
@@ -48,7 +51,7 @@ export default function List<T>(p: ListProps<T>) {
     <Table
       {...collectionProps}
       items={items}
-      columnDefinitions={p.columns}
+      columnDefinitions={p.columns.map((c) => ({ minWidth: narrowest, ...c }))}
       header={p.header}
       trackBy={p.trackBy}
       variant={p.variant}

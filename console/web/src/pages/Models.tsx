@@ -84,10 +84,12 @@ export default function Models() {
               </span>
             ),
             sortingField: "modelId",
+            minWidth: 220,
           },
           {
             id: "types",
             header: t("inferenceTypes"),
+            minWidth: 150,
             cell: (m) => (
               <SpaceBetween direction="horizontal" size="xxs">
                 {(m.inferenceTypesSupported ?? []).map((x) => (

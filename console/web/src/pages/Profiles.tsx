@@ -73,10 +73,12 @@ export default function Profiles() {
               </span>
             ),
             sortingField: "id",
+            minWidth: 220,
           },
           {
             id: "destinations",
             header: t("destinations"),
+            minWidth: 200,
             cell: (p) => (
               <SpaceBetween direction="horizontal" size="xxs">
                 {destinations(p).map((r) => (
