@@ -62,6 +62,10 @@ type From struct {
 	// Here wants the answer from Region, whatever the catalog says of a model's
 	// bare id: another node routed the call.
 	Here bool
+
+	// Unsupported is what the front door found in the request that nothing acts
+	// on, whatever its operation; nil: nothing.
+	Unsupported error
 }
 
 // Invoke is InvokeModel.
@@ -178,7 +182,9 @@ func (in *Inference) act(ctx context.Context, from From, name, action, modelID s
 	plan, wrong := resolve(from.Region, from.Account, modelID)
 	if wrong == nil {
 		call.Needs, call.Model = plan.Needs(action), plan.Shape()
-		wrong = prepare(plan)
+		if wrong = from.Unsupported; wrong == nil {
+			wrong = prepare(plan)
+		}
 		call.Inference = wrong == nil
 	}
 	if from.Bearer != "" {

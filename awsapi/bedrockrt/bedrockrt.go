@@ -65,8 +65,13 @@ func Ops(in *connector.Inference) []awsapi.Op {
 type handlers struct{ in *connector.Inference }
 
 func from(r *awsapi.Request) connector.From {
-	return connector.From{By: r.By, Region: r.Region, Account: r.Account, Context: r.Context, Meta: r.Meta, Bearer: r.Bearer, Trace: r.Header.Get("X-Amzn-Trace-Id"),
-		Here: r.Header.Get(RegionHeader) == r.Region}
+	f := connector.From{By: r.By, Region: r.Region, Account: r.Account, Context: r.Context, Meta: r.Meta, Bearer: r.Bearer, Trace: r.Header.Get("X-Amzn-Trace-Id")}
+	if where := r.Header.Get(RegionHeader); where == r.Region {
+		f.Here = true
+	} else if where != "" {
+		f.Unsupported = bedrock.Fault("ValidationException", "%s: %.64s is not the Region of the signature, %s.", RegionHeader, where, r.Region)
+	}
+	return f
 }
 
 // settings are the headers of InvokeModel that change nothing with the one value
@@ -84,9 +89,6 @@ var settings = map[string]struct {
 func request(r *awsapi.Request, accept string) (bedrock.Request, http.Header) {
 	q := bedrock.Request{Body: r.Raw, ContentType: r.Header.Get("Content-Type"), Accept: r.Header.Get(accept)}
 	out := http.Header{}
-	if where := r.Header.Get(RegionHeader); where != "" && where != r.Region {
-		q.Unsupported = bedrock.Fault("ValidationException", "%s: %.64s is not the Region of the signature, %s.", RegionHeader, where, r.Region)
-	}
 	if hops := r.Header.Get(HopsHeader); hops != "" {
 		n, err := strconv.ParseUint(hops, 10, 16)
 		if err != nil {

@@ -231,7 +231,9 @@ func TestHere(t *testing.T) {
 	if a := s.ask(t, "POST", target, body, "x-tokaido-inference-region", "us-east-1"); a.status != 400 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	if a := s.ask(t, "POST", "/model/"+strings.ReplaceAll(jp45, ":", "%3A")+"/invoke", body, "x-tokaido-inference-region", "us-east-1"); a.status != 400 || !strings.Contains(string(a.body), "not the Region of the signature") {
-		t.Errorf("%d %s", a.status, a.body)
+	for op, body := range map[string]string{"invoke": body, "invoke-with-response-stream": body, "converse": converse, "converse-stream": converse, "count-tokens": `{"input":{"converse":` + converse + `}}`} {
+		if a := s.ask(t, "POST", path(jp45, op), body, "x-tokaido-inference-region", "us-east-1"); a.status != 400 || !strings.Contains(string(a.body), "not the Region of the signature") {
+			t.Errorf("%s: %d %s", op, a.status, a.body)
+		}
 	}
 }
