@@ -239,10 +239,11 @@ func TestKilledTrail(t *testing.T) {
 				}
 			})
 		}
-		await(t, "answers", func() bool {
+		await(t, "answers, and the first checkpoint of the log", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
-			return len(answered) >= enough
+			_, err := os.Stat(filepath.Join(dir, "trail", "checkpoint"))
+			return len(answered) >= enough && err == nil
 		})
 		s.Kill()
 		cancel()

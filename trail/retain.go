@@ -29,13 +29,15 @@ func (l *Log) publish() {
 	}
 }
 
-// checkLatest refuses a log that ends before what was signed and published.
+// checkLatest refuses a log that ends before what was signed and published, and
+// publishes what a crash kept from it.
 func (l *Log) checkLatest() error {
 	if l.opts.Signer == nil {
 		return nil
 	}
 	b, err := l.disk.ReadFile(latestName)
 	if errors.Is(err, os.ErrNotExist) {
+		l.publishLast()
 		return nil
 	}
 	if err != nil {
@@ -49,10 +51,20 @@ func (l *Log) checkLatest() error {
 	if have := l.chain.next - 1; p.Records > have {
 		return &Corrupt{File: l.index.last().name, Offset: l.at, Reason: fmt.Sprintf("the log ends with record %d, but a checkpoint of %d records was signed: its end was cut off", have, p.Records)}
 	}
+	if p.Records < l.chain.signed {
+		l.publishLast()
+	}
 	if p.Records == l.chain.signed && !bytes.Equal(p.Note, l.chain.note) && l.chain.note != nil {
 		return &Corrupt{File: latestName, Reason: fmt.Sprintf("the log holds another checkpoint of %d records", p.Records)}
 	}
 	return nil
+}
+
+// publishLast has the last checkpoint of the log published, which is durable.
+func (l *Log) publishLast() {
+	if l.chain.note != nil {
+		l.latest <- &Checkpoint{Records: l.chain.signed, Note: l.chain.note}
+	}
 }
 
 // rebase starts the chain at the base, if there is one, and removes what should

@@ -557,6 +557,30 @@ func TestIndexFiles(t *testing.T) {
 	}
 }
 
+// TestPublishedAfterCrash: a checkpoint that was in the log and not published when
+// the process died is published at the next start.
+func TestPublishedAfterCrash(t *testing.T) {
+	dir, k, ring := signedLog(t, 9, Options{})
+	file := filepath.Join(dir, latestName)
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verifyDir(t.Context(), dir, Check{Keys: ring}); err == nil {
+		t.Error("the latest checkpoint is gone and nobody noticed")
+	}
+	mustClose(t, mustOpen(t, dir, Options{Sync: true, Signer: logSigner(t, k)}))
+	if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s, %v", got, err)
+	}
+	if _, err := verifyDir(t.Context(), dir, Check{Keys: ring}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPartIndex: a log whose last segment has an index of its first bytes opens
 // as if it had none, wherever that ends and whatever became of it; intents and
 // what is found do not depend on it.
