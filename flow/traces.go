@@ -95,6 +95,9 @@ func (t *Traces) Observe(x *Execution, events []engine.Event) {
 	if err != nil || !r.Tracing {
 		return
 	}
+	if h, ok := ParseTraceHeader(x.Trace); ok && h.Sampled != nil && !*h.Sampled {
+		return // its caller has decided
+	}
 	select {
 	case t.queue <- observed{*x, events}:
 	default:
