@@ -1,3 +1,4 @@
+import "./shares.css";
 import { useI18n } from "../i18n";
 import type { Share } from "../model/inference";
 
@@ -38,3 +39,11 @@ export default function RegionStrip({ source, shares, all = [], denied = 0 }: { 
     </div>
   );
 }
+
+// Meter is the cell of a share; out marks a Region that should have none.
+export const Meter = ({ percent, out = false }: { percent: number; out?: boolean }) => (
+  <td className="w">
+    <span className={out ? "meter out" : "meter"}>{percent > 0 && <i style={{ width: `${percent}%` }} />}</span>
+    {percent}%
+  </td>
+);

@@ -20,6 +20,7 @@ import { current } from "../aws/session";
 import { lookup } from "../aws/trail";
 import { download } from "../app/download";
 import { useLoad } from "../app/load";
+import { Meter } from "../app/Regions";
 import { Command, Empty, Go, Problem, to } from "../app/parts";
 import { boundary, call, csv, operations, report, went, type By, type Call, type Group } from "../model/residency";
 import { useI18n, type Key } from "../i18n";
@@ -262,12 +263,7 @@ function Shares({ g, inside }: { g: Group; inside: string[] | undefined }) {
             return (
               <tr key={s.region}>
                 <th scope="row">{s.region}</th>
-                <td className="w">
-                  <span className={out ? "meter out" : "meter"}>
-                    <i style={{ width: `${p}%` }} />
-                  </span>
-                  {p}%
-                </td>
+                <Meter percent={p} out={out} />
                 <td className="num">{number(s.calls)}</td>
                 <td className="num">{number(s.tokens)}</td>
                 {inside && <td>{out ? <StatusIndicator type="error">{say("no")}</StatusIndicator> : <StatusIndicator type="success">{say("yes")}</StatusIndicator>}</td>}

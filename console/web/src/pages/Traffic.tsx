@@ -2,8 +2,8 @@ import { useI18n } from "../i18n";
 import { useTexts } from "../i18n/page";
 import texts from "../i18n/pages/bedrock";
 import { traffic } from "../model/profile";
+import { Meter } from "../app/Regions";
 import type { Record_ } from "../model/inference";
-import "./residency.css";
 
 // Traffic says how calls fared in each Region that may answer them.
 export default function Traffic({ records, regions }: { records: readonly Record_[]; regions: readonly string[] }) {
@@ -31,10 +31,7 @@ export default function Traffic({ records, regions }: { records: readonly Record
             return (
               <tr key={r.region}>
                 <th scope="row">{r.region || t("anyRegion")}</th>
-                <td className="w">
-                  <span className="meter">{p > 0 && <i style={{ width: `${p}%` }} />}</span>
-                  {p}%
-                </td>
+                <Meter percent={p} />
                 <td className="num">{number(r.calls)}</td>
                 <td className="num">{r.errors > 0 ? <span className="bad-text">{number(r.errors)}</span> : 0}</td>
                 <td className="num">{r.latency === undefined ? "–" : say("ms", { n: number(r.latency) })}</td>

@@ -7,7 +7,6 @@ import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
-import Modal from "@cloudscape-design/components/modal";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
@@ -15,6 +14,7 @@ import Table from "@cloudscape-design/components/table";
 import Tabs from "@cloudscape-design/components/tabs";
 import { noteError } from "../../aws/clients";
 import { attach, deleteInline, detach, entity, isAws, managed, putInline, putTrust, type Entity as Who, type Held, type Kind } from "../../aws/people";
+import Ask from "../../app/Ask";
 import { useLoad } from "../../app/load";
 import { Arn, Empty, Go, Problem, to } from "../../app/parts";
 import { useI18n } from "../../i18n";
@@ -114,105 +114,71 @@ export default function Entity({ kind, name }: { kind: Kind; name: string }) {
       {editing && <Edit who={e} {...editing} onDismiss={() => edit(undefined)} onDone={() => (edit(undefined), reload())} />}
       {attaching && <Attach who={e} has={held} onDismiss={() => setAttaching(false)} onDone={() => (setAttaching(false), reload())} />}
       {removing && (
-        <Modal
-          visible
-          header={say("remove")}
-          closeAriaLabel={t("close")}
+        <Ask
+          title={say("remove")}
+          act={say("remove")}
           onDismiss={() => remove(undefined)}
-          footer={
-            <SpaceBetween direction="horizontal" size="xs">
-              <Button onClick={() => remove(undefined)}>{t("cancel")}</Button>
-              <Button variant="primary" onClick={() => void act(() => deleteInline(e, removing)).then(() => remove(undefined))}>
-                {say("remove")}
-              </Button>
-            </SpaceBetween>
-          }
+          onAct={async () => {
+            await deleteInline(e, removing);
+            remove(undefined);
+            reload();
+          }}
         >
           <Alert type="warning">{say("removeSure", { name: removing })}</Alert>
-        </Modal>
+        </Ask>
       )}
     </ContentLayout>
   );
 }
 
 function Edit({ who, name: had, document, trust = false, onDismiss, onDone }: { who: Who; name?: string; document: string; trust?: boolean; onDismiss: () => void; onDone: () => void }) {
-  const { t } = useI18n();
   const say = useTexts(texts);
   const [name, setName] = useState(had ?? "");
   const [text, setText] = useState(document);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
-  const save = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      await (trust ? putTrust(who, text) : putInline(who, name.trim(), text));
-      onDone();
-    } catch (e) {
-      noteError(e);
-      setError(e);
-      setBusy(false);
-    }
-  };
   return (
-    <Modal
-      visible
+    <Ask
       size="large"
-      header={trust ? say("trust") : had ? say("edit", { name: had }) : say("addInline")}
-      closeAriaLabel={t("close")}
+      title={trust ? say("trust") : had ? say("edit", { name: had }) : say("addInline")}
+      act={say("save")}
+      ready={trust || name.trim() !== ""}
       onDismiss={onDismiss}
-      footer={
-        <SpaceBetween direction="horizontal" size="xs">
-          <Button onClick={onDismiss}>{t("cancel")}</Button>
-          <Button variant="primary" loading={busy} disabled={!trust && !name.trim()} onClick={() => void save()}>
-            {say("save")}
-          </Button>
-        </SpaceBetween>
-      }
+      onAct={async () => {
+        await (trust ? putTrust(who, text) : putInline(who, name.trim(), text));
+        onDone();
+      }}
     >
-      <SpaceBetween size="m">
-        <Problem error={error} />
-        {!trust && had === undefined && (
-          <FormField label={say("policyName")}>
-            <Input value={name} onChange={(e) => setName(e.detail.value)} spellcheck={false} />
-          </FormField>
-        )}
-        <Suspense fallback={<Spinner />}>
-          <PolicyEditor value={text} kind={trust ? "trust" : "identity"} onChange={setText} />
-        </Suspense>
-      </SpaceBetween>
-    </Modal>
+      {!trust && had === undefined && (
+        <FormField label={say("policyName")}>
+          <Input value={name} onChange={(e) => setName(e.detail.value)} spellcheck={false} />
+        </FormField>
+      )}
+      <Suspense fallback={<Spinner />}>
+        <PolicyEditor value={text} kind={trust ? "trust" : "identity"} onChange={setText} />
+      </Suspense>
+    </Ask>
   );
 }
 
 function Attach({ who, has, onDismiss, onDone }: { who: Who; has: Held[]; onDismiss: () => void; onDone: () => void }) {
-  const { t } = useI18n();
   const say = useTexts(texts);
   const all = useLoad(() => managed(), []);
-  const [arn, setArn] = useState<string>();
-  const [error, setError] = useState<unknown>();
+  const [arn, setArn] = useState("");
   const options = (all.data?.items ?? []).filter((p) => !has.some((h) => h.arn === p.arn)).map((p) => ({ value: p.arn, label: p.name, description: say(isAws(p.arn) ? "awsManaged" : "customer") }));
   return (
-    <Modal
-      visible
-      header={say("attach")}
-      closeAriaLabel={t("close")}
+    <Ask
+      title={say("attach")}
+      act={say("attach")}
+      ready={arn !== ""}
       onDismiss={onDismiss}
-      footer={
-        <SpaceBetween direction="horizontal" size="xs">
-          <Button onClick={onDismiss}>{t("cancel")}</Button>
-          <Button variant="primary" disabled={!arn} onClick={() => void attach(who, arn!).then(onDone, setError)}>
-            {say("attach")}
-          </Button>
-        </SpaceBetween>
-      }
+      onAct={async () => {
+        await attach(who, arn);
+        onDone();
+      }}
     >
-      <SpaceBetween size="m">
-        <Problem error={error ?? all.error} />
-        <FormField label={say("policy")}>
-          <Select options={options} selectedOption={options.find((o) => o.value === arn) ?? null} onChange={(e) => setArn(e.detail.selectedOption.value)} filteringType="auto" statusType={all.loading ? "loading" : "finished"} expandToViewport />
-        </FormField>
-      </SpaceBetween>
-    </Modal>
+      <Problem error={all.error} />
+      <FormField label={say("policy")}>
+        <Select options={options} selectedOption={options.find((o) => o.value === arn) ?? null} onChange={(e) => setArn(e.detail.selectedOption.value!)} filteringType="auto" statusType={all.loading ? "loading" : "finished"} expandToViewport />
+      </FormField>
+    </Ask>
   );
 }

@@ -5,10 +5,10 @@ import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
-import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { iam, noteError } from "../../aws/clients";
+import { iam } from "../../aws/clients";
 import { entities, isAws, managed, type Kind } from "../../aws/people";
+import Ask from "../../app/Ask";
 import { useLoad } from "../../app/load";
 import { Arn, Command, Empty, Go, Problem, to } from "../../app/parts";
 import List from "../../app/table";
@@ -100,57 +100,31 @@ function Create({ kind, title, onDismiss }: { kind: Shown; title: string; onDism
   const [name, setName] = useState("");
   const [service, setService] = useState("states.amazonaws.com");
   const [document, setDocument] = useState(blank);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
   const act = async () => {
-    setBusy(true);
-    try {
-      const { m, c } = await iam();
-      let id = name.trim();
-      if (kind === "user") await c.send(new m.CreateUserCommand({ UserName: id }));
-      else if (kind === "policy") id = (await c.send(new m.CreatePolicyCommand({ PolicyName: id, PolicyDocument: document }))).Policy!.Arn!;
-      else
-        await c.send(
-          new m.CreateRoleCommand({
-            RoleName: id,
-            AssumeRolePolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Principal: { Service: service.trim() }, Action: "sts:AssumeRole" }] }),
-          }),
-        );
-      go(to.iam(kind, id));
-    } catch (e) {
-      noteError(e);
-      setError(e);
-      setBusy(false);
-    }
+    const { m, c } = await iam();
+    let id = name.trim();
+    if (kind === "user") await c.send(new m.CreateUserCommand({ UserName: id }));
+    else if (kind === "policy") id = (await c.send(new m.CreatePolicyCommand({ PolicyName: id, PolicyDocument: document }))).Policy!.Arn!;
+    else
+      await c.send(
+        new m.CreateRoleCommand({
+          RoleName: id,
+          AssumeRolePolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Principal: { Service: service.trim() }, Action: "sts:AssumeRole" }] }),
+        }),
+      );
+    go(to.iam(kind, id));
   };
   return (
-    <Modal
-      visible
-      size={kind === "policy" ? "large" : "medium"}
-      header={title}
-      closeAriaLabel={t("close")}
-      onDismiss={onDismiss}
-      footer={
-        <SpaceBetween direction="horizontal" size="xs">
-          <Button onClick={onDismiss}>{t("cancel")}</Button>
-          <Button variant="primary" disabled={!name.trim()} loading={busy} onClick={() => void act()}>
-            {say("create")}
-          </Button>
-        </SpaceBetween>
-      }
-    >
-      <SpaceBetween size="m">
-        <Problem error={error} />
-        <FormField label={t("name")}>
-          <Input value={name} onChange={(e) => setName(e.detail.value)} spellcheck={false} autoFocus />
+    <Ask title={title} act={say("create")} onAct={act} onDismiss={onDismiss} ready={name.trim() !== ""} size={kind === "policy" ? "large" : "medium"}>
+      <FormField label={t("name")}>
+        <Input value={name} onChange={(e) => setName(e.detail.value)} spellcheck={false} autoFocus />
+      </FormField>
+      {kind === "role" && (
+        <FormField label={say("trustedService")}>
+          <Input value={service} onChange={(e) => setService(e.detail.value)} spellcheck={false} />
         </FormField>
-        {kind === "role" && (
-          <FormField label={say("trustedService")}>
-            <Input value={service} onChange={(e) => setService(e.detail.value)} spellcheck={false} />
-          </FormField>
-        )}
-        {kind === "policy" && <PolicyEditor value={document} kind="identity" onChange={setDocument} />}
-      </SpaceBetween>
-    </Modal>
+      )}
+      {kind === "policy" && <PolicyEditor value={document} kind="identity" onChange={setDocument} />}
+    </Ask>
   );
 }
