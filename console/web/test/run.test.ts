@@ -59,9 +59,21 @@ describe("run", () => {
   });
   it("gives calls to the visit that made them, and to none where two could have", () => {
     const rec = (id: string, s: number) => ({ id, time: at(s), state: "Ask", attempts: [], resources: [], source: "bedrock.amazonaws.com", name: "InvokeModel" }) as any;
-    const got = calls(h.visits, [rec("a", 13.2), rec("b", 18.5), { ...rec("c", 13), state: "Nobody" }]);
+    const got = calls(h.visits, [rec("a", 13.2), { ...rec("b", 18.5), errorCode: "E" }, { ...rec("c", 13), state: "Nobody" }]);
     expect([...got].map(([id, rs]) => [id, rs.map((r) => r.id)])).toEqual([[asks[0]!.id, ["a"]], [asks[1]!.id, ["b"]]]);
     expect(hops({ attempts: [{ region: "t", error: "Throttled" }, { region: "o" }], served: "o" } as any)).toBe("t ✕ → o");
+  });
+  it("tells calls of one second apart by their tokens, and by what is left", () => {
+    const run = (...answers: [number, number][]) => read([ev(1, 0, "ExecutionStarted"), ...answers.flatMap(([i, o], k) => [
+      { ...ev(10 * k + 2, 0, "TaskStateEntered", entered("Ask")), timestamp: at(100) },
+      { ...ev(10 * k + 3, 10 * k + 2, "TaskScheduled", { taskScheduledEventDetails: { resource: "x" } }), timestamp: at(100.1) },
+      { ...ev(10 * k + 4, 10 * k + 3, "TaskSucceeded", { taskSucceededEventDetails: { output: JSON.stringify({ Body: { usage: { input_tokens: i, output_tokens: o } } }) } }), timestamp: at(100.5) },
+    ])]);
+    const rec = (id: string, inputTokens: number, outputTokens: number) => ({ id, time: at(100), state: "Ask", attempts: [], inputTokens, outputTokens }) as any;
+    const told = (h: ReturnType<typeof read>, rs: any[]) => [...calls(h.visits, rs)].map(([id, r]) => [id, ...r.map((x) => x.id)]).sort();
+    expect(told(run([1, 2], [3, 4]), [rec("b", 3, 4), rec("a", 1, 2)])).toEqual([[12, "b"], [2, "a"]]);
+    expect(told(run([1, 2], [1, 2]), [rec("b", 1, 2), rec("a", 1, 2)])).toEqual([]);
+    expect(told(run([1, 2]), [rec("a", 1, 2), rec("z", 9, 9)])).toEqual([[2, "a"]]);
   });
   it("knows the state of an evaluation that failed, and iterations that another one ended", () => {
     const failed = read([

@@ -18,6 +18,7 @@ import Textarea from "@cloudscape-design/components/textarea";
 import { noteError, sfn } from "../aws/clients";
 import { Code, pretty, Problem } from "../app/parts";
 import { find } from "../model/definition";
+import { change } from "./design";
 import { useI18n } from "../i18n";
 import { useTexts } from "../i18n/page";
 import testTexts from "../i18n/pages/test";
@@ -43,7 +44,8 @@ export default function TestState(p: TestProps) {
   const { t } = useI18n();
   const tr = useTexts(testTexts);
   const found = find(p.definition, p.state);
-  const task = found?.state.Type === "Task";
+  // What calls, or runs other states, can be mocked; the others compute only.
+  const task = ["Task", "Map", "Parallel"].includes(String(found?.state.Type));
   const [state, setState] = useState(() => JSON.stringify(found?.state ?? {}, null, 2));
   const [input, setInput] = useState(p.input ?? "{}");
   const [variables, setVariables] = useState(p.variables ?? "{}");
@@ -73,21 +75,23 @@ export default function TestState(p: TestProps) {
     setError(undefined);
     try {
       const { m, c } = await sfn();
-      // A state that stands alone does not know the query language of the definition that it is from.
-      const alone = { ...JSON.parse(state), QueryLanguage: found?.language ?? "JSONPath" };
       const vars = Object.keys(JSON.parse(variables || "{}")).length > 0;
-      const ctx = Object.keys(JSON.parse(context || "{}")).length > 0;
-      const retrier = Number(retries) > 0 && Array.isArray(alone.Retry) ? { retrierRetryCount: Number(retries) } : undefined;
+      // A context goes with a mock only.
+      const mocking = task && answer !== "live";
+      const ctx = mocking && Object.keys(JSON.parse(context || "{}")).length > 0;
+      const retrier = Number(retries) > 0 && Array.isArray(JSON.parse(state).Retry) ? { retrierRetryCount: Number(retries) } : undefined;
       setGot(
         await c.send(
           new m.TestStateCommand({
-            definition: JSON.stringify(alone),
+            // The state in its definition, from which it has its query language.
+            definition: change(p.definition, p.state, JSON.parse(state)),
+            stateName: p.state,
             input: input || "{}",
             inspectionLevel: level,
             variables: vars ? variables : undefined,
             context: ctx ? context : undefined,
-            roleArn: answer === "live" && role.trim() ? role.trim() : undefined,
-            mock: answer === "live" ? undefined : mocked ? { result, fieldValidationMode: check } : { errorOutput: { error: failure.error, cause: failure.cause }, fieldValidationMode: check },
+            roleArn: task && !mocking && role.trim() ? role.trim() : undefined,
+            mock: !mocking ? undefined : mocked ? { result, fieldValidationMode: check } : { errorOutput: { error: failure.error, cause: failure.cause }, fieldValidationMode: check },
             stateConfiguration: retrier,
           }),
         ),
@@ -136,7 +140,7 @@ export default function TestState(p: TestProps) {
           <SpaceBetween size="m">
             {area(tr("state"), state, setState, 12)}
             {area(tr("input"), input, setInput, 6)}
-            <FormField label={tr("with")} stretch>
+            {task && <FormField label={tr("with")} stretch>
               <SegmentedControl
                 label={tr("with")}
                 selectedId={answer}
@@ -147,7 +151,7 @@ export default function TestState(p: TestProps) {
                   { id: "live", text: tr("live") },
                 ]}
               />
-            </FormField>
+            </FormField>}
             {mocked && area(tr("resultLabel"), result, setResult, 6)}
             {answer === "error" && (
               <Grid gridDefinition={[{ colspan: 6 }, { colspan: 6 }]}>
@@ -159,7 +163,7 @@ export default function TestState(p: TestProps) {
                 </FormField>
               </Grid>
             )}
-            {answer === "live" && (
+            {task && answer === "live" && (
               <FormField label={tr("role")} stretch>
                 <Input value={role} onChange={(e) => setRole(e.detail.value)} spellcheck={false} placeholder="arn:aws:iam::…:role/…" />
               </FormField>
@@ -185,7 +189,7 @@ export default function TestState(p: TestProps) {
             <ExpandableSection headerText={tr("more")} defaultExpanded={variables !== "{}"}>
               <SpaceBetween size="m">
                 {area(tr("variables"), variables, setVariables, 4)}
-                {area(tr("context"), context, setContext, 4)}
+                {task && answer !== "live" && area(tr("context"), context, setContext, 4)}
                 <FormField label={tr("retryCount")}>
                   <Input value={retries} onChange={(e) => setRetries(e.detail.value)} type="number" inputMode="numeric" />
                 </FormField>

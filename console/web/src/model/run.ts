@@ -83,19 +83,55 @@ export function redriven(h: History): { again: Visit[]; kept: number } {
   return { again: open.filter((v) => !holders.has(v)), kept: [...last.values()].filter((v) => v.status === "succeeded" || v.status === "caught").length };
 }
 
+// usage is how many tokens a Task's answer says it took.
+function usage(output: string | undefined): [number, number] | undefined {
+  if (!output || !/usage/i.test(output)) return undefined;
+  try {
+    const j = JSON.parse(output) as any;
+    const u = j?.Body?.usage ?? j?.Usage;
+    const [i, o] = [u?.input_tokens ?? u?.inputTokens ?? u?.InputTokens, u?.output_tokens ?? u?.outputTokens ?? u?.OutputTokens];
+    return typeof i === "number" && typeof o === "number" ? [i, o] : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 // calls says which visit each model call was made for. A record names the state and not the
-// visit; its time tells, where only one visit's attempts could have made it.
+// visit, but an attempt makes one call: its time and its tokens tell, where only one visit's
+// attempts could have made it. Where several could, none is named.
 export function calls(visits: readonly Visit[], records: readonly Record_[], slackMs = 50): Map<number, Record_[]> {
-  const by = new Map<string, Visit[]>();
-  for (const v of visits) by.set(v.name, [...(by.get(v.name) ?? []), v]);
-  const out = new Map<number, Record_[]>();
+  type Slot = { v: Visit; from: number; to: number; usage?: [number, number]; failed: boolean };
+  const by = new Map<string, Slot[]>();
+  const asks = new Set(records.map((r) => r.state));
+  for (const v of visits) {
+    if (!asks.has(v.name)) continue;
+    const slots = by.get(v.name) ?? [];
+    for (const a of v.attempts) slots.push({ v, from: a.from.getTime() - slackMs, to: (a.to?.getTime() ?? Infinity) + slackMs, usage: usage(a.output), failed: a.error !== undefined });
+    by.set(v.name, slots);
+  }
+  const could = new Map<Record_, Slot[]>();
   for (const r of records) {
     const t = r.time.getTime();
-    let could = by.get(r.state ?? "") ?? [];
-    if (could.length > 1)
-      // CloudTrail's times are whole seconds at worst
-      could = could.filter((v) => v.attempts.some((a) => t >= a.from.getTime() - slackMs - (t % 1000 === 0 ? 1000 : 0) && (!a.to || t <= a.to.getTime() + slackMs)));
-    if (could.length === 1) out.set(could[0]!.id, [...(out.get(could[0]!.id) ?? []), r]);
+    const early = t % 1000 === 0 ? 1000 : 0; // CloudTrail's times are whole seconds
+    could.set(
+      r,
+      (by.get(r.state ?? "") ?? []).filter(
+        (s) => t + early >= s.from && t <= s.to && s.failed === (r.errorCode !== undefined) && (!s.usage || r.inputTokens === undefined || (s.usage[0] === r.inputTokens && s.usage[1] === r.outputTokens)),
+      ),
+    );
+  }
+  const out = new Map<number, Record_[]>();
+  // What can be told takes an attempt from those that the others could belong to.
+  for (let told = true; told; ) {
+    told = false;
+    for (const [r, slots] of could) {
+      if (new Set(slots.map((s) => s.v)).size !== 1) continue;
+      const slot = slots[0]!;
+      out.set(slot.v.id, [...(out.get(slot.v.id) ?? []), r]);
+      could.delete(r);
+      for (const [other, rest] of could) could.set(other, rest.filter((s) => s !== slot));
+      told = true;
+    }
   }
   return out;
 }

@@ -39,7 +39,6 @@ export default texts(
     addBranch: "Add branch",
     removeBranch: "Remove branch {n}",
     rules: "Rules",
-    ruleN: "Rule {n}",
     addRule: "Add rule",
     removeRule: "Remove rule {n}",
     condition: "Condition (JSONata)",
@@ -65,7 +64,6 @@ export default texts(
     jsonPathHint: "JSON; names that end in .$ take paths",
     invalid: "This is not JSON: {why}",
     data: "Data",
-    errorHandling: "Error handling",
     pickResource: "Integration",
   },
   {
@@ -105,7 +103,6 @@ export default texts(
     addBranch: "ブランチを追加",
     removeBranch: "ブランチ {n} を削除",
     rules: "ルール",
-    ruleN: "ルール {n}",
     addRule: "ルールを追加",
     removeRule: "ルール {n} を削除",
     condition: "条件 (JSONata)",
@@ -131,7 +128,6 @@ export default texts(
     jsonPathHint: "JSON。.$ で終わる名前はパスを取ります",
     invalid: "JSON ではありません: {why}",
     data: "データ",
-    errorHandling: "エラー処理",
     pickResource: "統合",
   },
 );

@@ -21,7 +21,7 @@ export default function Iterations({ choices, picks, onPick }: { choices: MapCho
         const index = picks[m.name];
         const now = m.iterations.find((i) => i.index === index);
         return (
-          <FormField key={m.name} label={tr("iterationOf", { map: m.name })} description={now && <Status status={now.status} />}>
+          <FormField key={m.name} label={tr("iterationOf", { map: m.name })} description={now ? <Status status={now.status} /> : tr("iterationHint")}>
             <Select
               selectedOption={options.find((o) => o.value === String(index ?? "")) ?? all}
               options={options}

@@ -10,8 +10,11 @@ import { hops } from "../../model/run";
 import { useI18n } from "../../i18n";
 
 // Bar is a visit on the time line of its execution: attempts that failed are red, waits between them grey.
-export function Bar({ v, from, till }: { v: Visit; from: number; till: number }) {
+// A mark stands where a model call went on to another Region.
+export function Bar({ v, from, till, calls = [] }: { v: Visit; from: number; till: number; calls?: Record_[] }) {
   const { t } = useI18n();
+  const hopped = calls.filter((r) => r.attempts.length > 1);
+  const said = [duration(v.from, v.to, t), ...hopped.map(hops)].join(", ");
   const all = Math.max(1, till - from);
   const place = (a: Date, b: Date | undefined) => ({
     left: `${(100 * (a.getTime() - from)) / all}%`,
@@ -19,9 +22,12 @@ export function Bar({ v, from, till }: { v: Visit; from: number; till: number })
   });
   const retried = v.attempts.length > 1;
   return (
-    <div className="bar" role="img" aria-label={duration(v.from, v.to, t)} title={duration(v.from, v.to, t)}>
+    <div className="bar" role="img" aria-label={said} title={said}>
       <i className={retried ? "b-wait" : `b-${v.status}`} style={place(v.from, v.to)} />
       {retried && v.attempts.map((a, i) => <i key={i} className={a.error ? "b-failed" : a.aborted ? "b-aborted" : a.to ? "b-succeeded" : "b-running"} style={place(a.from, a.to)} />)}
+      {hopped.map((r) => (
+        <b key={r.id} className="b-hop" style={{ left: `${Math.min(100, Math.max(0, (100 * (Math.max(r.time.getTime(), v.from.getTime()) - from)) / all))}%` }} />
+      ))}
     </div>
   );
 }
@@ -34,8 +40,12 @@ export default function States({ h, visits, selected, onSelect, records, made }:
   const sought = useDeferredValue(text.toLowerCase());
   const from = h.from?.getTime() ?? 0;
   const till = (h.to ?? new Date()).getTime();
-  const regions = useMemo(() => byState(records), [records]);
-  // Where a record cannot be told to be a visit's own, the Regions of the state are counted.
+  // Where a record cannot be told to be a visit's own, it is one of those of the state that are
+  // left: their Region is known if it is one.
+  const regions = useMemo(() => {
+    const told = new Set([...made.values()].flat());
+    return byState(records.filter((r) => !told.has(r)));
+  }, [records, made]);
   const regionOf = (v: Visit) => {
     const own = made.get(v.id);
     if (own) return own.map(hops).filter(Boolean).join(", ") || "–";
@@ -62,7 +72,7 @@ export default function States({ h, visits, selected, onSelect, records, made }:
       { id: "region", header: t("inferenceRegion"), width: 150, grow: 1, cell: (v) => <span title={regionOf(v)}>{regionOf(v)}</span> },
       { id: "started", header: t("started"), width: 115, cell: (v) => clock(v.from) },
       { id: "duration", header: t("duration"), width: 95, cell: (v) => duration(v.from, v.to, t) },
-      { id: "timeline", header: t("timeline"), width: 180, grow: 2, cell: (v) => <Bar v={v} from={from} till={till} /> },
+      { id: "timeline", header: t("timeline"), width: 180, grow: 2, cell: (v) => <Bar v={v} from={from} till={till} calls={made.get(v.id)} /> },
     ],
     [t, clock, from, till, made, regions],
   );
