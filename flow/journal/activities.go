@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sync"
 
@@ -186,6 +187,9 @@ func (d *Driver) Poll(ctx context.Context, activity, worker string) (flow.Activi
 		case err == flow.ErrTaskClosed:
 			continue // timed out, or stopped
 		case err != nil:
+			if _, ok := errors.AsType[unread](err); ok {
+				d.queues.back(activity, t)
+			}
 			return flow.ActivityTask{}, false, err
 		}
 		if ctx.Err() != nil { // gone meanwhile: the next one gets it, as this one's

@@ -331,12 +331,23 @@ func (s *shard) revive(m *message) {
 	if r == nil {
 		e, err := s.d.cfg.Log.Find(ctx, m.arn)
 		if err != nil {
-			m.fail(err)
+			if !errors.Is(err, flow.ErrNotFound) {
+				err = unread{err}
+			}
+			if !s.later(m, err) {
+				m.fail(err)
+			}
 			return
 		}
 		if r, err = s.replay(e); err != nil {
-			s.breakOff(m.id, m.arn, err)
-			m.fail(s.broken[m.id])
+			if s.later(m, err) {
+				return
+			}
+			if !s.isUnread(err) {
+				s.breakOff(m.id, m.arn, err)
+				err = s.broken[m.id]
+			}
+			m.fail(err)
 			return
 		}
 		if e.Status == engine.Running { // it only waits
@@ -529,7 +540,7 @@ func (s *shard) findRuns(r *run) error {
 	for _, o := range r.x.OpenRuns() {
 		e, err := s.d.cfg.Log.Find(context.Background(), o.MapRunARN)
 		if err != nil {
-			return fmt.Errorf("index of %s: %w", o.MapRunARN, err)
+			return fmt.Errorf("index of %s: %w", o.MapRunARN, unread{err})
 		}
 		if e.Status != engine.Running {
 			continue // its redrive is yet to be told

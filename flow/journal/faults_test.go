@@ -3,6 +3,7 @@ package journal_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -60,7 +61,7 @@ func withSpells(l journal.Log, rnd *rand.Rand, apart int) *spells {
 // refusal reports whether err is one that a driver may answer while its log
 // takes nothing, or while it ends: the caller was told that nothing is promised.
 func refusal(err error) bool {
-	return errors.Is(err, flow.ErrFull) || errors.Is(err, flow.ErrClosed) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, flow.ErrFull) || errors.Is(err, flow.ErrClosed) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errDisk)
 }
 
 // leave ends a driver, whatever its log does.
@@ -143,6 +144,57 @@ func counted(n *atomic.Int64) flow.Invoker {
 	return flow.InvokerFunc(func(ctx context.Context, task flow.Task) (value.Value, error) {
 		n.Add(1)
 		return echo(ctx, task)
+	})
+}
+
+// blind is a log that cannot be read while that is said.
+type blind struct {
+	journal.Log
+	now atomic.Bool
+}
+
+func (b *blind) Running(ctx context.Context, id uint64) (journal.Entry, error) {
+	if b.now.Load() {
+		return journal.Entry{}, errDisk
+	}
+	return b.Log.Running(ctx, id)
+}
+
+func (b *blind) Load(ctx context.Context, id uint64) iter.Seq2[journal.Events, error] {
+	if b.now.Load() {
+		return func(yield func(journal.Events, error) bool) { yield(journal.Events{}, errDisk) }
+	}
+	return b.Log.Load(ctx, id)
+}
+
+// The log cannot be read for a while, in which executions are to wake up. They
+// do when it can.
+func TestLogCannotBeReadForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &blind{Log: memory.New().Journal()}
+		s := &starter{t: t}
+		d := open(t, journal.Config{Log: l, Programs: withSync(t), Invoker: s, Logger: discard()})
+		s.d = d
+		slept, synced := start(t, d, "wait", "a"), start(t, d, "sync", "b")
+		stopped := start(t, d, "wait", "c")
+		synctest.Wait()
+		l.now.Store(true)
+		if _, _, err := d.Feed(t.Context(), stopped.ARN, engine.Stop{}); !errors.Is(err, errDisk) {
+			t.Errorf("stop: %v", err)
+		}
+		time.Sleep(90 * time.Minute)
+		for _, x := range []flow.Execution{slept, synced, stopped} {
+			if got, err := d.Describe(t.Context(), x.ARN); err != nil || got.Status != engine.Running {
+				t.Errorf("%s: %v, %v", x.Name, got.Status, err)
+			}
+		}
+		l.now.Store(false)
+		for _, x := range []flow.Execution{slept, synced, stopped} {
+			if o := whole(t, d, x.ARN); o.Status != engine.Succeeded || o.Stopped.Sub(o.Started) < 90*time.Minute {
+				t.Errorf("%s: %v after %v", x.Name, o.Status, o.Stopped.Sub(o.Started))
+			}
+		}
+		closed(t, d)
 	})
 }
 

@@ -107,19 +107,21 @@ type shard struct {
 	closed  bool      // guarded by mu
 
 	// Owned by loop.
-	live    map[uint64]*run
-	broken  map[uint64]error // executions that cannot go on: our bug, or a broken log
-	timers  timers
-	turn    []*run // that have a Continue to do
-	flights []*flight
-	flying  int // flights that were sent to the log and are not back
-	shown   int // what Stats was last told of live
-	timed   int // and of timers
-	waiting map[uint64][]chan<- flow.Outcome
-	watches map[uint64][]watcher // who awaits the end of an execution
-	warned  map[uint64]uint8     // what has been said of executions that are near a limit
-	batch   engine.Batch
-	buf     []byte
+	live       map[uint64]*run
+	broken     map[uint64]error // executions that cannot go on: our bug, or a broken log
+	timers     timers
+	turn       []*run // that have a Continue to do
+	flights    []*flight
+	flying     int       // flights that were sent to the log and are not back
+	silent     time.Time // no alarm rings before: the log could not be read
+	complained time.Time // of that
+	shown      int       // what Stats was last told of live
+	timed      int       // and of timers
+	waiting    map[uint64][]chan<- flow.Outcome
+	watches    map[uint64][]watcher // who awaits the end of an execution
+	warned     map[uint64]uint8     // what has been said of executions that are near a limit
+	batch      engine.Batch
+	buf        []byte
 }
 
 func newShard(d *Driver) *shard {
@@ -212,7 +214,7 @@ func (s *shard) loop() {
 		}
 		wait := time.Duration(math.MaxInt64)
 		if due, ok := s.timers.next(); ok && s.flying < maxRung {
-			wait = max(0, time.Until(time.UnixMilli(due)))
+			wait = max(0, time.Until(time.UnixMilli(due)), time.Until(s.silent))
 		}
 		alarm.Reset(wait)
 		select {
@@ -258,6 +260,9 @@ func (s *shard) take(m *message) {
 		}
 		if err == nil && r == nil && m.task != 0 {
 			err = flow.ErrTaskClosed
+		}
+		if s.later(m, err) {
+			return
 		}
 		if err != nil || r == nil { // it has ended: nothing matters to it
 			m.fail(err)
@@ -334,14 +339,56 @@ func (s *shard) get(m *message) (*run, error) {
 	if m.kind == outcome {
 		return nil, nil // executions with tasks under way stay in memory: it has ended
 	}
-	e, err := s.d.cfg.Log.Running(context.Background(), m.id)
+	return s.fetch(m.id)
+}
+
+// fetch reads an execution that is not in memory; nil means that it has ended.
+func (s *shard) fetch(id uint64) (*run, error) {
+	e, err := s.d.cfg.Log.Running(context.Background(), id)
 	if errors.Is(err, flow.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, unread{err}
 	}
 	return s.load(e)
+}
+
+// unread says that the log could not be read. That is no fault of the execution
+// that was looked for (there may be too many open files, say): it is looked for
+// again.
+type unread struct{ error }
+
+func (u unread) Unwrap() error { return u.error }
+
+// readAgain is how long a shard waits after that; complainEvery how long until it
+// says so again.
+const (
+	readAgain     = time.Second
+	complainEvery = time.Minute
+)
+
+// isUnread reports whether err is one, and says so.
+func (s *shard) isUnread(err error) bool {
+	if _, ok := errors.AsType[unread](err); !ok {
+		return false
+	}
+	if now := time.Now(); now.Sub(s.complained) >= complainEvery {
+		s.complained = now
+		s.d.cfg.Logger.Error("the journal cannot be read: what it holds is looked for again", "err", err)
+	}
+	return true
+}
+
+// later has a message that nobody waits for come again, if it is for an
+// execution that could not be read.
+func (s *shard) later(m *message, err error) bool {
+	if err == nil || m.ack != nil || !s.isUnread(err) {
+		return false
+	}
+	again := *m
+	time.AfterFunc(readAgain, func() { s.send(again) })
+	return true
 }
 
 // open reports whether the task that m answers waits for that. If it does not,
@@ -454,7 +501,9 @@ func refuse(who any, part *asl.TaskPart, args value.Value) string {
 func (s *shard) load(e Entry) (*run, error) {
 	r, err := s.replay(e)
 	if err != nil {
-		s.breakOff(e.ID, e.ARN, err)
+		if !s.isUnread(err) {
+			s.breakOff(e.ID, e.ARN, err)
+		}
 		return nil, err
 	}
 	s.d.counters.reloaded.Add(1)
@@ -503,7 +552,7 @@ func (s *shard) read(r *run, cfg engine.Config) (err error) {
 	for row, err := range s.d.cfg.Log.Load(ctx, r.id) {
 		switch {
 		case err != nil:
-			return err
+			return unread{err}
 		case row.From == 0:
 			snapshot, r.snap = &row, len(row.Data)
 		default:
@@ -852,9 +901,9 @@ const maxRung = 1024
 
 // ring wakes the executions whose time has come.
 func (s *shard) ring() {
-	now := time.Now().UnixMilli()
-	for s.flying+len(s.flights) < maxRung {
-		a, meant, ok := s.timers.pop(now)
+	now := time.Now()
+	for s.flying+len(s.flights) < maxRung && !now.Before(s.silent) {
+		a, meant, ok := s.timers.pop(now.UnixMilli())
 		if !ok {
 			return
 		}
@@ -867,7 +916,12 @@ func (s *shard) ring() {
 				continue
 			}
 			var err error
-			if r, err = s.wakeUp(a.id); err != nil || r == nil {
+			if r, err = s.fetch(a.id); err != nil && s.isUnread(err) {
+				s.timers.add(a)
+				s.silent = now.Add(readAgain)
+				return
+			}
+			if err != nil || r == nil {
 				continue
 			}
 		}
@@ -885,17 +939,4 @@ func (s *shard) ring() {
 		}
 		s.rest(r)
 	}
-}
-
-// wakeUp reads an execution whose time has come; nil if it is not there.
-func (s *shard) wakeUp(id uint64) (*run, error) {
-	e, err := s.d.cfg.Log.Running(context.Background(), id)
-	if errors.Is(err, flow.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		s.breakOff(id, fmt.Sprint("number ", id), err)
-		return nil, err
-	}
-	return s.load(e)
 }

@@ -30,8 +30,8 @@ var (
 // TestSimulation runs everything that a journal does at once: tasks that fail
 // and are retried, tokens and activities answered by others, Parallel and Map
 // states, Map Runs of both kinds, nested executions, stops and redrives, over a
-// log that fails now and then ("failed" and "failed but happened"), in a process
-// that ends or dies again and again. What was acknowledged must be there in the
+// log that fails now and then ("failed" and "failed but happened") or cannot be
+// read, in a process that ends or dies again and again. What was acknowledged must be there in the
 // end, nothing twice, and every history well-formed.
 //
 // A failure names its seed: go test ./flow/journal -run Simulation -seed N -simulations 1.
@@ -370,8 +370,13 @@ func simulate(t *testing.T, seed uint64) {
 		time.Sleep(time.Duration(rnd.IntN(10_000)) * time.Millisecond)
 		leave(t, d, time.Duration(rnd.IntN(3000))*time.Millisecond)
 		l := withSpells(store, rnd, 5+rnd.IntN(100))
-		d = drive(l)
-		time.Sleep(time.Duration(rnd.IntN(30_000)) * time.Millisecond)
+		eyes := &blind{Log: l}
+		d = drive(eyes)
+		time.Sleep(time.Duration(rnd.IntN(15_000)) * time.Millisecond)
+		eyes.now.Store(rnd.IntN(3) == 0)
+		time.Sleep(time.Duration(rnd.IntN(5000)) * time.Millisecond)
+		eyes.now.Store(false)
+		time.Sleep(time.Duration(rnd.IntN(15_000)) * time.Millisecond)
 		if rnd.IntN(2) == 0 {
 			l.kill.Store(true)
 		}

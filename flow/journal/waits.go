@@ -106,7 +106,7 @@ func (s *shard) tellWatcher(w watcher) {
 // longer is not there, or knows nothing of it.
 func (s *shard) watched(m *message) {
 	r, err := s.get(m)
-	if err != nil || r == nil {
+	if s.later(m, err) || err != nil || r == nil {
 		return
 	}
 	if ef, ok := r.waits[m.task]; ok {
