@@ -63,6 +63,10 @@ const MaxHops = 3
 const (
 	service  = "bedrock"
 	readSize = 32 << 10
+
+	// receiptWait is how long a receipt may take after the last chunk: the other
+	// node makes its record durable before.
+	receiptWait = 10 * time.Second
 )
 
 // Credentials are asked for before each request; they must be kept as long as
@@ -259,6 +263,9 @@ func (b *Backend) Stream(ctx context.Context, c bedrock.Call) iter.Seq2[bedrock.
 			if !yield(chunk, nil) || chunk.Usage != nil && !node {
 				return
 			}
+			if receipt != nil {
+				resp.Within(receiptWait)
+			}
 		}
 		if receipt != nil {
 			return
@@ -349,8 +356,8 @@ func withoutMetrics(body []byte, v value.Value) []byte {
 	i := bytes.LastIndex(body, []byte(`"`+bedrock.MetricsMember+`":`))
 	if i > 0 && v.Member(v.Len()-1).Key == bedrock.MetricsMember {
 		before := body[:i]
-		if v.Len() > 1 {
-			before = before[:bytes.LastIndexByte(before, ',')]
+		if comma := bytes.LastIndexByte(before, ','); comma > 0 && v.Len() > 1 {
+			before = before[:comma]
 		}
 		before = append(bytes.Clone(before), '}')
 		if w, err := value.Parse(before); err == nil && w.Len() == v.Len()-1 {

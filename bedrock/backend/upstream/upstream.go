@@ -153,6 +153,14 @@ type Response struct {
 	Body   io.ReadCloser
 }
 
+// Within says that the rest of a stream must go on within d, and not within Idle.
+func (r *Response) Within(d time.Duration) {
+	if b, ok := r.Body.(*body); ok && b.idle > 0 {
+		b.idle = d
+		b.timer.Reset(d)
+	}
+}
+
 // Refusal is an answer with any other status.
 type Refusal struct {
 	Status int

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"tokaido/fault"
 )
@@ -195,5 +196,36 @@ func TestFault(t *testing.T) {
 		if got := fault.Code(c.Fault(&Refusal{Status: status, Body: []byte("why")}, "")); got != want {
 			t.Errorf("%d is %s, want %s", status, got, want)
 		}
+	}
+}
+
+// A stream that is nearly over may be given less time for the rest.
+func TestWithin(t *testing.T) {
+	release := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "a")
+		w.(http.Flusher).Flush()
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	defer s.Close()
+	defer close(release)
+	c, err := New(Config{Name: "x", URL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := c.Do(t.Context(), Request{Path: "/", Body: []byte("{}")}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	resp.Within(10 * time.Millisecond)
+	if _, err := resp.Body.Read(make([]byte, 1)); fault.Code(err) != "ModelTimeoutException" {
+		t.Errorf("%v", err)
 	}
 }
