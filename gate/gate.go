@@ -288,7 +288,7 @@ func (a *Act) End(ctx context.Context, err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		// A room below decided too: principal does when a role is assumed.
 		if ds, ok := f.Detail.([]iam.Decision); ok && len(ds) > 0 {
-			r.Decisions = trail.Evidence(ds, nil, nil)
+			r.Decisions = trail.Evidence(ds, ds[0].Policies(), nil)
 		}
 		r.Relaxed = r.Relaxed && !f.Auth
 	}

@@ -86,6 +86,10 @@ type Decision struct {
 	reasons  []Reason // of a decision that came from the trail
 }
 
+// Policies are those that the decision was made with, which must not be changed;
+// nil of a decision that came from the trail.
+func (d *Decision) Policies() *Policies { return d.policies }
+
 // Reasons lists every statement that was looked at, layer by layer, with the
 // first test it failed. It is made when asked for, by deciding once more:
 // decisions are many, and few are ever asked why.

@@ -339,7 +339,7 @@ func (w *bench) bounds(layer Layer, level int) []layered {
 // allow makes one layer allow what is missing: in the statement that fits best,
 // else in a new one. It reports whether it changed anything.
 func (w *bench) allow(layer Layer, level int, missing []Authorization) bool {
-	action := missing[0].Action
+	action, all := missing[0].Action, missing
 	missing = slices.DeleteFunc(slices.Clone(missing), func(n Authorization) bool { return n.Action != action })
 	var best candidate
 	home := layered{}
@@ -370,6 +370,11 @@ func (w *bench) allow(layer Layer, level int, missing []Authorization) bool {
 		return false
 	}
 	sids := home.bound == nil || usesSids(home.bound.Policy)
+	if w.e.Call.Model == nil && len(all) > 1 {
+		if statements := w.together(home, all, sids); statements != nil {
+			return w.add(home, layer, level, statements)
+		}
+	}
 	var statements []value.Value
 	for _, group := range w.groups(missing) {
 		var m []value.Member
@@ -385,6 +390,11 @@ func (w *bench) allow(layer Layer, level int, missing []Authorization) bool {
 		}
 		statements = append(statements, value.Object(m...))
 	}
+	return w.add(home, layer, level, statements)
+}
+
+// add writes new statements into a policy, or into a new one.
+func (w *bench) add(home layered, layer Layer, level int, statements []value.Value) bool {
 	if home.bound == nil {
 		doc := value.Object(value.Member{Key: "Version", Value: value.String(version2012)}, value.Member{Key: "Statement", Value: value.Array(statements...)})
 		return w.create(layer, level, doc)
@@ -394,6 +404,36 @@ func (w *bench) allow(layer Layer, level int, missing []Authorization) bool {
 		doc = appendStatement(doc, st)
 	}
 	return w.put(home, doc)
+}
+
+// together are the fewest statements that allow several actions on what is
+// missing; nil if these are of one action only, or of several services.
+func (w *bench) together(home layered, missing []Authorization, sids bool) []value.Value {
+	service, _, _ := strings.Cut(missing[0].Action, ":")
+	var grants []Grant
+	for _, n := range missing {
+		if s, _, _ := strings.Cut(n.Action, ":"); s != service {
+			return nil
+		}
+		grants = append(grants, Grant{Name: title(service), Actions: []string{n.Action}, Resources: []string{n.pattern()}})
+	}
+	if !slices.ContainsFunc(missing, func(n Authorization) bool { return n.Action != missing[0].Action }) {
+		return nil
+	}
+	p, err := Merge(grants)
+	if err != nil {
+		return nil
+	}
+	var out []value.Value
+	for _, st := range p.Statements() {
+		if sids {
+			st = st.With("Sid", value.String(w.sid(home, out, title(service))))
+		} else {
+			st = st.Without("Sid")
+		}
+		out = append(out, st)
+	}
+	return out
 }
 
 // group is what one new statement allows.
@@ -493,7 +533,10 @@ func (w *bench) create(layer Layer, level int, doc value.Value) bool {
 	}
 	b := Bound{Policy: p, Name: "BedrockInference", Owner: w.e.Call.By.RoleARN}
 	if w.e.Call.Model == nil {
-		b.Name = title(p.doc.Get("Statement").At(0).Get("Action").Str())
+		b.Name = title(texts(p.doc.Get("Statement").At(0).Get("Action"))[0])
+		if sid := p.doc.Get("Statement").At(0).Get("Sid").Str(); sid != "" {
+			b.Name = sid
+		}
 	}
 	if b.Owner == "" {
 		b.Owner = w.e.Call.By.ARN

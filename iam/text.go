@@ -129,7 +129,11 @@ func (t *teller) parts() {
 		case !p.Decision.Allowed:
 			mark = bilingual{"missing", "不足  "}
 		}
-		fmt.Fprintf(&t.b, "  %s  %s\n", mark.in(t.lang), p.Need.Resource)
+		what := p.Need.Resource
+		if p.Kind == PartOther { // of a model's call the head says which action
+			what = p.Need.Action + "  " + what
+		}
+		fmt.Fprintf(&t.b, "  %s  %s\n", mark.in(t.lang), what)
 		if !p.Decision.Allowed && p.Decision.Layer != LayerIdentity {
 			fmt.Fprintf(&t.b, "           %s\n", t.layerRefuses(p))
 		}
