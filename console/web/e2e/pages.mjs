@@ -68,6 +68,10 @@ export const list = (made) => [
     await p.locator(".side tbody tr").first().waitFor();
   }],
   ["residency", "/residency", (p) => p.locator(".shares tbody tr").first().waitFor()],
+  ["residency-print", "/residency", async (p) => {
+    await p.locator(".shares tbody tr").first().waitFor();
+    await p.emulateMedia({ media: "print" });
+  }],
   ["residency-left", "/residency?boundary=ap-northeast-1&by=principal", (p) => p.locator(".shares tbody tr").first().waitFor()],
   ["iam-roles", "/iam/roles"],
   ["iam-users", "/iam/users"],

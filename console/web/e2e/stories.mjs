@@ -188,6 +188,59 @@ export async function own(browser, ctx, locale) {
   ]);
 }
 
+// people: a role is made, given a policy that the rules find fault with, then another, and asked about.
+export async function people(browser, ctx, locale) {
+  const t = await speaker(locale, "iam");
+  const type = async (p, text) => {
+    await p.getByRole("dialog").locator(".cm-content").click();
+    await p.keyboard.press("Control+a");
+    await p.keyboard.insertText(text);
+  };
+  const dialog = (p) => p.getByRole("dialog");
+  await steps(browser, ctx, "people-" + locale, locale, [
+    ["a role is made", async (p) => {
+      await p.goto(ctx.url + "/console/iam/roles");
+      await p.getByRole("button", { name: t("iam:createRole") }).first().click();
+      await dialog(p).getByLabel(t("name"), { exact: true }).fill("made-" + locale);
+      await dialog(p).getByRole("button", { name: t("iam:create"), exact: true }).click();
+      await p.getByRole("heading", { name: "made-" + locale, exact: true }).waitFor();
+    }],
+    ["a policy is written, linted by rule, and saved", async (p) => {
+      await p.getByRole("button", { name: t("iam:addInline") }).click();
+      await dialog(p).getByLabel(t("iam:policyName")).fill("starts");
+      await type(p, '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}]}');
+      await dialog(p).locator(".findings code", { hasText: "GN06" }).waitFor();
+      await type(p, '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "states:StartExecution", "Resource": "*"}]}');
+      await dialog(p).getByText(t("iam:noFindings")).waitFor();
+      await dialog(p).getByRole("button", { name: t("iam:save"), exact: true }).click();
+      await p.getByRole("button", { name: "starts", exact: true }).waitFor();
+    }],
+    ["a managed policy is attached and detached", async (p) => {
+      await p.getByRole("button", { name: t("iam:attach") }).click();
+      await dialog(p).getByRole("button", { name: t("iam:policy"), exact: true }).click();
+      await p.getByRole("option", { name: /too-wide/ }).click();
+      await dialog(p).getByRole("button", { name: t("iam:attach"), exact: true }).click();
+      await p.getByRole("link", { name: "too-wide" }).waitFor();
+      await p.getByRole("button", { name: `${t("iam:detach")}: too-wide` }).click();
+      await p.getByRole("link", { name: "too-wide" }).waitFor({ state: "detached" });
+    }],
+    ["the simulator knows what it may do, and what not", async (p, o) => {
+      await p.getByRole("tab", { name: t("iam:simulator") }).click();
+      await p.getByLabel(t("iam:actions"), { exact: true }).fill("states:StartExecution\nstates:DeleteStateMachine");
+      await p.getByRole("button", { name: t("iam:run"), exact: true }).click();
+      await p.getByRole("row", { name: /StartExecution/ }).getByText(t("iam:allowed"), { exact: true }).waitFor();
+      await p.getByRole("row", { name: /DeleteStateMachine/ }).getByText(t("iam:implicitDeny"), { exact: true }).waitFor();
+      await o.shoot(`people-${locale}-1-simulated`);
+    }],
+    ["its policy is deleted", async (p) => {
+      await p.getByRole("tab", { name: t("iam:permissions") }).click();
+      await p.getByRole("button", { name: `${t("iam:remove")}: starts` }).click();
+      await dialog(p).getByRole("button", { name: t("iam:remove"), exact: true }).click();
+      await sees(p, t("iam:noPermissions"));
+    }],
+  ]);
+}
+
 // signIn holds the one-time link of an ordinary server, and its key form, to what they promise.
 export async function signIn(ctx) {
   const plain = await serve({ dev: false });

@@ -1,4 +1,4 @@
-import { useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { useSearchParams } from "wouter";
 import Alert from "@cloudscape-design/components/alert";
 import Badge from "@cloudscape-design/components/badge";
@@ -15,7 +15,9 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Table from "@cloudscape-design/components/table";
+import { applyMode, Mode } from "@cloudscape-design/global-styles";
 import { cloudtrail } from "../aws/clients";
+import { initialDark } from "../app/prefs";
 import { current } from "../aws/session";
 import { lookup } from "../aws/trail";
 import { download } from "../app/download";
@@ -61,6 +63,17 @@ export default function Residency() {
     return Promise.all(
       (r.trailList ?? []).filter((x) => x.LogFileValidationEnabled).map(async (x) => ({ name: x.Name!, at: (await c.send(new m.GetTrailStatusCommand({ Name: x.TrailARN }), { abortSignal })).LatestDigestDeliveryTime })),
     );
+  }, []);
+  useEffect(() => {
+    // paper is light
+    const light = () => applyMode(Mode.Light);
+    const back = () => applyMode(initialDark() ? Mode.Dark : Mode.Light);
+    window.addEventListener("beforeprint", light);
+    window.addEventListener("afterprint", back);
+    return () => {
+      window.removeEventListener("beforeprint", light);
+      window.removeEventListener("afterprint", back);
+    };
   }, []);
   const inside = useMemo(() => (text.trim() ? boundary(text) : undefined), [text]);
   const wrong = boundary(typed) === undefined;
