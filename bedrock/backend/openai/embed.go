@@ -31,25 +31,9 @@ func (b *Backend) embed(ctx context.Context, c bedrock.Call) (*bedrock.Answer, e
 	if err != nil {
 		return nil, err
 	}
-	vectors := make([][]float64, len(e.Texts))
-	for _, d := range v.Get("data").Items() {
-		i, ok := d.Get("index").Int()
-		if !ok || i < 0 || i >= int64(len(vectors)) || vectors[i] != nil {
-			return nil, fmt.Errorf("%s: a vector of text %s, of %d", b.http.URL(), d.Get("index"), len(vectors))
-		}
-		list := d.Get("embedding")
-		vectors[i] = make([]float64, 0, list.Len())
-		for _, x := range list.Items() {
-			if !x.IsNumber() {
-				return nil, fmt.Errorf("%s: a vector that is no list of numbers", b.http.URL())
-			}
-			vectors[i] = append(vectors[i], x.Float())
-		}
-	}
-	for i := range vectors {
-		if len(vectors[i]) == 0 {
-			return nil, fmt.Errorf("%s: no vector of text %d", b.http.URL(), i)
-		}
+	vectors, err := readVectors(v, len(e.Texts))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", b.http.URL(), err)
 	}
 	u, ok := usage(v)
 	if !ok {
@@ -63,4 +47,30 @@ func (b *Backend) embed(ctx context.Context, c bedrock.Call) (*bedrock.Answer, e
 		return nil, err
 	}
 	return &bedrock.Answer{Body: out, ContentType: "application/json", Usage: u}, nil
+}
+
+// readVectors are the vectors of n texts, in the order of the texts: a server may
+// send them in any.
+func readVectors(v value.Value, n int) ([][]float64, error) {
+	vectors := make([][]float64, n)
+	for _, d := range v.Get("data").Items() {
+		i, ok := d.Get("index").Int()
+		if !ok || i < 0 || i >= int64(n) || vectors[i] != nil {
+			return nil, fmt.Errorf("a vector of text %.40s, of %d", d.Get("index").JSON(), n)
+		}
+		list := d.Get("embedding")
+		vectors[i] = make([]float64, 0, list.Len())
+		for _, x := range list.Items() {
+			if !x.IsNumber() {
+				return nil, fmt.Errorf("a vector that is no list of numbers: of text %d", i)
+			}
+			vectors[i] = append(vectors[i], x.Float())
+		}
+	}
+	for i := range vectors {
+		if len(vectors[i]) == 0 {
+			return nil, fmt.Errorf("no vector of text %d", i)
+		}
+	}
+	return vectors, nil
 }
