@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -246,7 +247,7 @@ func outcomeOf(r *bedrock.Result, err error) string {
 	if err == nil {
 		return "served"
 	}
-	if n := len(r.Attempts); n > 0 && r.Attempts[n-1].Outcome == bedrock.Cut {
+	if slices.ContainsFunc(r.Attempts, func(a bedrock.Attempt) bool { return a.Outcome == bedrock.Cut }) { // with hedging it need not be the last
 		return "cut"
 	}
 	f, ok := errors.AsType[*fault.Error](err)
