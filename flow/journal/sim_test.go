@@ -382,7 +382,15 @@ func simulate(t *testing.T, seed uint64) {
 		}
 	}
 	leave(t, d, time.Second)
-	d = drive(store)
+	// What is lost now, no restart finds.
+	eyes := &blind{Log: withSpells(store, rnd, 20)}
+	d = drive(eyes)
+	for range 3 {
+		time.Sleep(time.Duration(rnd.IntN(10_000)) * time.Millisecond)
+		eyes.now.Store(true)
+		time.Sleep(time.Duration(rnd.IntN(6000)) * time.Millisecond)
+		eyes.now.Store(false)
+	}
 	close(done)
 	making.Wait()
 	w.mu.Lock()
