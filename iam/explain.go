@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -333,6 +334,43 @@ func places(regions []string) string {
 	return strings.Join(s, ", ")
 }
 
+// maxNamed is how many of those that a role trusts are named.
+const maxNamed = 5
+
+// stranger reports whether no statement of a role's trust policy is about the
+// caller, and whom they are about.
+func (e *Explanation) stranger(layer Layer, p *Part) (named string, ok bool) {
+	if layer != LayerTrust || e.Call.Policies.Resource == nil || e.Call.Policies.Resource.Policy == nil {
+		return "", false
+	}
+	for _, r := range p.Decision.Reasons() {
+		if r.Layer == LayerTrust && r.Allow && r.Failed != FailedPrincipal {
+			return "", false
+		}
+	}
+	var all []string
+	for i := range e.Call.Policies.Resource.Policy.statements {
+		s := &e.Call.Policies.Resource.Policy.statements[i]
+		for _, x := range s.principals {
+			if s.allow && !s.notPrincipal && x.value != "" && !slices.Contains(all, x.value) {
+				all = append(all, x.value)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return "", false
+	}
+	if len(all) > maxNamed {
+		all = append(all[:maxNamed], "…")
+	}
+	return strings.Join(all, ", "), true
+}
+
+// who is the caller as a trust policy names it: of a session the role.
+func (c *Call) who() string {
+	return cmp.Or(c.By.RoleARN, c.By.ARN, c.By.Service)
+}
+
 // silence explains what a layer does not allow.
 func (e *Explanation) silence(layer Layer) []Finding {
 	var missing []*Part
@@ -377,6 +415,10 @@ func (e *Explanation) silence(layer Layer) []Finding {
 			case PartGlobal:
 				add("BR07/layer", p.Need.Resource)
 			case PartOther:
+				if named, ok := e.stranger(layer, p); ok {
+					add("near/trust", e.Call.who(), named)
+					continue
+				}
 				add("near/layer", p.Need.Action, p.Need.Resource)
 			}
 		}

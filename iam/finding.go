@@ -96,6 +96,9 @@ var rules = map[string]struct {
 	"near/layer": {Error, bilingual{
 		"it does not allow %[2]s on %[3]s.",
 		"%[3]s に対する %[2]s を許可していません。"}},
+	"near/trust": {Error, bilingual{
+		"it trusts %[3]s, not %[2]s. Whoever is to assume the role must be named here, by ARN or by account; if by account, their own policies must allow it too. The caller's policies alone are not enough.",
+		"信頼しているのは %[3]s で、%[2]s ではありません。ロールを引き受ける側を、ここで指定する必要があります（アカウントで指定したときは、引き受ける側のポリシーでも許可が必要です）。引き受ける側のポリシーだけでは足りません。"}},
 	"BR07": {Error, bilingual{
 		"nothing allows %[2]s. A global profile is also checked for the model without a Region, with aws:RequestedRegion \"unspecified\".",
 		"%[2]s を許可するステートメントがありません。グローバルプロファイルでは、リージョンのないモデル ARN も aws:RequestedRegion = \"unspecified\" で確認されます。"}},
