@@ -30,8 +30,8 @@ export default function Ask({ title, act, onAct, onDismiss, ready = true, size, 
     } catch (e) {
       noteError(e);
       setError(e);
-      setBusy(false);
     }
+    setBusy(false);
   };
   return (
     <Modal

@@ -8,6 +8,7 @@ import SegmentedControl from "@cloudscape-design/components/segmented-control";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import AslGraph from "../graph/AslGraph";
+import Direction from "../graph/Direction";
 import type { Dir } from "../graph/layout";
 import { sfn } from "../aws/clients";
 import { useI18n } from "../i18n";
@@ -56,17 +57,7 @@ export default function Workbench({ value, onChange, express = false, readOnly =
     to.current = [...to.current, value];
     onChange(v);
   };
-  const layout = (
-    <SegmentedControl
-      selectedId={dir}
-      onChange={(e) => setDir(e.detail.selectedId as Dir)}
-      label={t("layout")}
-      options={[
-        { id: "TB", text: t("layoutVertical") },
-        { id: "LR", text: t("layoutHorizontal") },
-      ]}
-    />
-  );
+  const layout = <Direction dir={dir} onChange={setDir} />;
   const modes = !readOnly && (
     <SegmentedControl
       selectedId={mode}

@@ -10,12 +10,12 @@ import ExpandableSection from "@cloudscape-design/components/expandable-section"
 import Grid from "@cloudscape-design/components/grid";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
-import SegmentedControl from "@cloudscape-design/components/segmented-control";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import Tabs from "@cloudscape-design/components/tabs";
 import { useLocation, useSearchParams } from "wouter";
 import AslGraph, { badgeText } from "../graph/AslGraph";
+import Direction from "../graph/Direction";
 import { layout, type Dir } from "../graph/layout";
 import { toGraph } from "../graph/model";
 import { sfn } from "../aws/clients";
@@ -226,33 +226,20 @@ export default function Execution({ arn }: { arn: string }) {
         <Grid gridDefinition={[{ colspan: { default: 12, s: 7 } }, { colspan: { default: 12, s: 5 } }]}>
           <Container
             header={
-              <Header
-                variant="h2"
-                actions={
-                  <SegmentedControl
-                    selectedId={dir}
-                    onChange={(e) => setDir(e.detail.selectedId as Dir)}
-                    label={t("layout")}
-                    options={[
-                      { id: "TB", text: t("layoutVertical") },
-                      { id: "LR", text: t("layoutHorizontal") },
-                    ]}
-                  />
-                }
-              >
+              <Header variant="h2" actions={<Direction dir={dir} onChange={setDir} />}>
                 {t("graph")}
               </Header>
             }
           >
             <SpaceBetween size="s">
-            {choices.length > 0 && <Iterations choices={choices} picks={picks} onPick={setPicks} />}
-            {text ? (
-              <AslGraph definition={text} statuses={st} counts={times} served={served} selected={selected} onSelect={select} dir={dir} height={600} />
-            ) : definition.error ? (
-              <Problem error={definition.error} retry={definition.reload} />
-            ) : (
-              <Spinner />
-            )}
+              {choices.length > 0 && <Iterations choices={choices} picks={picks} onPick={setPicks} />}
+              {text ? (
+                <AslGraph definition={text} statuses={st} counts={times} served={served} selected={selected} onSelect={select} dir={dir} height={600} />
+              ) : definition.error ? (
+                <Problem error={definition.error} retry={definition.reload} />
+              ) : (
+                <Spinner />
+              )}
             </SpaceBetween>
           </Container>
           <Detail

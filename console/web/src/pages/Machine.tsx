@@ -1,6 +1,5 @@
 import { lazy, Suspense, useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
-import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
 import Container from "@cloudscape-design/components/container";
@@ -8,12 +7,12 @@ import ContentLayout from "@cloudscape-design/components/content-layout";
 import Flashbar from "@cloudscape-design/components/flashbar";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
-import Modal from "@cloudscape-design/components/modal";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import Tabs from "@cloudscape-design/components/tabs";
 import { noteError, sfn } from "../aws/clients";
+import Ask from "../app/Ask";
 import { pages, useLoad } from "../app/load";
 import { Arn, Command, duration, Empty, Go, Problem, Status, to } from "../app/parts";
 import List from "../app/table";
@@ -63,12 +62,15 @@ export default function Machine({ arn }: { arn: string }) {
     (x) => (x?.items.some((e) => e.status === "RUNNING") ? pollMs : undefined),
   );
   const others = useLoad((signal) => (starting ? known(arn, signal) : Promise.resolve(undefined)), [arn, starting]);
-  const act = async (f: (s: Awaited<ReturnType<typeof sfn>>) => Promise<unknown>, after: () => void) => {
+  const save = async () => {
     setSaving(true);
     setFailed(undefined);
     try {
-      await f(await sfn());
-      after();
+      const { m, c } = await sfn();
+      await c.send(new m.UpdateStateMachineCommand({ stateMachineArn: arn, definition: draft }));
+      setDraft(undefined);
+      setSaved(t("saved"));
+      machine.reload();
     } catch (e) {
       noteError(e);
       setFailed(e);
@@ -76,15 +78,6 @@ export default function Machine({ arn }: { arn: string }) {
       setSaving(false);
     }
   };
-  const save = () =>
-    act(
-      ({ m, c }) => c.send(new m.UpdateStateMachineCommand({ stateMachineArn: arn, definition: draft })),
-      () => {
-        setDraft(undefined);
-        setSaved(t("saved"));
-        machine.reload();
-      },
-    );
   if (!d) return machine.error ? <Problem error={machine.error} retry={machine.reload} /> : <Spinner size="large" />;
   const option = (s: string) => ({ value: s, label: s === "" ? tr("anyStatus") : s });
   const executions = express ? (
@@ -222,27 +215,18 @@ export default function Machine({ arn }: { arn: string }) {
         />
       )}
       {deleting && (
-        <Modal
-          visible
-          header={tr("deleteTitle", { name: d.name! })}
-          closeAriaLabel={t("close")}
+        <Ask
+          title={tr("deleteTitle", { name: d.name! })}
+          act={tr("delete")}
           onDismiss={() => setDeleting(false)}
-          footer={
-            <Box float="right">
-              <SpaceBetween direction="horizontal" size="xs">
-                <Button variant="link" onClick={() => setDeleting(false)}>
-                  {t("cancel")}
-                </Button>
-                <Button variant="primary" loading={saving} onClick={() => void act(({ m, c }) => c.send(new m.DeleteStateMachineCommand({ stateMachineArn: arn })), () => go("/state-machines"))}>
-                  {tr("delete")}
-                </Button>
-              </SpaceBetween>
-            </Box>
-          }
+          onAct={async () => {
+            const { m, c } = await sfn();
+            await c.send(new m.DeleteStateMachineCommand({ stateMachineArn: arn }));
+            go("/state-machines");
+          }}
         >
-          <Problem error={failed} />
           {tr("deleteWhat")}
-        </Modal>
+        </Ask>
       )}
     </ContentLayout>
   );

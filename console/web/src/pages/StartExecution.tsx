@@ -2,15 +2,13 @@ import { useState } from "react";
 import type { StartSyncExecutionCommandOutput } from "@aws-sdk/client-sfn";
 import { useLocation } from "wouter";
 import Box from "@cloudscape-design/components/box";
-import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
-import Modal from "@cloudscape-design/components/modal";
 import Select from "@cloudscape-design/components/select";
-import SpaceBetween from "@cloudscape-design/components/space-between";
 import Textarea from "@cloudscape-design/components/textarea";
-import { noteError, sfn } from "../aws/clients";
-import { Code, duration, pretty, Problem, Status, to } from "../app/parts";
+import { sfn } from "../aws/clients";
+import Ask from "../app/Ask";
+import { Code, duration, pretty, Status, to } from "../app/parts";
 import { useI18n } from "../i18n";
 import { useTexts } from "../i18n/page";
 import machineTexts from "../i18n/pages/machine";
@@ -28,8 +26,6 @@ export default function StartExecution({ machine, input = "{}", express = false,
   const [, go] = useLocation();
   const [name, setName] = useState("");
   const [text, setText] = useState(input);
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
   let wrong = "";
   try {
     JSON.parse(text || "{}");
@@ -37,45 +33,13 @@ export default function StartExecution({ machine, input = "{}", express = false,
     wrong = t("notJson", { why: (e as Error).message });
   }
   const start = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const { m, c } = await sfn();
-      const asked = { stateMachineArn: target, name: name.trim() || undefined, input: text || "{}" };
-      if (express) {
-        setGot(await c.send(new m.StartSyncExecutionCommand(asked)));
-        setBusy(false);
-        return;
-      }
-      const r = await c.send(new m.StartExecutionCommand(asked));
-      go(to.execution(r.executionArn!));
-    } catch (e) {
-      noteError(e);
-      setError(e);
-      setBusy(false);
-    }
+    const { m, c } = await sfn();
+    const asked = { stateMachineArn: target, name: name.trim() || undefined, input: text || "{}" };
+    if (express) setGot(await c.send(new m.StartSyncExecutionCommand(asked)));
+    else go(to.execution((await c.send(new m.StartExecutionCommand(asked))).executionArn!));
   };
   return (
-    <Modal
-      visible
-      header={t("startExecution")}
-      closeAriaLabel={t("close")}
-      onDismiss={onDismiss}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onDismiss}>
-              {t("cancel")}
-            </Button>
-            <Button variant="primary" onClick={() => void start()} loading={busy} disabled={wrong !== ""}>
-              {express ? tr("run") : t("startExecution")}
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
-    >
-      <SpaceBetween size="m">
-        <Problem error={error} />
+    <Ask title={t("startExecution")} act={express ? tr("run") : t("startExecution")} onAct={start} onDismiss={onDismiss} ready={wrong === ""}>
         {targets.length > 0 && (
           <FormField label={tr("version")}>
             <Select
@@ -105,7 +69,6 @@ export default function StartExecution({ machine, input = "{}", express = false,
             <Code text={pretty(got.output)} />
           </div>
         )}
-      </SpaceBetween>
-    </Modal>
+    </Ask>
   );
 }

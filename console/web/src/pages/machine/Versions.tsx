@@ -2,16 +2,15 @@
 import { useState } from "react";
 import type { StateMachineVersionListItem } from "@aws-sdk/client-sfn";
 import Alert from "@cloudscape-design/components/alert";
-import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
-import Modal from "@cloudscape-design/components/modal";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
-import { noteError, sfn } from "../../aws/clients";
+import { sfn } from "../../aws/clients";
+import Ask from "../../app/Ask";
 import { pages, useLoad } from "../../app/load";
 import { Command, Copy, Empty, Problem } from "../../app/parts";
 import { useI18n } from "../../i18n";
@@ -162,13 +161,8 @@ function ChangeForm({ change, arn, revisionId, versions, onDone, onDismiss }: { 
   const [first, setFirst] = useState(had?.routes[0]?.arn ?? versions[0]?.stateMachineVersionArn ?? "");
   const [second, setSecond] = useState(had?.routes[1]?.arn ?? "");
   const [weight, setWeight] = useState(String(had?.routes[0]?.weight ?? 100));
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
   const go = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const { m, c } = await sfn();
+    const { m, c } = await sfn();
       if (change.kind === "publish") await c.send(new m.PublishStateMachineVersionCommand({ stateMachineArn: arn, description: description || undefined, revisionId }));
       else if (change.kind === "drop") await c.send(change.alias ? new m.DeleteStateMachineAliasCommand({ stateMachineAliasArn: change.arn }) : (new m.DeleteStateMachineVersionCommand({ stateMachineVersionArn: change.arn }) as never));
       else {
@@ -181,39 +175,15 @@ function ChangeForm({ change, arn, revisionId, versions, onDone, onDismiss }: { 
         );
       }
       onDone();
-    } catch (e) {
-      noteError(e);
-      setError(e);
-      setBusy(false);
-    }
   };
   const options = versions.map((v) => ({ value: v.stateMachineVersionArn!, label: versionOf(v.stateMachineVersionArn) }));
   const title = change.kind === "publish" ? tr("publish") : change.kind === "drop" ? tr("deleteTitle", { name: change.label }) : had ? tr("editAlias", { name: had.name }) : tr("createAlias");
   const label = change.kind === "publish" ? tr("publish") : change.kind === "drop" ? tr("delete") : t("save");
   return (
-    <Modal
-      visible
-      header={title}
-      onDismiss={onDismiss}
-      closeAriaLabel={t("close")}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onDismiss}>
-              {t("cancel")}
-            </Button>
-            <Button variant="primary" onClick={() => void go()} loading={busy} disabled={change.kind === "alias" && (!name.trim() || !first)}>
-              {label}
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
-    >
-      <SpaceBetween size="m">
-        <Problem error={error} />
+    <Ask title={title} act={label} onAct={go} onDismiss={onDismiss} ready={change.kind !== "alias" || (name.trim() !== "" && first !== "")}>
         {change.kind === "drop" && <Alert type="warning">{change.arn}</Alert>}
         {change.kind === "alias" && (
-          <>
+          <SpaceBetween size="m">
             {!had && (
               <FormField label={tr("aliasName")}>
                 <Input value={name} onChange={(e) => setName(e.detail.value)} spellcheck={false} />
@@ -237,14 +207,13 @@ function ChangeForm({ change, arn, revisionId, versions, onDone, onDismiss }: { 
                 <Input type="number" value={weight} onChange={(e) => setWeight(e.detail.value)} />
               </FormField>
             )}
-          </>
+          </SpaceBetween>
         )}
         {change.kind !== "drop" && (
           <FormField label={tr("description")}>
             <Input value={description} onChange={(e) => setDescription(e.detail.value)} />
           </FormField>
         )}
-      </SpaceBetween>
-    </Modal>
+    </Ask>
   );
 }

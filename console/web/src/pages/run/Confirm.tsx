@@ -1,13 +1,11 @@
 // What is asked before an execution is redriven or stopped.
-import { useState } from "react";
 import type { DescribeExecutionCommandOutput } from "@aws-sdk/client-sfn";
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
-import Button from "@cloudscape-design/components/button";
-import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { noteError, sfn } from "../../aws/clients";
-import { Problem, Status, WhyButton } from "../../app/parts";
+import { sfn } from "../../aws/clients";
+import Ask from "../../app/Ask";
+import { Status, WhyButton } from "../../app/parts";
 import type { History } from "../../model/history";
 import type { Record_ } from "../../model/inference";
 import { redriven } from "../../model/run";
@@ -22,48 +20,19 @@ type Props = { what: "redrive" | "stop"; x: DescribeExecutionCommandOutput; h: H
 export default function Confirm({ what, x, h, refusal, onDone, onDismiss }: Props) {
   const { t } = useI18n();
   const tr = useTexts(runTexts);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
   const { again, kept } = redriven(h);
   const go = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const { m, c } = await sfn();
-      if (what === "stop") await c.send(new m.StopExecutionCommand({ executionArn: x.executionArn }));
-      else await c.send(new m.RedriveExecutionCommand({ executionArn: x.executionArn }));
-      onDone();
-    } catch (e) {
-      noteError(e);
-      setError(e);
-      setBusy(false);
-    }
+    const { m, c } = await sfn();
+    if (what === "stop") await c.send(new m.StopExecutionCommand({ executionArn: x.executionArn }));
+    else await c.send(new m.RedriveExecutionCommand({ executionArn: x.executionArn }));
+    onDone();
   };
   return (
-    <Modal
-      visible
-      header={tr(what === "stop" ? "stopTitle" : "redriveTitle")}
-      onDismiss={onDismiss}
-      closeAriaLabel={t("close")}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onDismiss}>
-              {t("cancel")}
-            </Button>
-            <Button variant="primary" onClick={() => void go()} loading={busy}>
-              {t(what)}
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
-    >
-      <SpaceBetween size="m">
-        <Problem error={error} />
+    <Ask title={tr(what === "stop" ? "stopTitle" : "redriveTitle")} act={t(what)} onAct={go} onDismiss={onDismiss}>
         {what === "stop" ? (
           <Box>{tr("stopWhat")}</Box>
         ) : (
-          <>
+          <SpaceBetween size="m">
             <Box>{tr(again.length ? "redriveWhat" : "redriveNone")}</Box>
             {again.length > 0 && (
               <ul className="again">
@@ -81,9 +50,8 @@ export default function Confirm({ what, x, h, refusal, onDone, onDismiss }: Prop
                 {tr("redriveDenied")}
               </Alert>
             )}
-          </>
+          </SpaceBetween>
         )}
-      </SpaceBetween>
-    </Modal>
+    </Ask>
   );
 }
