@@ -1,6 +1,9 @@
 package server
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -214,5 +218,76 @@ func TestDocumentedConfiguration(t *testing.T) {
 	}
 	if err := parse(t, text).Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Every type of backend trusts whom caFile names, and shows certFile to who asks.
+func TestBackendsOverTLS(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]int{} // certificates shown, by path
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked[r.URL.Path] = len(r.TLS.PeerCertificates)
+		mu.Unlock()
+		if strings.HasPrefix(r.URL.Path, "/model/") {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		io.WriteString(w, `{"data":[]}`)
+	}))
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	s.StartTLS()
+	defer s.Close()
+	dir := t.TempDir()
+	file := func(name, kind string, der []byte) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(s.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, keyFile := file("cert.pem", "CERTIFICATE", s.Certificate().Raw), file("key.pem", "PRIVATE KEY", key)
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte("sesame"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings := fmt.Sprintf("url: %q, caFile: %q, certFile: %q, keyFile: %q", s.URL, cert, cert, keyFile)
+	c := parse(t, fmt.Sprintf(`
+store: memory
+bedrock:
+  backends:
+    a: {type: openai, %[1]s}
+    b: {type: anthropic, apiKeyFile: %[2]q, %[1]s}
+    c: {type: amazon, accessKeyId: AKIA, secretKeyFile: %[2]q, %[1]s}
+    bare: {type: openai, url: %[3]q, caFile: %[4]q}
+  regions:
+    us-east-1: [{models: "openai.*", backend: a}, {models: "anthropic.*", backend: b}, {models: "amazon.*", backend: c}, {models: "*", backend: bare}]
+`, settings, secret, s.URL, cert))
+	c.DataDir, c.Listen = dir, "127.0.0.1:0"
+	if err := c.Check(); err != nil {
+		t.Fatal(err)
+	}
+	all, err := newBackends(t.Context(), c, catalog.Load())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range all.all {
+		if err := b.serves.(bedrock.Checker).Check(t.Context()); (err == nil) == (name == "bare") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(asked) != 3 {
+		t.Errorf("asked: %v", asked)
+	}
+	for path, n := range asked {
+		if n != 1 {
+			t.Errorf("%s: %d certificates were shown", path, n)
+		}
 	}
 }
