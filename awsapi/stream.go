@@ -52,15 +52,30 @@ func (s *stream) write(b []byte) error {
 		return s.failed
 	}
 	s.buf = b
-	s.start()
-	_, err := s.w.Write(b)
-	if err == nil {
-		err = s.flush.Flush()
+	var err error
+	if s.started {
+		err = s.send(b)
+	} else {
+		// The header goes out with the first event, and what net/http needs for that
+		// would make the stack of every open stream twice as large.
+		sent := make(chan error, 1)
+		go func() {
+			s.start()
+			sent <- s.send(b)
+		}()
+		err = <-sent
 	}
 	if err != nil {
 		s.failed = errors.Join(errGone, err)
 	}
 	return s.failed
+}
+
+func (s *stream) send(b []byte) error {
+	if _, err := s.w.Write(b); err != nil {
+		return err
+	}
+	return s.flush.Flush()
 }
 
 // end writes what remains to be said after the last event: nothing, or why

@@ -65,26 +65,8 @@ func (rt *Runtime) run(ctx context.Context, p *Plan, cost int, try attempt) (*Re
 	if len(r.lanes) == 0 {
 		return t.res, served{}, Fault("ServiceUnavailableException", "No backend of this server has %s in %s.", p.ModelID, strings.Join(p.Regions, ", "))
 	}
-	var dbuf [stackRoute]int
-	var vbuf [stackRoute]view
-	dst, views := dbuf[:], vbuf[:0]
-	if len(r.lanes) > stackRoute {
-		dst, views = make([]int, len(r.lanes)), make([]view, 0, len(r.lanes))
-	}
-	order, views := r.candidates(t.start, cost, dst, views)
-	for i, v := range views {
-		if v.room != hasRoom && t.full != noRequests {
-			t.full = v.room
-		}
-		if i != r.first {
-			continue
-		}
-		if v.room != hasRoom {
-			t.res.Attempts = append(t.res.Attempts, Attempt{Region: p.Region, Outcome: Full})
-		} else if v.out != 0 && len(order) > 1 {
-			t.res.Attempts = append(t.res.Attempts, Attempt{Region: p.Region, Outcome: Out})
-		}
-	}
+	var few [keptOrder]int
+	order := t.choose(r, few[:0])
 	if rt.config.Hedge > 0 && len(order) > 1 {
 		shared := new(trial) // of its attempts' goroutines; without hedging all this stays on the stack
 		*shared = t
@@ -102,6 +84,38 @@ func (rt *Runtime) run(ctx context.Context, p *Plan, cost int, try attempt) (*Re
 			return t.res, f.out, err
 		}
 	}
+}
+
+// keptOrder is how many candidates a call keeps without allocation.
+const keptOrder = 8
+
+// choose decides where the call goes, the best first, and appends that to order.
+// It must not be inlined: what it needs is two kilobytes, which would be kept on
+// the stack of every stream.
+//
+//go:noinline
+func (t *trial) choose(r *route, order []int) []int {
+	var dbuf [stackRoute]int
+	var vbuf [stackRoute]view
+	dst, views := dbuf[:], vbuf[:0]
+	if len(r.lanes) > stackRoute {
+		dst, views = make([]int, len(r.lanes)), make([]view, 0, len(r.lanes))
+	}
+	dst, views = r.candidates(t.start, t.cost, dst, views)
+	for i, v := range views {
+		if v.room != hasRoom && t.full != noRequests {
+			t.full = v.room
+		}
+		if i != r.first {
+			continue
+		}
+		if v.room != hasRoom {
+			t.res.Attempts = append(t.res.Attempts, Attempt{Region: t.p.Region, Outcome: Full})
+		} else if v.out != 0 && len(dst) > 1 {
+			t.res.Attempts = append(t.res.Attempts, Attempt{Region: t.p.Region, Outcome: Out})
+		}
+	}
+	return append(order, dst...)
 }
 
 // attempt asks one lane, and gives back what it took also if the backend panics.
