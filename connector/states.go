@@ -353,6 +353,11 @@ func (t Table) Watched(task flow.Task, submitted value.Value) string {
 	return ""
 }
 
+// Job implements [flow.Watcher].
+func (t Table) Job(_ flow.Task, execution string) value.Value {
+	return value.Object(value.Member{Key: "ExecutionArn", Value: value.String(execution)})
+}
+
 // Await implements [flow.Awaiter].
 func (t Table) Await(ctx context.Context, task flow.Task, submitted value.Value) (value.Value, error) {
 	p, ok := t[task.Part.Service+":"+task.Part.Action].(flow.Awaiter)

@@ -89,6 +89,9 @@ type Watcher interface {
 	// Watched is the ARN of the execution whose end a job is; "": it is something
 	// else, which Await waits for.
 	Watched(t Task, job value.Value) string
+	// Job is the job that an execution is which t has started, as Invoke returns it
+	// as far as Await needs it: where the process died before it could be noted.
+	Job(t Task, execution string) value.Value
 }
 
 // InvokerFunc is a function as an Invoker.

@@ -198,6 +198,9 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 		d.cancel(err)
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
+	for _, s := range d.shards {
+		s.send(message{kind: claim}) // after what the recovered tasks have said
+	}
 	// All are counted before any runs: the first may fail and have the driver wait
 	// for the others.
 	loops := []func(){d.commit.loop, d.expire, d.ages}

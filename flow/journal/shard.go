@@ -35,6 +35,7 @@ const (
 	aged                   // id, arn: it has been open for long, since at
 	watch                  // id: tell the task of the execution of when it has ended
 	watched                // id, task: what the task awaits has ended
+	claim                  // all tasks have said what they await: who are the others' executions?
 )
 
 type message struct {
@@ -119,6 +120,7 @@ type shard struct {
 	timed      int       // and of timers
 	waiting    map[uint64][]chan<- flow.Outcome
 	watches    map[uint64][]watcher // who awaits the end of an execution
+	begotten   []begotten           // that a task has started, open when the log was opened; until claim
 	warned     map[uint64]uint8     // what has been said of executions that are near a limit
 	batch      engine.Batch
 	buf        []byte
@@ -319,6 +321,8 @@ func (s *shard) take(m *message) {
 		s.watch(m)
 	case watched:
 		s.watched(m)
+	case claim:
+		s.claim()
 	case barrier:
 		s.flights = append(s.flights, &flight{acks: []chan<- error{m.ack}})
 	}
@@ -644,6 +648,9 @@ func (s *shard) recover(e Entry) {
 		case engine.Again:
 			s.owe(r)
 		}
+	}
+	if r.info.Origin != "" {
+		s.begotten = append(s.begotten, begotten{r.id, r.info.ARN, r.info.Origin})
 	}
 	if c := &r.info.Child; c.MapRun != "" {
 		s.d.shard(c.Of).send(message{kind: wanted, id: c.Of, of: r.id, in: engine.ChildDone{Run: c.Run, Child: c.Index, Attempt: int32(r.info.RedriveCount)}})

@@ -3,7 +3,10 @@ package journal
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 
+	"tokaido/asl"
 	"tokaido/engine"
 	"tokaido/flow"
 	"tokaido/value"
@@ -138,4 +141,100 @@ func (s *shard) orphan(c *call, job value.Value) {
 		defer s.d.awaitEnds()
 		c.await(ctx, job)
 	}()
+}
+
+// begotten is an execution that a task has started.
+type begotten struct {
+	id     uint64
+	arn    string
+	origin string // the [flow.Task.ID]
+}
+
+// claim looks, once after the log was opened, for executions that nobody awaits
+// although a task was to: it was given up in the moment in which the process died,
+// before what it had started was ended.
+func (s *shard) claim() {
+	var alone []begotten
+	for _, b := range s.begotten {
+		if len(s.watches[b.id]) == 0 {
+			alone = append(alone, b)
+		}
+	}
+	s.begotten = nil
+	if len(alone) == 0 || !s.d.taskBegins() {
+		return
+	}
+	go func() {
+		defer s.d.taskEnds()
+		for _, b := range alone {
+			if err := s.d.examine(b); err != nil && s.d.ctx.Err() == nil {
+				s.d.cfg.Logger.Error("it is not known whether an execution is still awaited", "execution", b.arn, "err", err)
+			}
+		}
+	}()
+}
+
+// examine ends an execution whose task was to await it, and was given up.
+func (d *Driver) examine(b begotten) error {
+	w, ok := d.cfg.Invoker.(flow.Watcher)
+	i := strings.LastIndexByte(b.origin, '#')
+	if !ok || i < 0 {
+		return nil
+	}
+	task, err := strconv.ParseInt(b.origin[i+1:], 10, 64)
+	if err != nil {
+		return nil // no task of ours
+	}
+	e, err := d.cfg.Log.Find(d.ctx, b.origin[:i])
+	if errors.Is(err, flow.ErrNotFound) {
+		return nil // it is forgotten, and so long over
+	}
+	if err != nil {
+		return err
+	}
+	scheduled, timedOut := engine.Event{}, false
+	for ev, err := range d.History(d.ctx, e.ARN, task, false) {
+		switch {
+		case err != nil:
+			return err
+		case ev.Seq == task:
+			scheduled = ev
+		case ev.Ref != task:
+		case ev.Type == engine.ServiceTaskSucceeded || ev.Type == engine.ServiceTaskFailed:
+			return nil // it was answered, with the execution's end or without
+		case ev.Type == engine.ServiceTaskTimedOut:
+			timedOut = true
+		}
+	}
+	x, err := executionOf(&e)
+	if err != nil {
+		return err
+	}
+	rev, prog, err := d.program(d.ctx, &x)
+	if err != nil {
+		return err
+	}
+	st := prog.State(scheduled.State)
+	if scheduled.Type != engine.ServiceTaskScheduled || st == nil || st.Task == nil || st.Task.Pattern != asl.Sync && st.Task.Pattern != asl.Sync2 {
+		return nil // it was not to be awaited
+	}
+	s := d.shard(e.ID)
+	r := &run{id: e.ID, info: x, role: rev.RoleARN}
+	if e.Status == engine.Running && !timedOut {
+		if r, err = s.replay(e); err != nil { // one of our own: nobody else has it
+			return err
+		}
+		for _, ef := range r.x.Pending() {
+			if in, ok := ef.(engine.Invoke); ok && in.Task == task {
+				return nil // it waits, or asks again
+			}
+		}
+	}
+	ef := engine.Invoke{Task: task, State: st.Name, Part: st.Task, Args: scheduled.Data, Submitted: true}
+	if scheduled.More != nil {
+		ef.RoleARN = scheduled.More.RoleARN
+	}
+	t := s.task(r, ef)
+	s.orphan(&call{shard: s, id: e.ID, task: t, pattern: st.Task.Pattern}, w.Job(t, b.arn))
+	return nil
 }

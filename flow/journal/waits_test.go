@@ -23,6 +23,7 @@ type starter struct {
 	t    testing.TB
 	d    *journal.Driver
 	slow time.Duration // of a start
+	dies bool          // the process does, before it ends anything
 
 	mu       sync.Mutex
 	awaited  []string // guarded by mu: names of children whose end was asked for
@@ -34,11 +35,14 @@ type starter struct {
 func (s *starter) Invoke(ctx context.Context, t flow.Task) (value.Value, error) {
 	time.Sleep(s.slow)
 	x := execution("wait", t.ExecutionName+"-child")
+	x.Origin = t.ID
 	if _, _, err := s.d.Start(context.WithoutCancel(ctx), x, value.Object()); err != nil {
 		return value.Value{}, err
 	}
 	return value.String(x.ARN), nil
 }
+
+func (s *starter) Job(_ flow.Task, execution string) value.Value { return value.String(execution) }
 
 func (s *starter) Watched(_ flow.Task, job value.Value) string { return job.Str() }
 
@@ -54,6 +58,9 @@ func (s *starter) Await(ctx context.Context, t flow.Task, job value.Value) (valu
 		s.mu.Unlock()
 	}()
 	if errors.Is(context.Cause(ctx), flow.ErrCancelled) {
+		if s.dies {
+			return value.Value{}, context.Cause(ctx)
+		}
 		s.mu.Lock()
 		s.stopped = append(s.stopped, name)
 		s.mu.Unlock()
@@ -145,6 +152,69 @@ func TestWaitsAreAbandoned(t *testing.T) {
 				closed(t, d)
 			})
 		}
+	}
+}
+
+// What a process that died should have ended, the next one ends; and nothing else.
+func TestWaitsAfterDeath(t *testing.T) {
+	const start1 = `"Resource":"arn:aws:states:::states:startExecution%s","Parameters":{"StateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:wait"}`
+	for _, c := range []struct {
+		name, machine string
+		feed          engine.Input // what the parent gets
+		slow          time.Duration
+		want          string
+	}{
+		{"stopped", syncMachine, engine.Stop{}, 0, "[p-child]"},
+		{"stopped-early", syncMachine, engine.Stop{}, 10 * time.Second, "[p-child]"}, // while it started
+		{"timed-out", strings.Replace(syncMachine, "7200", "20", 1), nil, 0, "[p-child]"},
+		{"timed-out-and-goes-on", strings.Replace(strings.Replace(syncMachine, "7200", "20", 1), `"End":true}}`,
+			`"Catch":[{"ErrorEquals":["States.ALL"],"Next":"W"}],"End":true},"W":{"Type":"Wait","Seconds":7200,"End":true}}`, 1), nil, 0, "[p-child]"},
+		{"sibling-failed", `{"StartAt":"Both","States":{"Both":{"Type":"Parallel","Catch":[{"ErrorEquals":["States.ALL"],"Next":"W"}],"Next":"W","Branches":[
+			{"StartAt":"P","States":{"P":{"Type":"Task",` + fmt.Sprintf(start1, ".sync") + `,"End":true}}},
+			{"StartAt":"S","States":{"S":{"Type":"Wait","Seconds":20,"Next":"F"},"F":{"Type":"Fail"}}}]},"W":{"Type":"Wait","Seconds":7200,"End":true}}}`, nil, 0, "[p-child]"},
+		{"waits", syncMachine, nil, 0, "[]"},
+		{"answered", syncMachine, engine.TaskDone{Output: value.Null()}, 0, "[]"},
+		{"not-awaited", `{"StartAt":"P","States":{"P":{"Type":"Task",` + fmt.Sprintf(start1, "") + `,"End":true}}}`, nil, 0, "[]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mem := memory.New()
+				who := &starter{t: t, dies: true, slow: c.slow}
+				p := library(t)
+				p["sync"] = parse(t, c.machine)
+				cfg := journal.Config{Log: mem.Journal(), Programs: p, Invoker: who}
+				d := open(t, cfg)
+				who.d = d
+				x := start(t, d, "sync", "p")
+				time.Sleep(5 * time.Second)
+				if in, ok := c.feed.(engine.TaskDone); ok {
+					for e, err := range d.History(t.Context(), x.ARN, 0, false) {
+						if err != nil {
+							t.Fatal(err)
+						}
+						if e.Type == engine.ServiceTaskScheduled {
+							in.Task = e.Seq
+						}
+					}
+					c.feed = in
+				}
+				if c.feed != nil {
+					if _, _, err := d.Feed(t.Context(), x.ARN, c.feed); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(25 * time.Second)
+				closed(t, d)
+				who.dies = false
+				d = open(t, cfg)
+				who.d = d
+				synctest.Wait()
+				if got := fmt.Sprint(who.stopped); got != c.want {
+					t.Errorf("ended: %s, want %s", got, c.want)
+				}
+				closed(t, d)
+			})
+		})
 	}
 }
 
