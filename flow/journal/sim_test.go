@@ -435,10 +435,13 @@ func (w *world) verify(d *journal.Driver, arn string) {
 			break
 		}
 		if tries == 20 {
-			w.errorf("%s: still %v: %s", arn, o.Status, *o.Error)
+			_, err := d.Redrive(ctx, arn, "")
+			w.errorf("%s: still %v: %s (redrive: %v; redriven %d times)", arn, o.Status, *o.Error, err, o.RedriveCount)
 			return
 		}
-		w.again(arn)
+		if !w.again(arn) {
+			time.Sleep(10 * time.Second) // the log takes nothing
+		}
 	}
 	if w.stopped[arn] && o.Status != engine.Aborted {
 		w.errorf("%s was stopped, and is %v", arn, o.Status)
