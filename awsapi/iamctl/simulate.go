@@ -196,7 +196,7 @@ func simulatePrincipal(t *table, _ *awsapi.Request, a *awsapi.Args) call {
 		if s.policies.Boundary == nil {
 			s.policies.Boundary = policies.Boundary
 		}
-		s.policies.SCP, s.policies.RCP, s.org = policies.SCP, policies.RCP, policies.SCP != nil
+		s.policies.SCP, s.policies.RCP, s.org = policies.SCP, policies.RCP, policies.SCP != nil || policies.RCP != nil
 		return s.run()
 	}}
 }
@@ -285,7 +285,7 @@ func (s *simulation) result(e evaluation) value.Value {
 		m = append(m, member("MissingContextValues", value.Array(missing...)))
 	}
 	if s.org {
-		m = append(m, member("OrganizationsDecisionDetail", value.Object(member("AllowedByOrganizations", value.Bool(s.layer(&r, iam.Policies{SCP: s.policies.SCP, Identity: everything}))))))
+		m = append(m, member("OrganizationsDecisionDetail", value.Object(member("AllowedByOrganizations", value.Bool(s.layer(&r, iam.Policies{SCP: s.policies.SCP, RCP: s.policies.RCP, Identity: everything}))))))
 	}
 	var boundary value.Value
 	if s.policies.Boundary != nil {
@@ -362,6 +362,8 @@ func (s *simulation) matched(d *iam.Decision) value.Value {
 			kind = "Resource Policy"
 		case iam.LayerSCP:
 			kind = "Service Control Policy"
+		case iam.LayerRCP:
+			kind = "Resource Control Policy"
 		case iam.LayerBoundary:
 			kind = "Permissions Boundary Policy"
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"tokaido/principal"
 )
 
 func TestSimulateCustom(t *testing.T) {
@@ -159,4 +161,57 @@ func TestSimulatePrincipal(t *testing.T) {
 	}
 	f.refused(404, "NoSuchEntity", "", "SimulatePrincipalPolicy", "PolicySourceArn", user+"x", "ActionNames.member.1", "a:B")
 	f.refused(404, "NoSuchEntity", "", "SimulatePrincipalPolicy", "PolicySourceArn", group+"x", "ActionNames.member.1", "a:B")
+}
+
+// What an organization says is part of a simulation of a principal.
+func TestSimulateOrganization(t *testing.T) {
+	f := serve(t)
+	f.must("CreateUser", "UserName", "u")
+	f.must("PutUserPolicy", "UserName", "u", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
+	simulate := func(action string) (decision, organization, kind string) {
+		t.Helper()
+		r := f.must("SimulatePrincipalPolicy", "PolicySourceArn", "arn:aws:iam::"+account+":user/u", "ActionNames.member.1", action)
+		one := r.at("EvaluationResults").Nodes[0]
+		return one.text("EvalDecision"), one.text("OrganizationsDecisionDetail/AllowedByOrganizations"), one.text("MatchedStatements/member/SourcePolicyType")
+	}
+	if d, o, _ := simulate("s3:GetObject"); d != "allowed" || o != "" {
+		t.Errorf("in no organization: %s, %q", d, o)
+	}
+	ctx := t.Context()
+	org, err := f.dir.CreateOrganization(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []principal.ControlPolicy{
+		{Name: "scp", Type: principal.ServiceControl, Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}`},
+		{Name: "rcp", Type: principal.ResourceControl, Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}]}`},
+	} {
+		if _, err := f.dir.EnableType(ctx, org.Root, p.Type); err != nil {
+			t.Fatal(err)
+		}
+		made, err := f.dir.CreateControl(ctx, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.dir.AttachControl(ctx, made.ID, org.Root); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for action, want := range map[string][3]string{
+		"s3:GetObject":    {"explicitDeny", "false", "Service Control Policy"},
+		"sqs:SendMessage": {"explicitDeny", "false", "Resource Control Policy"},
+		"sns:Publish":     {"allowed", "true", "IAM Policy"},
+	} {
+		d, o, k := simulate(action)
+		if got := [3]string{d, o, k}; got != want {
+			t.Errorf("%s: %v, want %v", action, got, want)
+		}
+	}
+	// Without the type nothing of it is left.
+	if _, err := f.dir.DisableType(ctx, org.Root, principal.ServiceControl); err != nil {
+		t.Fatal(err)
+	}
+	if d, o, _ := simulate("s3:GetObject"); d != "allowed" || o != "true" {
+		t.Errorf("%s, %q", d, o)
+	}
 }
