@@ -90,6 +90,23 @@ func begin(ctx context.Context, d *journal.Driver, machine, name string) (string
 	return x.ARN, err
 }
 
+// tryBegin starts an execution, and reports whether that went well; that it does
+// not is no mistake once ctx is done.
+func tryBegin(ctx context.Context, t *testing.T, d *journal.Driver, machine, name string, acknowledged func(arn string)) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	arn, err := begin(ctx, d, machine, name)
+	if err != nil {
+		if ctx.Err() == nil {
+			t.Error(err)
+		}
+		return false
+	}
+	acknowledged(arn)
+	return true
+}
+
 // finished waits until an execution has ended, and checks that it went well.
 func finished(t *testing.T, d *journal.Driver, arn string) {
 	t.Helper()
@@ -197,15 +214,11 @@ func TestPowerLoss(t *testing.T) {
 					var wg sync.WaitGroup
 					for w := range 4 {
 						wg.Go(func() {
-							for i := 0; ctx.Err() == nil && i < 100; i++ {
-								arn, err := begin(ctx, d, []string{"pass", "task", "wait", "both"}[(w+i)%4], fmt.Sprintf("%d-%d-%d", round, w, i))
-								if err != nil {
-									if ctx.Err() == nil {
-										t.Error(err)
-									}
+							for i := range 100 {
+								kind := []string{"pass", "task", "wait", "both"}[(w+i)%4]
+								if !tryBegin(ctx, t, d, kind, fmt.Sprintf("%d-%d-%d", round, w, i), acknowledged) {
 									return
 								}
-								acknowledged(arn)
 							}
 						})
 					}

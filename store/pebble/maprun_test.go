@@ -108,15 +108,10 @@ func TestPowerLossInMapRuns(t *testing.T) {
 					})
 					for w, m := range machines {
 						wg.Go(func() {
-							for i := 0; ctx.Err() == nil && i < 2; i++ {
-								arn, err := begin(ctx, d, m, fmt.Sprintf("%d-%d-%d", round, w, i))
-								if err != nil {
-									if ctx.Err() == nil {
-										t.Error(err)
-									}
+							for i := range 2 {
+								if !tryBegin(ctx, t, d, m, fmt.Sprintf("%d-%d-%d", round, w, i), acknowledged) {
 									return
 								}
-								acknowledged(arn)
 							}
 						})
 					}
