@@ -82,7 +82,7 @@ func TestReadersWhileWritten(t *testing.T) {
 	dir := t.TempDir()
 	ring := ringOf
 	l := mustOpen(t, dir, Options{SegmentSize: 8 << 10, RetainBytes: 64 << 10, Signer: logSigner(t, k), CheckpointEvery: time.Millisecond})
-	const total = 3000
+	const total = 1500
 	if err := l.Append(t.Context(), record(0)); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"tokaido/internal/durable"
 )
 
 // Check says how a log is verified.
@@ -86,10 +89,13 @@ func Verify(ctx context.Context, dir string, c Check) (Report, error) {
 		before := standing(dir)
 		rep, err := verifyDir(ctx, dir, c)
 		bad, ok := errors.AsType[*Corrupt](err)
+		// Where somebody writes it is the half of what comes: Open would have cut off
+		// what a crash left.
+		writing := ok && bad.Torn && durable.Locked(filepath.Join(dir, lockName))
 		switch {
-		case !ok || ctx.Err() != nil || before == standingSoon(ctx, dir):
+		case !ok || ctx.Err() != nil, !writing && before == standingSoon(ctx, dir):
 			return rep.Report, err
-		case bad.Torn && try > 1: // more comes all the time: what is before the end counts
+		case writing, bad.Torn && try > 1: // what is before the end counts
 			rep.Growing = true
 			if err := rep.end(); err == nil || try == offlineTries {
 				return rep.Report, err

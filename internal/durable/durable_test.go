@@ -52,6 +52,9 @@ func TestLock(t *testing.T) {
 	if _, err := Lock(name); err == nil {
 		t.Error("locked twice")
 	}
+	if !Locked(name) {
+		t.Error("nobody has what was locked")
+	}
 	if err := Datasync(a); err != nil {
 		t.Error(err)
 	}
@@ -63,4 +66,7 @@ func TestLock(t *testing.T) {
 		t.Fatal("not free after Close:", err)
 	}
 	b.Close()
+	if Locked(name) || Locked(name+".none") {
+		t.Error("somebody has what is free")
+	}
 }

@@ -10,6 +10,16 @@ import (
 	"time"
 )
 
+// Locked reports whether somebody has the file name from Lock now.
+func Locked(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close() // and with it of what was locked
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}
+
 // A process that was forked while the file was open has it too until it runs
 // its own program, so a lock that was let go may be held for a moment more.
 const (
