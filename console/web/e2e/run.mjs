@@ -9,7 +9,7 @@ import { existsSync, rmSync } from "node:fs";
 import { axe, chromiumPath, launch, open, serve, shots, until, wait } from "./harness.mjs";
 import { list } from "./pages.mjs";
 import { connect, seed, settled } from "./seed.mjs";
-import { abroad, own, people, refused, signIn, tools } from "./stories.mjs";
+import { abroad, designed, own, people, refused, signIn, tools } from "./stories.mjs";
 
 // Pages that are not looked at within this time are named, and do not fail: how slow a machine is
 // says nothing about the console. Stories run first, and always.
@@ -60,6 +60,7 @@ try {
     if (wanted("stories", "abroad")) jobs.push(() => abroad(browser, ctx, locale));
     if (wanted("stories", "people")) jobs.push(() => people(browser, ctx, locale));
     if (wanted("stories", "own")) jobs.push(() => own(browser, ctx, locale));
+    if (wanted("stories", "designed")) jobs.push(() => designed(browser, ctx, locale));
     if (wanted("stories", "tools")) jobs.push(() => tools(browser, ctx, locale));
   }
   if (wanted("sign-in")) jobs.push(() => signIn(ctx));

@@ -241,6 +241,71 @@ export async function people(browser, ctx, locale) {
   ]);
 }
 
+// designed: a machine is put together in the Design editor, its least role is seen and made, it runs
+// with no more than that, and its run is looked into: expressions, a test of one state, an export.
+export async function designed(browser, ctx, locale) {
+  const t = await speaker(locale, "machine", "design", "run", "test");
+  const name = "designed-" + locale;
+  const node = (p, text) => p.locator(".react-flow__node", { hasText: text });
+  await steps(browser, ctx, "designed-" + locale, locale, [
+    ["a state is added after another, undone and redone, and changed in its form", async (p) => {
+      await p.goto(ctx.url + "/console/state-machines/create");
+      await p.getByLabel(t("name"), { exact: true }).first().fill(name);
+      await p.getByRole("button", { name: t("design:design"), exact: true }).click();
+      await node(p, "Ask Claude").click();
+      await p.locator(".design-block", { hasText: t("design:block_Wait") }).click();
+      await node(p, "Wait").waitFor();
+      await p.getByRole("button", { name: t("design:undo") }).click();
+      await node(p, "Wait").waitFor({ state: "detached" });
+      await p.getByRole("button", { name: t("design:redo") }).click();
+      await node(p, "Wait").click();
+      await p.getByRole("textbox", { name: "Seconds", exact: true }).fill("1");
+      await p.getByRole("group", { name: t("design:inspector"), exact: true }).getByRole("textbox", { name: t("design:name"), exact: true }).fill("Breathe");
+      await p.keyboard.press("Tab");
+      await node(p, "Breathe").waitFor();
+    }],
+    ["the least role is seen before it is made", async (p, o) => {
+      await p.getByRole("button", { name: t("machine:roleGenerate") }).click();
+      await p.getByRole("button", { name: t("machine:roleShow") }).click();
+      await p.locator("pre", { hasText: "inference-profile/jp.anthropic" }).first().waitFor();
+      for (const x of await axe(p)) ctx.bad(`designed-${locale}: role: ${x}`);
+      await o.shoot(`designed-${locale}-1-role`);
+    }],
+    ["the machine is made with it", async (p) => {
+      await p.getByRole("button", { name: t("create") }).last().click();
+      await p.getByRole("heading", { name, exact: true }).waitFor();
+    }],
+    ["it runs with no more than that, and its Region is shown", async (p) => {
+      await p.getByRole("button", { name: t("startExecution") }).first().click();
+      const dialog = p.getByRole("dialog");
+      await dialog.getByRole("textbox").last().fill('{"prompt": "こんにちは"}');
+      await dialog.getByRole("button", { name: t("startExecution") }).click();
+      await node(p, "Breathe").locator(".st-succeeded").waitFor();
+      await p.locator(".asl-badge", { hasText: "ap-northeast-" }).first().waitFor();
+    }],
+    ["an expression has its value", async (p) => {
+      await node(p, "Ask Claude").click();
+      await p.getByRole("tab", { name: new RegExp("^" + t("run:expressions")) }).click();
+      await p.locator(".expr-value pre", { hasText: "こんにちは" }).first().waitFor();
+    }],
+    ["the state is tested with what the run got", async (p, o) => {
+      await p.getByRole("button", { name: t("run:testHere") }).click();
+      await p.getByRole("button", { name: t("test:run") }).click();
+      await p.getByRole("dialog").getByText("Breathe", { exact: true }).waitFor(); // the next state
+      await o.shoot(`designed-${locale}-2-tested`);
+      await p.getByRole("dialog").getByRole("button", { name: t("close"), exact: true }).last().click();
+    }],
+    ["the graph and the run are exported", async (p) => {
+      for (const [k, ends] of [["exportSvg", ".svg"], ["exportPng", ".png"], ["exportJson", ".json"]]) {
+        await p.getByRole("button", { name: t("run:actions"), exact: true }).click();
+        const [file] = await Promise.all([p.waitForEvent("download"), p.getByRole("menuitem", { name: t("run:" + k) }).click()]);
+        if (!file.suggestedFilename().endsWith(ends)) ctx.bad(`designed-${locale}: ${k} gives ${file.suggestedFilename()}`);
+        if (ends === ".svg" && !readFileSync(await file.path(), "utf8").includes("Breathe")) ctx.bad(`designed-${locale}: the graph lacks a state`);
+      }
+    }],
+  ]);
+}
+
 // signIn holds the one-time link of an ordinary server, and its key form, to what they promise.
 export async function signIn(ctx) {
   const plain = await serve({ dev: false });
