@@ -39,6 +39,7 @@ export const list = (made) => [
   ["running", "/executions/" + e(made.running)],
   ["models", "/models"],
   ["profiles", "/profiles"],
+  ["profile-own", "/profiles/sites.anthropic.claude-sonnet-4-5-20250929-v1:0", (p) => p.getByText(/^(Operator-defined|運用者定義)$/).first().waitFor()],
   ["profile", "/profiles/" + e(profile)],
   ["profile-who", "/profiles/" + e(profile), async (p) => {
     await p.locator("button", { hasText: /^(Check|確認)$/ }).click();

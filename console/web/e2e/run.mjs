@@ -37,7 +37,20 @@ const began = Date.now();
 if (only.length === 0 && existsSync(shots)) rmSync(shots, { recursive: true });
 
 // Tokyo takes one call at a time, slowly, so that others go on to Osaka.
-const server = await serve({ config: "bedrock:\n  limits:\n    ap-northeast-1: {concurrency: 1}\n  simulated:\n    regions:\n      ap-northeast-1: {latency: 300ms}\n" });
+// And the operator has drawn a boundary of his own.
+const config = `bedrock:
+  limits:
+    ap-northeast-1: {concurrency: 1}
+  simulated:
+    regions:
+      ap-northeast-1: {latency: 300ms}
+  profiles:
+    - id: sites.anthropic.claude-sonnet-4-5-20250929-v1:0
+      name: Our two sites
+      model: anthropic.claude-sonnet-4-5-20250929-v1:0
+      routes: {ap-northeast-1: [ap-northeast-1, ap-northeast-3]}
+`;
+const server = await serve({ config });
 let browser;
 try {
   connect(server.url);

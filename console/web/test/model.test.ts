@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { counts, read, statuses } from "../src/model/history";
 import { byState, record, sessionName, shares } from "../src/model/inference";
 import { denial, kind } from "../src/model/denial";
-import { callParts, destinations, grants, traffic, underlying } from "../src/model/profile";
+import { callParts, destinations, grants, kindOf, traffic, underlying } from "../src/model/profile";
 import { asCli, asJavaScript, asPython, quoted } from "../src/model/snippet";
 
 let clock = 0;
@@ -153,6 +153,8 @@ describe("traffic", () => {
     ]);
     expect(underlying("arn:aws:bedrock:r:1:inference-profile/jp.anthropic.c")).toBe("anthropic.c");
     expect(underlying("amazon.n")).toBe("amazon.n");
+    expect(["jp.anthropic.c", "sites.anthropic.c"].map((id) => kindOf({ id, type: "SYSTEM_DEFINED" }))).toEqual(["systemDefined", "operatorDefined"]);
+    expect(kindOf({ id: "abc", type: "APPLICATION" })).toBe("application");
   });
 });
 

@@ -177,6 +177,7 @@ const en = {
   profilesHint: "A profile says in which Regions a call may run. A call never leaves them.",
   profileId: "Inference profile ID",
   systemDefined: "System-defined",
+  operatorDefined: "Operator-defined",
   application: "Application",
   destinations: "Destination Regions",
   findProfiles: "Find profiles",

@@ -178,6 +178,7 @@ const ja: Dict = {
   profilesHint: "プロファイルは呼び出しを実行できるリージョンを定めます。呼び出しがその外に出ることはありません。",
   profileId: "推論プロファイル ID",
   systemDefined: "システム定義",
+  operatorDefined: "運用者定義",
   application: "アプリケーション",
   destinations: "送信先リージョン",
   findProfiles: "プロファイルを検索",

@@ -42,10 +42,16 @@ export function callParts(p: Profile, source: string): CallPart[] {
   ];
 }
 
+const geography = /^(us-gov|us|eu|apac|jp|au|ca|global)\./;
+
+// kindOf says whose a profile is: AWS's own ids begin with a geography, and an operator's stands
+// beside them as if it were the system's.
+export const kindOf = (p: { id: string; type: string | undefined }) => (p.type === "APPLICATION" ? "application" : geography.test(p.id) ? "systemDefined" : "operatorDefined");
+
 // underlying is the model behind the id that a caller passed.
 export const underlying = (id: string) => {
   const name = id.startsWith("arn:") ? modelId(id) : id;
-  return name.replace(/^(us-gov|us|eu|apac|jp|au|ca|global)\./, "");
+  return name.replace(geography, "");
 };
 
 export type Traffic = { region: string; calls: number; errors: number; tokens: number; latency?: number };

@@ -15,7 +15,7 @@ import { useLoad } from "../app/load";
 import { Arn, Code, Copy, Problem, to } from "../app/parts";
 import RegionStrip from "../app/Regions";
 import { denied, inference, shares } from "../model/inference";
-import { destinations, grants } from "../model/profile";
+import { destinations, grants, kindOf } from "../model/profile";
 import { useI18n } from "../i18n";
 import { useTexts } from "../i18n/page";
 import texts from "../i18n/pages/bedrock";
@@ -70,7 +70,7 @@ export default function Profile({ id }: { id: string }) {
             items={[
               { label: t("profileId"), value: <Arn arn={p.id} /> },
               { label: t("arn"), value: <Arn arn={p.arn} /> },
-              { label: t("type"), value: t(data.type === "APPLICATION" ? "application" : "systemDefined") },
+              { label: t("type"), value: t(kindOf({ id: p.id, type: data.type })) },
               { label: t("status"), value: data.status },
             ]}
           />

@@ -7,7 +7,7 @@ import { bedrock } from "../aws/clients";
 import { pages, useLoad } from "../app/load";
 import { Copy, Empty, Go, Problem, to } from "../app/parts";
 import List from "../app/table";
-import { destinations, modelId } from "../model/profile";
+import { destinations, kindOf, modelId } from "../model/profile";
 import { useI18n } from "../i18n";
 
 // all lists the profiles of one kind or of both.
@@ -63,7 +63,7 @@ export default function Profiles() {
         empty={<Empty title={t("noMatches")} />}
         columns={[
           { id: "name", header: t("name"), cell: (p) => <Go href={to.profile(p.id)}>{p.name}</Go>, sortingField: "name", isRowHeader: true },
-          { id: "type", header: t("type"), cell: (p) => t(p.type === "APPLICATION" ? "application" : "systemDefined"), sortingField: "type" },
+          { id: "type", header: t("type"), cell: (p) => t(kindOf(p)), sortingField: "type" },
           {
             id: "id",
             header: t("profileId"),
