@@ -47,35 +47,62 @@ func types(evs []engine.Event) string {
 	return strings.Join(s, " ")
 }
 
-// An answer may come before the call that hands out the token is over.
+// An answer may come before the call that hands out the token is over. Where
+// that waits for its answer to be taken, it is taken.
 func TestTokenIsAnsweredEarly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var d *journal.Driver
-		var wg sync.WaitGroup
-		answers := make(chan error, 2)
-		d = open(t, journal.Config{Programs: tokens(t), Invoker: flow.InvokerFunc(func(ctx context.Context, task flow.Task) (value.Value, error) {
-			if task.Token == "" || task.Args.Get("MessageBody").Get("token").Str() != task.Token {
-				t.Errorf("token %q in %s", task.Token, task.Args)
-			}
-			for range 2 {
-				wg.Go(func() { answers <- d.Answer(context.Background(), task.Token, done(`"hi"`)) })
-				time.Sleep(time.Second)
-			}
-			return value.MustParse(`{"MessageId":"1"}`), nil
-		})})
-		x := start(t, d, "token", "a")
-		if o := whole(t, d, x.ARN); o.Status != engine.Succeeded || o.Output.JSON() != `"hi"` {
-			t.Errorf("%v %s", o.Status, o.Output)
-		}
-		wg.Wait()
-		if a, b := <-answers, <-answers; a != nil && b != nil || a == nil && b == nil || !errors.Is(errors.Join(a, b), flow.ErrTaskClosed) {
-			t.Errorf("the answers were told %v and %v", a, b)
-		}
-		if got := types(check(t, d, x.ARN)); got != "ExecutionStarted TaskStateEntered TaskScheduled TaskStarted TaskSubmitted TaskSucceeded TaskStateExited ExecutionSucceeded" {
-			t.Error(got)
-		}
-		closed(t, d)
-	})
+	for _, c := range []struct {
+		name    string
+		took    time.Duration // the call
+		waits   bool          // for its answers
+		history string
+	}{
+		{"quick", 50 * time.Millisecond, false, "ExecutionStarted TaskStateEntered TaskScheduled TaskStarted TaskSubmitted TaskSucceeded TaskStateExited ExecutionSucceeded"},
+		{"slow", 2 * time.Second, false, "ExecutionStarted TaskStateEntered TaskScheduled TaskStarted TaskSucceeded TaskStateExited ExecutionSucceeded"},
+		{"itself", 0, true, "ExecutionStarted TaskStateEntered TaskScheduled TaskStarted TaskSucceeded TaskStateExited ExecutionSucceeded"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var d *journal.Driver
+				var wg sync.WaitGroup
+				answers := make(chan error, 2)
+				uncut := false
+				d = open(t, journal.Config{Programs: tokens(t), Invoker: flow.InvokerFunc(func(ctx context.Context, task flow.Task) (value.Value, error) {
+					if task.Token == "" || task.Args.Get("MessageBody").Get("token").Str() != task.Token {
+						t.Errorf("token %q in %s", task.Token, task.Args)
+					}
+					var mine sync.WaitGroup
+					for range 2 {
+						wg.Add(1)
+						mine.Go(func() {
+							defer wg.Done()
+							answers <- d.Answer(context.Background(), task.Token, done(`"hi"`))
+						})
+					}
+					if c.waits {
+						mine.Wait()
+					}
+					time.Sleep(c.took)
+					uncut = ctx.Err() == nil
+					return value.MustParse(`{"MessageId":"1"}`), nil
+				})})
+				x := start(t, d, "token", "a")
+				if o := whole(t, d, x.ARN); o.Status != engine.Succeeded || o.Output.JSON() != `"hi"` {
+					t.Errorf("%v %s", o.Status, o.Output)
+				}
+				wg.Wait()
+				if a, b := <-answers, <-answers; a != nil && b != nil || a == nil && b == nil || !errors.Is(errors.Join(a, b), flow.ErrTaskClosed) {
+					t.Errorf("the answers were told %v and %v", a, b)
+				}
+				if got := types(check(t, d, x.ARN)); got != c.history {
+					t.Error(got)
+				}
+				closed(t, d)
+				if !uncut {
+					t.Error("the call was cut off because its token was answered")
+				}
+			})
+		})
+	}
 }
 
 func TestTokenOutlivesTheProcess(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"tokaido/asl"
 	"tokaido/engine"
@@ -17,7 +18,11 @@ type performance struct {
 	stop   context.CancelCauseFunc
 	awaits bool      // it goes on after the task was submitted: .sync, or a test case
 	held   []message // answers that came before the call that handed out the token was over
+	late   bool      // they no longer wait for it
 }
+
+// answerGrace is how long an answer waits for the call that handed out its token.
+const answerGrace = 100 * time.Millisecond
 
 // end is for performances whose task nobody waits for any more.
 func (p *performance) end(why error) {
@@ -62,9 +67,13 @@ func (s *shard) invoke(r *run, ef engine.Invoke) {
 		return
 	}
 	c := &call{shard: s, id: r.id, task: t, pattern: pattern, express: r.info.InMemory()}
+	stop := r.tasks[ef.Task].stop
 	go func() {
 		defer s.d.taskEnds()
 		c.submit(ctx)
+		if !awaits {
+			stop(nil) // an answer may have come first, and then nobody else does
+		}
 	}()
 }
 

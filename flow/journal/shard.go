@@ -28,6 +28,7 @@ const (
 	barrier                // ack when all before is durable
 	hand                   // id, task: in, if no worker has it yet
 	handAgain              // id, task: its worker has gone; another one is to have it
+	overdue                // id, task: answers have waited long enough for its call
 	permitted              // id: a Map Run (in) may start executions, or must not
 	childEnded             // id: in, how a child of its Map Run ended
 	wanted                 // id: stop its child (of) unless it waits for its end (in)
@@ -257,7 +258,7 @@ func (s *shard) take(m *message) {
 		s.step(r, m.in, m)
 	case feed, outcome, hand:
 		r, err := s.get(m)
-		if err == nil && r == nil && m.call != nil {
+		if err == nil && r == nil && m.call != nil && m.call.pattern != asl.WaitForTaskToken {
 			s.orphan(m.call, m.in.(engine.TaskSubmitted).Output)
 		}
 		if err == nil && r == nil && m.task != 0 {
@@ -307,6 +308,8 @@ func (s *shard) take(m *message) {
 		if s.waiting[m.id] = w; len(w) == 0 {
 			delete(s.waiting, m.id)
 		}
+	case overdue:
+		s.overdue(m)
 	case permitted:
 		s.permitted(m)
 	case childEnded:
@@ -398,9 +401,14 @@ func (s *shard) later(m *message, err error) bool {
 // open reports whether the task that m answers waits for that. If it does not,
 // m has been told; if it does not yet, m is kept.
 func (s *shard) open(r *run, m *message) bool {
-	if p := r.tasks[m.task]; p != nil && !p.awaits && m.kind == feed {
+	if p := r.tasks[m.task]; p != nil && !p.awaits && !p.late && m.kind == feed {
 		// The call that hands out the token is still under way. What it answers
-		// comes first in the history.
+		// comes first in the history, unless it takes long: it may be a function
+		// that answers its own token, and waits for that.
+		if len(p.held) == 0 {
+			late := message{kind: overdue, id: r.id, task: m.task}
+			time.AfterFunc(answerGrace, func() { s.send(late) })
+		}
 		p.held = append(p.held, *m)
 		return false
 	}
@@ -426,9 +434,25 @@ func (s *shard) answered(r *run, m *message) {
 	if p == nil {
 		return
 	}
-	p.stop(nil)
+	if !p.late || m.kind == outcome {
+		p.stop(nil)
+	} // else its call goes on, and nobody waits for what it answers
 	delete(r.tasks, task)
 	r.held = append(r.held, p.held...)
+}
+
+// overdue gives a task the answers that waited for its call.
+func (s *shard) overdue(m *message) {
+	r := s.live[m.id]
+	if r == nil || r.tasks[m.task] == nil {
+		return
+	}
+	p := r.tasks[m.task]
+	held := p.held
+	p.held, p.late = nil, true
+	for i := range held {
+		s.take(&held[i])
+	}
 }
 
 // taskOf is the task that an input is about, 0 if none that ends its performance.
