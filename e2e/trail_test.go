@@ -74,8 +74,18 @@ func TestValidateLogs(t *testing.T) {
 		return strings.TrimSpace(out)
 	}
 	arn := call("cloudtrail", "create-trail", "--name", "audit", "--s3-bucket-name", "audit-logs", "--s3-key-prefix", "p", "--is-multi-region-trail",
-		"--enable-log-file-validation", "--query", "TrailARN", "--output", "text")
+		"--tags-list", "Key=team,Value=audit", "--query", "TrailARN", "--output", "text")
+	if got := call("cloudtrail", "update-trail", "--name", "audit", "--enable-log-file-validation", "--query", "[LogFileValidationEnabled,S3KeyPrefix]", "--output", "text"); got != "True\tp" {
+		t.Errorf("update-trail: %q", got)
+	}
+	call("cloudtrail", "add-tags", "--resource-id", arn, "--tags-list", "Key=stage,Value=test")
+	call("cloudtrail", "remove-tags", "--resource-id", arn, "--tags-list", "Key=team")
+	if got := call("cloudtrail", "list-tags", "--resource-id-list", arn, "--query", "ResourceTagList[0].TagsList[].[Key,Value]", "--output", "text"); got != "stage\ttest" {
+		t.Errorf("list-tags: %q", got)
+	}
 	call("cloudtrail", "put-event-selectors", "--trail-name", "audit", "--event-selectors", `[{"ReadWriteType":"All","IncludeManagementEvents":true}]`)
+	call("cloudtrail", "put-event-selectors", "--trail-name", "audit", "--advanced-event-selectors",
+		`[{"Name":"all but KMS","FieldSelectors":[{"Field":"eventCategory","Equals":["Management"]},{"Field":"eventSource","NotEquals":["kms.amazonaws.com"]}]}]`)
 	call("cloudtrail", "start-logging", "--name", "audit")
 	account := strings.Split(arn, ":")[4]
 	base := filepath.Join(s.DataDir, "buckets", "audit-logs", "p", "AWSLogs", account)
