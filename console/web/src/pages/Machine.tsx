@@ -22,7 +22,8 @@ import machineTexts from "../i18n/pages/machine";
 import { known } from "./machine/Versions";
 import StartExecution from "./StartExecution";
 
-const Workbench = lazy(() => import("../editor/Workbench"));
+const workbench = () => import("../editor/Workbench");
+const Workbench = lazy(workbench);
 const Config = lazy(() => import("./machine/Config"));
 const Tags = lazy(async () => ({ default: (await import("./machine/Config")).Tags }));
 const Versions = lazy(() => import("./machine/Versions"));
@@ -43,6 +44,7 @@ export default function Machine({ arn }: { arn: string }) {
   const [deleting, setDeleting] = useState(false);
   const [status, setStatus] = useState("");
   const machine = useLoad(async (abortSignal) => {
+    if (query.get("tab") === "definition") void workbench(); // on its way while the server is asked
     const { m, c } = await sfn();
     return c.send(new m.DescribeStateMachineCommand({ stateMachineArn: arn }), { abortSignal });
   }, [arn]);
