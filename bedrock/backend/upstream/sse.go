@@ -24,7 +24,7 @@ type Event struct {
 func Events(in io.Reader) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		lines := bufio.NewScanner(in)
-		lines.Buffer(make([]byte, 0, 4<<10), MaxLine)
+		lines.Buffer(make([]byte, 0, 1<<10), MaxLine)
 		lines.Split(splitLines())
 		var e Event
 		var data strings.Builder
