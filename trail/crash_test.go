@@ -694,6 +694,41 @@ func TestRelaxedKeepsItsPlace(t *testing.T) {
 	}
 }
 
+// TestRelaxedWithoutPause: relaxed records reach the disk though others come all
+// the time and nobody waits for any.
+func TestRelaxedWithoutPause(t *testing.T) {
+	d := newMemDisk()
+	l := mustOpenDisk(t, d, Options{Sync: true})
+	_, f := d.only()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := range 20_000 { // the disk is memory
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				r := record(i)
+				r.Relaxed = true
+				if err := l.Append(t.Context(), r); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	await(t, "the disk", func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return len(f.synced) > headerSize
+	})
+	close(stop)
+	wg.Wait()
+	mustClose(t, l)
+}
+
 func TestTornHeader(t *testing.T) {
 	d := newMemDisk()
 	l := mustOpenDisk(t, d, Options{Sync: true, SegmentSize: 1 << 10})

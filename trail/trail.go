@@ -108,21 +108,22 @@ type Log struct {
 	known     int64            // bytes of the last segment that Open did not have to read
 
 	// owned by run (and by Open before it starts)
-	chain   chain
-	file    file          // the last segment
-	at      int64         // where the next frame goes
-	synced  bool          // everything before at is durable
-	marked  bool          // a mark stands there
-	last    int64         // where the last frame of the segment begins
-	opened  chain         // where the chain stood when the segment began
-	parted  int64         // bytes of the segment that its index in a file is of
-	parting chan struct{} // closed when that file is written; nil: none is being written
-	backlog []*entry      // relaxed ones whose write failed
-	buf     []byte        // of a batch that was written, for the next one
-	next    *batch        // being made; nil: nothing waits
-	flying  *batch        // on its way to the disk; nil: none
-	gather  gather
-	landed  chan error // of the sync of flying
+	chain    chain
+	file     file          // the last segment
+	at       int64         // where the next frame goes
+	synced   bool          // everything before at is durable
+	marked   bool          // a mark stands there
+	unsynced time.Time     // since when something before at is not durable
+	last     int64         // where the last frame of the segment begins
+	opened   chain         // where the chain stood when the segment began
+	parted   int64         // bytes of the segment that its index in a file is of
+	parting  chan struct{} // closed when that file is written; nil: none is being written
+	backlog  []*entry      // relaxed ones whose write failed
+	buf      []byte        // of a batch that was written, for the next one
+	next     *batch        // being made; nil: nothing waits
+	flying   *batch        // on its way to the disk; nil: none
+	gather   gather
+	landed   chan error // of the sync of flying
 }
 
 // Head is the end of the log: what a signature must cover.

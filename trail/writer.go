@@ -252,6 +252,9 @@ func (l *Log) unsigned() bool {
 func (l *Log) write() (err error, broken bool) {
 	b := l.next
 	l.next = nil
+	if !l.unsynced.IsZero() && time.Since(l.unsynced) >= FlushEvery {
+		b.sync = true // relaxed ones come without a pause, in which serve would see to it
+	}
 	if b.sign {
 		p := Checkpoint{Records: b.c.next - 1, Root: b.c.tree.root(), Chain: b.c.prev, Time: l.opts.Now()}
 		if err := p.sign(l.opts.Signer); err != nil {
@@ -285,6 +288,9 @@ func (l *Log) write() (err error, broken bool) {
 	}
 	l.chain, l.at, l.last = b.c, l.at+int64(len(b.buf)), b.last
 	if l.synced || !l.opts.Sync || b.waiting == 0 && !b.sync && !b.sign {
+		if l.opts.Sync && !l.synced && l.unsynced.IsZero() {
+			l.unsynced = time.Now()
+		}
 		l.index.addAll(b.entries)
 		l.written(b)
 		return nil, false
@@ -308,7 +314,7 @@ func (l *Log) land(err error) error {
 		l.answer(b.entries, err)
 		return err
 	}
-	l.synced = true
+	l.synced, l.unsynced = true, time.Time{}
 	now := time.Now()
 	more := l.written(b)
 	if l.next != nil {
@@ -396,7 +402,7 @@ func (l *Log) rotate() (err error, broken bool) {
 		if err := l.file.Sync(); err != nil {
 			return fmt.Errorf("trail: sync: %w", err), true
 		}
-		l.synced = true
+		l.synced, l.unsynced = true, time.Time{}
 	}
 	// Begin may fail, and leaves the index of this segment as it is then.
 	seal, size, last, opened := l.index.last(), l.at, l.last, l.opened
