@@ -90,13 +90,13 @@ func Verify(ctx context.Context, dir string, c Check) (Report, error) {
 		rep, err := verifyDir(ctx, dir, c)
 		bad, ok := errors.AsType[*Corrupt](err)
 		// Where somebody writes it is the half of what comes: Open would have cut off
-		// what a crash left.
-		writing := ok && bad.Torn && durable.Locked(filepath.Join(dir, lockName))
+		// what a crash left, and published the first checkpoint.
+		writing := ok && (bad.Torn || bad.File == latestName && rep.latest == nil && rep.Checkpoints > 0) && durable.Locked(filepath.Join(dir, lockName))
 		switch {
 		case !ok || ctx.Err() != nil, !writing && before == standingSoon(ctx, dir):
 			return rep.Report, err
 		case writing, bad.Torn && try > 1: // what is before the end counts
-			rep.Growing = true
+			rep.Growing, rep.writing = true, writing
 			if err := rep.end(); err == nil || try == offlineTries {
 				return rep.Report, err
 			}
@@ -150,6 +150,7 @@ type findings struct {
 	base    *Checkpoint
 	latest  *Checkpoint // as published
 	matched bool        // the log has it
+	writing bool        // somebody does: the first checkpoint may be on its way to be published
 	keys    *Ring
 	elder   *Checkpoint // Check.Latest
 	elderOK bool
@@ -163,19 +164,29 @@ const (
 // verify reads in one goroutine, checks pieces in many, and puts what they found
 // together in order.
 func verify(ctx context.Context, d disk, opt Check) (rep *findings, err error) {
-	rep = &findings{c: chain{next: 1}, keys: opt.Keys}
-	// First what the writer publishes last: the log must go at least so far.
-	if err := rep.begin(d, opt); err != nil {
-		return rep, fmt.Errorf("verify trail: %w", err)
-	}
-	snap, err := standingTogether(d)
-	if err != nil {
-		return rep, fmt.Errorf("verify trail: %w", err)
+	var snap *snapshot
+	for try := 1; ; try++ {
+		rep = &findings{c: chain{next: 1}, keys: opt.Keys}
+		// First what the writer publishes last: the log must go at least so far.
+		if err := rep.begin(d, opt); err != nil {
+			return rep, fmt.Errorf("verify trail: %w", err)
+		}
+		if snap, err = standingTogether(d); err != nil {
+			return rep, fmt.Errorf("verify trail: %w", err)
+		}
+		err = rep.based(snap, opt)
+		if err == nil && try < offlineTries && rep.base != nil && rep.latest != nil && rep.latest.Records < rep.base.Records {
+			err = snap.close() // the writer came between the two
+			if err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return rep, fmt.Errorf("verify trail: %w", errors.Join(err, snap.close()))
+		}
+		break
 	}
 	defer func() { err = errors.Join(err, snap.close()) }()
-	if err := rep.based(snap, opt); err != nil {
-		return rep, fmt.Errorf("verify trail: %w", err)
-	}
 	if len(snap.files) == 0 {
 		return rep, errors.New("verify trail: there is no segment")
 	}
@@ -272,6 +283,7 @@ func (rep *findings) end() error {
 	}
 	last := rep.c.signed
 	switch {
+	case rep.latest == nil && rep.base == nil && rep.writing:
 	case rep.latest == nil && (rep.Checkpoints > 0 || rep.base != nil):
 		return &Corrupt{File: latestName, Reason: "the log has checkpoints, but the latest is not published: the file is missing"}
 	case rep.latest == nil:
