@@ -15,7 +15,8 @@
 // answer, and reaches the disk with the next record that is waited for, at the
 // latest after trail.FlushEvery. A power failure in between can lose the record
 // of a read that was allowed, or of work that was lost with it, and of nothing
-// else.
+// else. Where inferences are recorded in groups, which is a setting
+// (trail.Options.Gather), the end of the process can lose as much.
 package gate
 
 import (
