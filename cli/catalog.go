@@ -235,6 +235,16 @@ func (f *configFlags) catalog(c *cobra.Command) (server.Config, *catalog.Catalog
 	return cfg, all, err
 }
 
+// models is the catalog for commands that need nothing of a server: where there
+// is no home to look for data in, it is the one that came with the program.
+func (f *configFlags) models(c *cobra.Command) (*catalog.Catalog, error) {
+	if _, err := server.Default(); err != nil && f.file == "" && f.dataDir == "" {
+		return catalog.Load(), nil
+	}
+	_, all, err := f.catalog(c)
+	return all, err
+}
+
 // shown is what catalog show prints.
 type shown struct {
 	Model   *printedModel   `json:"model,omitempty"`

@@ -102,7 +102,7 @@ printed as a diff. The exit status is 1 if there are errors; warnings are a yes.
 				return usageError{fmt.Errorf("--for and FILE are both standard input")}
 			}
 			if k.forFile != "" {
-				if k.result, err = k.machine.generate(k.forFile, c.InOrStdin()); err != nil {
+				if k.result, err = k.machine.generate(c, k.forFile); err != nil {
 					return err
 				}
 				if err := tell(c.ErrOrStderr(), k.result, k.lang); err != nil && k.result.Policy == nil {

@@ -31,6 +31,7 @@ type explainer struct {
 	region       string
 	policies     []string
 	applications []string
+	models       *catalog.Catalog // nil: those that came with the program
 }
 
 func explainCommand() *cobra.Command {
@@ -58,6 +59,9 @@ sts decode-authorization-message'; - is standard input. With --policy the polici
 				return usageError{fmt.Errorf("--format is %q, want text or json", x.format)}
 			}
 			if x.lang, err = chooseLang(x.lang); err != nil {
+				return err
+			}
+			if x.models, err = x.data.models(c); err != nil {
 				return err
 			}
 			text := strings.Join(args, " ")
@@ -237,7 +241,10 @@ func (x *explainer) shapes(r *iam.Refusal) []*iam.CallShape {
 	if a := strings.ToLower(r.Action); a != "bedrock:invokemodel" && a != "bedrock:invokemodelwithresponsestream" {
 		return nil
 	}
-	c := catalog.Load()
+	c := x.models
+	if c == nil {
+		c = catalog.Load()
+	}
 	p := strings.SplitN(r.Resource, ":", 6)
 	if len(p) < 6 || p[2] != "bedrock" {
 		return nil

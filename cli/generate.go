@@ -21,6 +21,7 @@ type machineFlags struct {
 	region, account, name, resource, key string
 	logging, tracing                     bool
 	values, applications                 []string
+	config                               configFlags // models and profiles of the operator's own
 }
 
 func (f *machineFlags) add(c *cobra.Command) {
@@ -33,6 +34,7 @@ func (f *machineFlags) add(c *cobra.Command) {
 	c.Flags().BoolVar(&f.tracing, "tracing", false, "the machine traces to X-Ray")
 	c.Flags().StringArrayVar(&f.values, "value", nil, "what a computed field can be: `STATE.FIELD=VALUE,…`")
 	c.Flags().StringArrayVar(&f.applications, "application", nil, "what an application inference profile copies: `ARN=ID`")
+	f.config.data(c)
 }
 
 // language of the texts for people.
@@ -47,7 +49,8 @@ func chooseLang(lang string) (string, error) {
 }
 
 // generate makes the policies of the definition in a file.
-func (f *machineFlags) generate(file string, stdin io.Reader) (*policygen.Result, error) {
+func (f *machineFlags) generate(c *cobra.Command, file string) (*policygen.Result, error) {
+	stdin := c.InOrStdin()
 	if f.region == "" {
 		for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 			if f.region == "" {
@@ -98,7 +101,11 @@ func (f *machineFlags) generate(file string, stdin io.Reader) (*policygen.Result
 	if file == "-" && f.name == "" && d.name == "" {
 		return nil, usageError{fmt.Errorf("--name is missing: standard input has none")}
 	}
-	o := policygen.Options{Values: map[string][]string{}, Unknown: substituted}
+	models, err := f.config.models(c)
+	if err != nil {
+		return nil, err
+	}
+	o := policygen.Options{Catalog: models, Values: map[string][]string{}, Unknown: substituted}
 	for _, v := range f.values {
 		field, list, ok := strings.Cut(v, "=")
 		state := field[:max(strings.LastIndexByte(field, '.'), 0)]
@@ -162,7 +169,7 @@ targets (what the roles of Credentials need) and findings.`,
 			if !slices.Contains(policygen.Formats, format) {
 				return usageError{fmt.Errorf("--format is %q, want %s", format, strings.Join(policygen.Formats, ", "))}
 			}
-			res, err := f.generate(args[0], c.InOrStdin())
+			res, err := f.generate(c, args[0])
 			if err != nil {
 				return err
 			}
