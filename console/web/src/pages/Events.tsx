@@ -49,7 +49,11 @@ export default function Events() {
   const [range, setRange] = useState(query.get("id") ? "90d" : "24h");
   const [reads, setReads] = useState(query.get("id") !== null);
   const [loads, setLoads] = useState(1);
-  const [filter, setFilter] = useState<PropertyFilterProps.Query>({ operation: "and", tokens: query.get("id") ? [{ propertyKey: "id", operator: "=", value: query.get("id")! }] : [] });
+  // A link may name what to look for: ?id=…, ?name=InvokeModel.
+  const [filter, setFilter] = useState<PropertyFilterProps.Query>(() => ({
+    operation: "and",
+    tokens: Object.keys(attribute).flatMap((propertyKey) => (query.get(propertyKey) ? [{ propertyKey, operator: "=", value: query.get(propertyKey)! }] : [])),
+  }));
   const say = useTexts(texts);
   const [open, setOpen] = useState<Row>();
   const [picked, pick] = useState<Row[]>([]);
