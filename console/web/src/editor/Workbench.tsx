@@ -20,6 +20,7 @@ const AslEditor = lazy(() => import("./AslEditor"));
 const Design = lazy(() => import("./Design"));
 
 const mostUndone = 200; // steps that are remembered
+const large = 20_000; // characters of a definition whose graph is drawn before its text is taken up
 
 export type WorkbenchProps = { value: string; onChange: (v: string) => void; express?: boolean; readOnly?: boolean; role?: string };
 
@@ -32,6 +33,12 @@ export default function Workbench({ value, onChange, express = false, readOnly =
   const [mode, setMode] = useState<"code" | "design">("code");
   const [selected, select] = useState<string>();
   const shown = useDeferredValue(value);
+  const [taken, take] = useState(value.length < large);
+  useEffect(() => {
+    if (taken) return;
+    const later = setTimeout(() => take(true), 400); // not every browser says when it is idle
+    return () => clearTimeout(later);
+  }, [taken]);
   const check = useCallback(
     async (definition: string): Promise<Finding[]> => {
       const { m, c } = await sfn();
@@ -104,7 +111,7 @@ export default function Workbench({ value, onChange, express = false, readOnly =
     <Grid gridDefinition={[{ colspan: { default: 12, s: 6 } }, { colspan: { default: 12, s: 6 } }]}>
       <Container header={<Header variant="h2" actions={modes}>{t("definition")}</Header>}>
         <Suspense fallback={<Spinner />}>
-          <AslEditor value={value} onChange={onChange} check={check} selected={selected} onSelect={select} height={640} readOnly={readOnly} />
+          {taken ? <AslEditor value={value} onChange={onChange} check={check} selected={selected} onSelect={select} height={640} readOnly={readOnly} /> : <Spinner />}
         </Suspense>
       </Container>
       <Container header={<Header variant="h2" actions={layout}>{t("graph")}</Header>}>
