@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
+
+	"tokaido/internal/installed"
 )
 
 // modelled is a shape of AWS's model.
@@ -50,10 +52,7 @@ var (
 
 // TestModel compares every member of every request with AWS's own model.
 func TestModel(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil || exec.Command(python, "-c", "import botocore").Run() != nil {
-		t.Skip("python3 with botocore is not installed: requests were not compared with its model")
-	}
+	python := installed.Botocore(t, "requests were not compared with its model")
 	b, err := exec.Command(python, "-c", readModel).Output()
 	if err != nil {
 		t.Fatal(err)

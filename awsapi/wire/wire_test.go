@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tokaido/fault"
+	"tokaido/internal/installed"
 	"tokaido/value"
 )
 
@@ -263,13 +264,7 @@ func FuzzXMLText(f *testing.F) {
 
 // botocore reads what we write.
 func TestBotocoreReadsIt(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("python3 is not installed: the check with a real client did not run")
-	}
-	if err := exec.Command(python, "-c", "import botocore").Run(); err != nil {
-		t.Skip("python3 has no botocore: its parsers did not read what we write")
-	}
+	python := installed.Botocore(t, "its parsers did not read what we write")
 	const script = `
 import sys, json, botocore.loaders, botocore.model, botocore.parsers, botocore.eventstream
 parts = json.load(sys.stdin)

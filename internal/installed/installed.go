@@ -10,9 +10,20 @@ import (
 // Boto3 returns a python that has boto3; what says what does not run without.
 func Boto3(t testing.TB, what string) (python string) {
 	t.Helper()
+	return python3(t, "boto3", what)
+}
+
+// Botocore returns a python that has botocore, which holds AWS's own models.
+func Botocore(t testing.TB, what string) (python string) {
+	t.Helper()
+	return python3(t, "botocore", what)
+}
+
+func python3(t testing.TB, module, what string) (python string) {
+	t.Helper()
 	python, err := exec.LookPath("python3")
-	if err != nil || exec.Command(python, "-c", "import boto3").Run() != nil {
-		t.Skip("python3 with boto3 is not installed: " + what)
+	if err != nil || exec.Command(python, "-c", "import "+module).Run() != nil {
+		t.Skipf("python3 with %s is not installed: %s", module, what)
 	}
 	return python
 }
