@@ -27,7 +27,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -37,6 +36,7 @@ import (
 	"time"
 
 	"tokaido/awsapi/sigv4"
+	"tokaido/bench/host"
 )
 
 const (
@@ -157,35 +157,10 @@ func upstream(w http.ResponseWriter, r *http.Request) {
 // part is a process that is measured.
 type part struct {
 	name string
-	cmd  *exec.Cmd
+	pid  int
 	end  func()
 	at   string // its URL
 	key  sigv4.Credentials
-}
-
-// cpu is what the process has used.
-func (p *part) cpu() (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // from the state on
-	user, err := strconv.Atoi(f[11])
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.Atoi(f[12])
-	return time.Duration(user+system) * (time.Second / 100), err // USER_HZ
-}
-
-// resident is the memory that the process has, in bytes.
-func (p *part) resident() (int, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.Atoi(strings.Fields(string(b))[1])
-	return n * os.Getpagesize(), err
 }
 
 type bench struct {
@@ -222,7 +197,7 @@ func (b *bench) role(args ...string) (*part, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &part{name: args[1], cmd: cmd, end: func() { in.Close(); cmd.Wait() }}
+	p := &part{name: args[1], pid: cmd.Process.Pid, end: func() { in.Close(); cmd.Wait() }}
 	b.parts = append(b.parts, p)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	p.at = strings.TrimSpace(line)
@@ -231,39 +206,14 @@ func (b *bench) role(args ...string) (*part, error) {
 
 // serve starts a tokaido in front of the upstream, with a user of its own.
 func (b *bench) serve(name, inferences, profile string, env ...string) (*part, error) {
-	dir, err := os.MkdirTemp("", "tokaido-bench-")
+	s, err := host.Serve(host.Options{Binary: b.binary, Profile: profile, Env: env,
+		Config: fmt.Sprintf("trail: {inferences: %s}\nbedrock:\n  backends: {far: {type: openai, url: %q}}\n  regions: {%s: [{models: \"*\", backend: far}]}\n", inferences, b.upstream.at, region)})
 	if err != nil {
 		return nil, err
 	}
-	file, endpoint := filepath.Join(dir, "tokaido.yaml"), filepath.Join(dir, "endpoint")
-	config := fmt.Sprintf("trail: {inferences: %s}\nbedrock:\n  backends: {far: {type: openai, url: %q}}\n  regions: {%s: [{models: \"*\", backend: far}]}\n", inferences, b.upstream.at, region)
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		return nil, err
-	}
-	args := []string{"serve", "--dev", "--config", file, "--listen", "127.0.0.1:0", "--data-dir", dir, "--endpoint-file", endpoint}
-	if profile != "" {
-		args = append(args, "--cpu-profile", profile)
-	}
-	cmd := exec.Command(b.binary, args...)
-	var said bytes.Buffer
-	cmd.Stderr, cmd.Env = &said, append(os.Environ(), env...)
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	p := &part{name: name, cmd: cmd, key: sigv4.Credentials{AccessKeyID: "test", Secret: "test"}, end: func() {
-		cmd.Process.Signal(os.Interrupt)
-		cmd.Wait()
-		os.RemoveAll(dir)
-	}}
+	p := &part{name: name, pid: s.PID(), end: s.Stop, at: s.Endpoint, key: host.DevKey}
 	b.parts = append(b.parts, p)
-	for range 3000 {
-		if at, err := os.ReadFile(endpoint); err == nil && len(at) > 0 {
-			p.at = strings.TrimSpace(string(at))
-			return p, p.user()
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return nil, fmt.Errorf("%s serve was not ready in 30 s:\n%s", b.binary, said.String())
+	return p, p.user()
 }
 
 // user makes an IAM user who may do what is measured, and becomes it.
@@ -336,7 +286,7 @@ func (b *bench) run(ctx context.Context, only string) (err error) {
 	if b.durable, err = b.serve("tokaido, durable", "durable", ""); err != nil {
 		return err
 	}
-	fmt.Printf("%s, %d cores, GOMAXPROCS %d, load %s\n", runtime.Version(), runtime.NumCPU(), runtime.GOMAXPROCS(0), load())
+	fmt.Printf("%s, %d cores, GOMAXPROCS %d, load %s\n", runtime.Version(), runtime.NumCPU(), runtime.GOMAXPROCS(0), host.Load())
 	if only != "streams" {
 		if err := b.invokes(ctx); err != nil {
 			return err
@@ -346,15 +296,6 @@ func (b *bench) run(ctx context.Context, only string) (err error) {
 		return b.flows(ctx)
 	}
 	return nil
-}
-
-// load is the machine's, which others may share.
-func load() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Join(strings.Fields(string(b))[:3], " ")
 }
 
 // figures are those of one measurement.
@@ -386,7 +327,7 @@ func (b *bench) invokes(ctx context.Context) error {
 				all[p] = append(all[p], f)
 			}
 		}
-		fmt.Printf("\nInvokeModel, %d connections, medians of %d × %v, load %s\n", clients, b.rounds, b.length, load())
+		fmt.Printf("\nInvokeModel, %d connections, medians of %d × %v, load %s\n", clients, b.rounds, b.length, host.Load())
 		base, direct := median(all[b.proxy]), median(all[b.upstream])
 		fmt.Printf("  %-17s %7.0f/s                                          p50 %7v\n", "the upstream", direct.perSecond, direct.p50.Round(time.Microsecond))
 		for _, p := range parts[1:] {
@@ -432,7 +373,7 @@ func (b *bench) drive(ctx context.Context, p *part, clients int, length time.Dur
 		took   []time.Duration
 		failed atomic.Pointer[error]
 	)
-	before, err := p.cpu()
+	before, err := host.CPU(p.pid)
 	if err != nil {
 		return figures{}, err
 	}
@@ -456,7 +397,7 @@ func (b *bench) drive(ctx context.Context, p *part, clients int, length time.Dur
 	}
 	wg.Wait()
 	passed := time.Since(began)
-	after, err := p.cpu()
+	after, err := host.CPU(p.pid)
 	if f := failed.Load(); f != nil {
 		err = *f
 	}
@@ -464,11 +405,7 @@ func (b *bench) drive(ctx context.Context, p *part, clients int, length time.Dur
 		return figures{}, err
 	}
 	slices.Sort(took)
-	return figures{float64(len(took)) / passed.Seconds(), (after - before) / time.Duration(len(took)), at(took, .5), at(took, .99)}, nil
-}
-
-func at(sorted []time.Duration, q float64) time.Duration {
-	return sorted[int(float64(len(sorted)-1)*q)]
+	return figures{float64(len(took)) / passed.Seconds(), (after - before) / time.Duration(len(took)), host.At(took, .5), host.At(took, .99)}, nil
 }
 
 func once(client *http.Client, r *http.Request) error {
@@ -487,7 +424,7 @@ func once(client *http.Client, r *http.Request) error {
 // flows holds streams open, and says how long their tokens took and what they
 // cost in memory.
 func (b *bench) flows(ctx context.Context) error {
-	fmt.Printf("\nConverseStream, %d streams at once, a token every %v in each, load %s\n", b.streams, pace, load())
+	fmt.Printf("\nConverseStream, %d streams at once, a token every %v in each, load %s\n", b.streams, pace, host.Load())
 	// What is in use, nearly without garbage: by itself a server lets that grow to
 	// four times as much.
 	lean, err := b.serve("tokaido, GOGC=10", "grouped", "", "GOGC=10")
@@ -498,7 +435,7 @@ func (b *bench) flows(ctx context.Context) error {
 		if _, _, _, err := b.flow(ctx, p, b.streams/5); err != nil { // connections, caches
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		before, err := p.resident()
+		before, err := host.Resident(p.pid)
 		if err != nil {
 			return err
 		}
@@ -507,15 +444,15 @@ func (b *bench) flows(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		fmt.Printf("  %-17s first token p50 %v p99 %v; later ones p50 %v p99 %v; %d KiB of memory more for each stream\n", p.name,
-			at(first, .5).Round(time.Microsecond), at(first, .99).Round(time.Microsecond), at(later, .5).Round(time.Microsecond), at(later, .99).Round(time.Microsecond),
-			(open-before)/b.streams/1024)
+			host.At(first, .5), host.At(first, .99), host.At(later, .5), host.At(later, .99),
+			(open-before)/int64(b.streams)/1024)
 	}
 	fmt.Println("  from the upstream's write to this program's read; bars: first token p99 ≤ 1 ms, ≤ 64 KiB a stream")
 	return nil
 }
 
 // flow opens n streams within a second.
-func (b *bench) flow(ctx context.Context, p *part, n int) (first, later []time.Duration, open int, err error) {
+func (b *bench) flow(ctx context.Context, p *part, n int) (first, later []time.Duration, open int64, err error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: n, DisableCompression: true}}
 	defer client.CloseIdleConnections()
 	target, body := stream, streamBody
@@ -545,7 +482,7 @@ func (b *bench) flow(ctx context.Context, p *part, n int) (first, later []time.D
 		})
 	}
 	time.Sleep(2 * time.Second) // all are open
-	open, err = p.resident()
+	open, err = host.Resident(p.pid)
 	wg.Wait()
 	if err := errors.Join(err, errors.Join(errs...)); err != nil {
 		return nil, nil, 0, err

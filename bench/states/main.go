@@ -15,7 +15,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,9 +22,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -35,6 +31,7 @@ import (
 	"time"
 
 	"tokaido/awsapi/sigv4"
+	"tokaido/bench/host"
 )
 
 const (
@@ -53,17 +50,16 @@ func main() {
 	dataDir := flag.String("data-dir", "", "data directory of a started server; empty: a temporary one")
 	profile := flag.String("cpu-profile", "", "file for a CPU profile of a started server")
 	flag.Parse()
-	key := sigv4.Credentials{AccessKeyID: "test", Secret: "test"}
 	server := func() (time.Duration, error) { return 0, nil }
 	if *endpoint == "" {
-		cmd, stop, at, err := start(*binary, *dataDir, *profile)
+		s, err := host.Serve(host.Options{Binary: *binary, Dir: *dataDir, Profile: *profile})
 		if err != nil {
 			log.Fatal(err)
 		}
-		defer stop()
-		*endpoint, server = at, func() (time.Duration, error) { return cpuOf(cmd.Process.Pid) }
+		defer s.Stop()
+		*endpoint, server = s.Endpoint, func() (time.Duration, error) { return host.CPU(s.PID()) }
 	}
-	c := &client{endpoint: *endpoint, key: key, http: &http.Client{Transport: &http.Transport{
+	c := &client{endpoint: *endpoint, key: host.DevKey, http: &http.Client{Transport: &http.Transport{
 		MaxIdleConns: *clients * 2, MaxIdleConnsPerHost: *clients * 2, DisableCompression: true,
 	}}}
 	if u, err := url.Parse(*endpoint); err == nil {
@@ -72,60 +68,6 @@ func main() {
 	if err := run(c, *mode, *clients, *rate, *length, server); err != nil {
 		log.Print(err)
 	}
-}
-
-// start runs a server of its own.
-func start(binary, dir, profile string) (cmd *exec.Cmd, stop func(), endpoint string, err error) {
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "tokaido-bench-"); err != nil {
-			return nil, nil, "", err
-		}
-	}
-	file := filepath.Join(dir, "endpoint")
-	os.Remove(file)
-	args := []string{"serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", dir, "--endpoint-file", file}
-	if profile != "" {
-		args = append(args, "--cpu-profile", profile)
-	}
-	cmd = exec.Command(binary, args...)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return nil, nil, "", err
-	}
-	stop = func() {
-		cmd.Process.Signal(os.Interrupt)
-		cmd.Wait()
-		if strings.Contains(dir, "tokaido-bench-") {
-			os.RemoveAll(dir)
-		}
-	}
-	for range 2000 {
-		if b, err := os.ReadFile(file); err == nil && len(b) > 0 {
-			return cmd, stop, strings.TrimSpace(string(b)), nil
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	stop()
-	return nil, nil, "", fmt.Errorf("%s serve was not ready in 20 s", binary)
-}
-
-// clockTick is the unit of the kernel's accounts of processes, everywhere that
-// Go runs on Linux.
-const clockTick = 10 * time.Millisecond
-
-// cpuOf is the processor time that a process has had.
-func cpuOf(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("process %d: %q", pid, b)
-	}
-	user, err1 := strconv.Atoi(fields[11])
-	system, err2 := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
 }
 
 type client struct {
@@ -327,10 +269,7 @@ func run(c *client, mode string, clients int, rate float64, length time.Duration
 	if err != nil {
 		return err
 	}
-	clientBefore, err := cpuOf(os.Getpid())
-	if err != nil {
-		return err
-	}
+	clientBefore := host.Used()
 	began := time.Now()
 	for i, l := range lines {
 		wg.Go(func() {
@@ -370,20 +309,14 @@ func run(c *client, mode string, clients int, rate float64, length time.Duration
 	if err != nil {
 		return err
 	}
-	clientAfter, err := cpuOf(os.Getpid())
-	if err != nil {
-		return err
-	}
+	clientAfter := host.Used()
 	n := count.Load()
 	slices.Sort(starts)
 	slices.Sort(whole)
-	at := func(d []time.Duration, q float64) time.Duration {
-		return d[int(float64(len(d)-1)*q)].Round(time.Microsecond)
-	}
 	name := map[string]string{"standard": "StartExecution", "sync": "StartSyncExecution"}[mode]
 	fmt.Printf("%s, %d clients, %d cores, %s: %d executions of %d Pass states, each checked\n", mode, clients, runtime.NumCPU(), took.Round(time.Millisecond), n, passes)
 	fmt.Printf("  %.0f executions/s, %.0f transitions/s\n", float64(n)/took.Seconds(), float64(n*passes)/took.Seconds())
-	fmt.Printf("  %s p50 %v p99 %v; start to verified p50 %v p99 %v\n", name, at(starts, .5), at(starts, .99), at(whole, .5), at(whole, .99))
+	fmt.Printf("  %s p50 %v p99 %v; start to verified p50 %v p99 %v\n", name, host.At(starts, .5), host.At(starts, .99), host.At(whole, .5), host.At(whole, .99))
 	each := func(d time.Duration) time.Duration { return (d / time.Duration(n)).Round(time.Microsecond) }
 	fmt.Printf("  CPU of each execution: server %v, load %v; cores busy: server %.2f, load %.2f; DescribeExecution asked %.2f times\n",
 		each(serverAfter-serverBefore), each(clientAfter-clientBefore), (serverAfter-serverBefore).Seconds()/took.Seconds(),

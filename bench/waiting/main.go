@@ -27,10 +27,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"tokaido/asl"
+	"tokaido/bench/host"
 	"tokaido/engine"
 	"tokaido/flow"
 	"tokaido/flow/journal"
@@ -79,8 +79,7 @@ type measured struct {
 
 func run(counts, profile string) error {
 	fmt.Printf("%s, %d cores, GOGC=%s\n", runtime.Version(), runtime.NumCPU(), os.Getenv("GOGC"))
-	load, _ := os.ReadFile("/proc/loadavg")
-	fmt.Printf("load before: %s", load)
+	fmt.Printf("load before: %s\n", host.Load())
 	var last *measured
 	before := 0
 	for c := range strings.SplitSeq(counts, ",") {
@@ -126,8 +125,7 @@ func run(counts, profile string) error {
 			fmt.Printf("  a page of %d: first %v, middle %v, last %v; the slowest at first touch %v\n", page, r(m.First), r(m.Middle), r(m.Last), r(m.FirstTouch))
 		}
 	}
-	load, _ = os.ReadFile("/proc/loadavg")
-	fmt.Printf("\nload after: %s", load)
+	fmt.Printf("\nload after: %s\n", host.Load())
 	return nil
 }
 
@@ -231,7 +229,7 @@ func measure(dir, profile string) error {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	m.Heap = int64(mem.HeapAlloc)
-	if m.RSS, err = rss(); err != nil {
+	if m.RSS, err = host.Resident(os.Getpid()); err != nil {
 		return err
 	}
 	st := d.Stats()
@@ -257,15 +255,15 @@ func measure(dir, profile string) error {
 
 	var mu sync.Mutex
 	var all []time.Duration
-	cpu := used()
+	cpu := host.Used()
 	err = begin(d, starts, func(took time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, took)
 	})
-	m.StartCPU = (used() - cpu) / starts
+	m.StartCPU = (host.Used() - cpu) / starts
 	slices.Sort(all)
-	m.StartP50, m.StartP99 = all[len(all)/2], all[len(all)*99/100]
+	m.StartP50, m.StartP99 = host.At(all, .5), host.At(all, .99)
 	err = errors.Join(err, d.Close(context.Background()), s.Close())
 	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(m))
 }
@@ -300,25 +298,4 @@ func pageAfter(d *journal.Driver, after *flow.Mark) (n int, err error) {
 		}
 	}
 	return n, nil
-}
-
-// used is what the process has had of the processors.
-func used() time.Duration {
-	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u) // does not fail
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// rss is the process's resident memory.
-func rss() (int64, error) {
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0, err
-	}
-	f := strings.Fields(string(b))
-	if len(f) < 2 {
-		return 0, fmt.Errorf("statm: %q", b)
-	}
-	n, err := strconv.ParseInt(f[1], 10, 64)
-	return n * int64(os.Getpagesize()), err
 }
