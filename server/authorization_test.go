@@ -3,7 +3,6 @@ package server
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"tokaido/awsapi"
+	"tokaido/awsapi/apitest"
 	"tokaido/awsapi/sigv4"
 	"tokaido/bedrock"
 	"tokaido/flow"
@@ -103,7 +103,7 @@ func arnOf(service, resource string) string {
 func (p *powerless) ask(op *awsapi.Op, in map[string]any) (status int, id, body string) {
 	p.t.Helper()
 	method, target, text := http.MethodPost, "/", ""
-	headers := [][2]string{{"Host", strings.TrimPrefix(p.url, "http://")}}
+	var headers [][2]string
 	switch op.Protocol {
 	case awsapi.JSON10, awsapi.JSON11:
 		b, err := json.Marshal(in)
@@ -138,31 +138,9 @@ func (p *powerless) ask(op *awsapi.Op, in map[string]any) (status int, id, body 
 		}
 		headers = append(headers, [2]string{"Content-Type", "application/json"})
 	}
-	o := sigv4.Options{Service: op.Service, Region: authRegion, Now: time.Now(), KeepPath: op.Protocol == awsapi.S3, EncodeOnce: op.Protocol == awsapi.S3}
-	add, err := sigv4.Sign(sigv4.Request{Method: method, Target: target, Headers: headers, Body: []byte(text)}, o, p.key)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	r, err := http.NewRequestWithContext(p.t.Context(), method, p.url, strings.NewReader(text))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if r.URL, err = url.Parse(p.url + target); err != nil {
-		p.t.Fatal(err)
-	}
-	for _, h := range append(headers[1:], add...) {
-		r.Header.Set(h[0], h[1])
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return resp.StatusCode, resp.Header.Get("X-Amzn-Requestid"), string(b)
+	status, header, b := apitest.Send(p.t, p.url, apitest.Call{Method: method, Target: target, Headers: headers, Body: text, Key: p.key,
+		Options: sigv4.Options{Service: op.Service, Region: authRegion, KeepPath: op.Protocol == awsapi.S3, EncodeOnce: op.Protocol == awsapi.S3}})
+	return status, header.Get("X-Amzn-Requestid"), string(b)
 }
 
 // flatten writes members as a form has them.

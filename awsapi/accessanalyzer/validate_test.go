@@ -1,65 +1,30 @@
 package accessanalyzer
 
 import (
-	"context"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"tokaido/awsapi"
+	"tokaido/awsapi/apitest"
 	"tokaido/awsapi/sigv4"
 	"tokaido/gate"
 	"tokaido/iam"
 	"tokaido/principal"
-	"tokaido/store/memory"
-	"tokaido/trail"
 	"tokaido/value"
 )
 
-const account = "111122223333"
-
-type recorder struct{ records []trail.Record }
-
-func (r *recorder) Append(_ context.Context, rec *trail.Record) error {
-	r.records = append(r.records, *rec)
-	return nil
-}
-
 // serve is a server, and a way to call it as the root user.
-func serve(t *testing.T) (*recorder, func(target, body string) (int, value.Value)) {
-	dir, err := principal.Open(t.Context(), memory.New().Principals(), principal.Options{Account: account})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := dir.AddKey(t.Context(), "test", "test"); err != nil {
-		t.Fatal(err)
-	}
-	log := &recorder{}
-	s, err := awsapi.New(awsapi.Config{Directory: dir, Gate: gate.New(log, nil), Ops: Ops()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return log, func(target, body string) (int, value.Value) {
+func serve(t *testing.T) (*apitest.Records, func(target, body string) (int, value.Value)) {
+	s := apitest.Serve(t, principal.ControlOptions{}, func(*principal.Directory, *gate.Gate, *apitest.Records) []awsapi.Op { return Ops() })
+	return s.Log, func(target, body string) (int, value.Value) {
 		t.Helper()
-		r := httptest.NewRequest("POST", "http://127.0.0.1:4566"+target, strings.NewReader(body))
-		headers := [][2]string{{"Host", r.Host}, {"Content-Type", "application/json"}}
-		add, err := sigv4.Sign(sigv4.Request{Method: "POST", Target: target, Headers: headers, Body: []byte(body)},
-			sigv4.Options{Service: service, Region: "ap-northeast-1", Now: time.Now()}, sigv4.Credentials{AccessKeyID: "test", Secret: "test"})
+		status, _, b := apitest.Send(t, s.URL, apitest.Call{Target: target, Headers: [][2]string{{"Content-Type", "application/json"}}, Body: body, Key: s.Root,
+			Options: sigv4.Options{Service: service, Region: "ap-northeast-1"}})
+		v, err := value.Parse(b)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v in %s", err, b)
 		}
-		for _, h := range append(headers[1:], add...) {
-			r.Header.Set(h[0], h[1])
-		}
-		r.RequestURI = target
-		w := httptest.NewRecorder()
-		s.ServeHTTP(w, r)
-		v, err := value.ParseString(w.Body.String())
-		if err != nil {
-			t.Fatalf("%v in %s", err, w.Body)
-		}
-		return w.Code, v
+		return status, v
 	}
 }
 
@@ -97,7 +62,7 @@ func TestValidatePolicy(t *testing.T) {
 	if line, _ := where.Get("span").Get("start").Get("line").Int(); line != 4 {
 		t.Errorf("it is in line %d, want 4", line)
 	}
-	if r := log.records[len(log.records)-1]; r.Name != "ValidatePolicy" || strings.Contains(r.Request.JSON(), "jp.anthropic") {
+	if r := log.Last(); r.Name != "ValidatePolicy" || strings.Contains(r.Request.JSON(), "jp.anthropic") {
 		t.Errorf("recorded %s with %s", r.Name, r.Request)
 	}
 
@@ -182,7 +147,7 @@ func FuzzFindings(f *testing.F) {
 	f.Add("{\"Version\":\"2012-10-17\",\n\"Statement\":[{\"Sid\":\"日本語😀\",\"Effect\":\"Allow\",\"NotAction\":\"iam:*\",\"Resource\":\"*\",\"Condition\":{\"StringEquals\":{\"aws:PrincipalTag/a.b\":\"*\"}}}]}", false)
 	f.Add(`{"Version":`, false)
 	f.Fuzz(func(t *testing.T, doc string, trust bool) {
-		v := validation{document: doc, kind: iam.IdentityPolicy, lang: "en", account: account, most: maxPage}
+		v := validation{document: doc, kind: iam.IdentityPolicy, lang: "en", account: apitest.Account, most: maxPage}
 		if trust {
 			v.kind = iam.TrustPolicy
 		}

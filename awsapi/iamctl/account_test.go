@@ -145,7 +145,7 @@ func TestWhatThereIsNot(t *testing.T) {
 			t.Errorf("%s: %d %s %s", c.op, status, e.text("Error/Code"), e.text("Error/Message"))
 		}
 	}
-	for _, r := range f.log.records {
+	for _, r := range f.Log.All() {
 		if strings.Contains(r.Request.JSON(), "hunter2") {
 			t.Errorf("a record of %s has a password: %s", r.Name, r.Request.JSON())
 		}

@@ -21,7 +21,7 @@ func TestAPIKeys(t *testing.T) {
 	}
 	good := func(token string, want bool) {
 		t.Helper()
-		b, err := f.dir.Bearer(t.Context(), token, time.Now())
+		b, err := f.Dir.Bearer(t.Context(), token, time.Now())
 		if (err == nil) != want || want && (b.Principal.Name != "ann" || b.Kind != "LONG_TERM") {
 			t.Errorf("%+v %v, want it to be good: %v", b, err, want)
 		}
@@ -51,7 +51,7 @@ func TestAPIKeys(t *testing.T) {
 	}
 	f.ask("DeleteServiceSpecificCredential", "UserName", "ann", "ServiceSpecificCredentialId", id)
 	good(newer, false)
-	for _, r := range f.log.records {
+	for _, r := range f.Log.All() {
 		if s := r.Response.JSON() + r.Request.JSON(); strings.Contains(s, token) || strings.Contains(s, newer) {
 			t.Errorf("the record of %s has a secret: %s", r.Name, s)
 		}

@@ -1,69 +1,39 @@
 package iamctl_test
 
 import (
-	"context"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"tokaido/awsapi"
+	"tokaido/awsapi/apitest"
 	"tokaido/awsapi/iamctl"
 	"tokaido/awsapi/sigv4"
 	"tokaido/gate"
 	"tokaido/iam"
 	"tokaido/internal/conform"
 	"tokaido/principal"
-	"tokaido/store/memory"
 	"tokaido/trail"
 	"tokaido/value"
 )
 
-const account = "111122223333"
-
-type recorder struct{ records []trail.Record }
-
-func (r *recorder) Append(_ context.Context, rec *trail.Record) error {
-	r.records = append(r.records, *rec)
-	return nil
-}
+const account = apitest.Account
 
 type fixture struct {
-	t    *testing.T
-	url  string
-	dir  *principal.Directory
-	log  *recorder
-	key  sigv4.Credentials
-	root sigv4.Credentials
+	*apitest.Server
+	t   *testing.T
+	key sigv4.Credentials
 }
 
 func serve(t *testing.T) *fixture {
-	dir, err := principal.Open(t.Context(), memory.New().Principals(), principal.Options{Account: account})
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, secret, _, err := dir.Bootstrap(t.Context(), func(string, string) error { return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := &recorder{}
-	s, err := awsapi.New(awsapi.Config{Directory: dir, Gate: gate.New(log, nil), Ops: iamctl.Ops(dir)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := httptest.NewServer(s)
-	t.Cleanup(srv.Close)
-	root := sigv4.Credentials{AccessKeyID: id, Secret: secret}
-	return &fixture{t, srv.URL, dir, log, root, root}
+	s := apitest.Serve(t, principal.ControlOptions{}, func(dir *principal.Directory, _ *gate.Gate, _ *apitest.Records) []awsapi.Op { return iamctl.Ops(dir) })
+	return &fixture{s, t, s.Root}
 }
 
 // node is an XML element.
@@ -105,34 +75,13 @@ func (f *fixture) ask(action string, params ...string) (int, *node) {
 	for i := 0; i < len(params); i += 2 {
 		form.Add(params[i], params[i+1])
 	}
-	body := form.Encode()
-	r, err := http.NewRequestWithContext(f.t.Context(), "POST", f.url+"/", strings.NewReader(body))
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	headers := [][2]string{{"Host", strings.TrimPrefix(f.url, "http://")}, {"Content-Type", "application/x-www-form-urlencoded"}}
-	add, err := sigv4.Sign(sigv4.Request{Method: "POST", Target: "/", Headers: headers, Body: []byte(body)},
-		sigv4.Options{Service: "iam", Region: "us-east-1", Now: time.Now()}, f.key)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	for _, h := range append(headers[1:], add...) {
-		r.Header.Set(h[0], h[1])
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	status, _, b := apitest.Send(f.t, f.URL, apitest.Call{Headers: apitest.Form, Body: form.Encode(), Key: f.key,
+		Options: sigv4.Options{Service: "iam", Region: "us-east-1"}})
 	var n node
 	if err := xml.Unmarshal(b, &n); err != nil {
 		f.t.Fatalf("%v in %s", err, b)
 	}
-	return resp.StatusCode, &n
+	return status, &n
 }
 
 // must is ask where nothing may go wrong; it returns the result.
@@ -170,7 +119,7 @@ func TestRoles(t *testing.T) {
 	if doc := r.text("Role/AssumeRolePolicyDocument"); !strings.HasPrefix(doc, "%7B%22Version%22%3A%222012-10-17%22") {
 		t.Error(doc)
 	}
-	rec := f.log.records[len(f.log.records)-1]
+	rec := f.Log.Last()
 	if rec.Name != "CreateRole" || rec.Region != "us-east-1" || rec.Request.Get("roleName").Str() != "r" || rec.Response.Get("role").Get("arn").Str() == "" ||
 		len(rec.Resources) != 1 || rec.Resources[0] != (trail.Resource{Type: "AWS::IAM::Role", Name: "arn:aws:iam::" + account + ":role/app/r"}) {
 		t.Errorf("%+v", rec)
@@ -260,7 +209,7 @@ func TestUsersAndKeys(t *testing.T) {
 	f.must("PutGroupPolicy", "GroupName", "g", "PolicyName", "self", "PolicyDocument",
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:GetUser","iam:*AccessKey*"],"Resource":"arn:aws:iam::*:user/${aws:username}"}]}`)
 	k := f.must("CreateAccessKey", "UserName", "u")
-	for _, rec := range f.log.records {
+	for _, rec := range f.Log.All() {
 		if rec.Name == "CreateAccessKey" && (strings.Contains(rec.Response.JSON(), k.text("AccessKey/SecretAccessKey")) || !rec.Response.Get("accessKey").Has("accessKeyId")) {
 			t.Errorf("recorded %s", rec.Response)
 		}
@@ -280,7 +229,7 @@ func TestUsersAndKeys(t *testing.T) {
 	f.refused(400, "ValidationError", "enum value set: [Active, Inactive]", "UpdateAccessKey", "AccessKeyId", second, "Status", "Expired")
 	f.must("UpdateAccessKey", "AccessKeyId", second, "Status", "Inactive")
 	f.must("DeleteAccessKey", "AccessKeyId", second)
-	f.key = f.root
+	f.key = f.Root
 	if got := f.must("GetUser"); got.text("User/Arn") != "arn:aws:iam::"+account+":root" {
 		t.Errorf("%+v", got)
 	}
@@ -387,7 +336,7 @@ func TestAuthorizationsAreAWS(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := serve(t)
-	for _, op := range iamctl.Ops(f.dir) {
+	for _, op := range iamctl.Ops(f.Dir) {
 		needs := needsWithAll(t, op)
 		if len(needs) != 1 {
 			t.Errorf("%s needs %v", op.Name, needs)

@@ -178,7 +178,7 @@ func TestSimulateOrganization(t *testing.T) {
 		t.Errorf("in no organization: %s, %q", d, o)
 	}
 	ctx := t.Context()
-	org, err := f.dir.CreateOrganization(ctx)
+	org, err := f.Dir.CreateOrganization(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,14 +186,14 @@ func TestSimulateOrganization(t *testing.T) {
 		{Name: "scp", Type: principal.ServiceControl, Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}`},
 		{Name: "rcp", Type: principal.ResourceControl, Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}]}`},
 	} {
-		if _, err := f.dir.EnableType(ctx, org.Root, p.Type); err != nil {
+		if _, err := f.Dir.EnableType(ctx, org.Root, p.Type); err != nil {
 			t.Fatal(err)
 		}
-		made, err := f.dir.CreateControl(ctx, p)
+		made, err := f.Dir.CreateControl(ctx, p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.dir.AttachControl(ctx, made.ID, org.Root); err != nil {
+		if err := f.Dir.AttachControl(ctx, made.ID, org.Root); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -208,7 +208,7 @@ func TestSimulateOrganization(t *testing.T) {
 		}
 	}
 	// Without the type nothing of it is left.
-	if _, err := f.dir.DisableType(ctx, org.Root, principal.ServiceControl); err != nil {
+	if _, err := f.Dir.DisableType(ctx, org.Root, principal.ServiceControl); err != nil {
 		t.Fatal(err)
 	}
 	if d, o, _ := simulate("s3:GetObject"); d != "allowed" || o != "true" {

@@ -1,10 +1,7 @@
 package organizations_test
 
 import (
-	"context"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,93 +10,49 @@ import (
 	"time"
 
 	"tokaido/awsapi"
+	"tokaido/awsapi/apitest"
 	"tokaido/awsapi/iamctl"
 	"tokaido/awsapi/organizations"
 	"tokaido/awsapi/sigv4"
 	"tokaido/gate"
 	"tokaido/internal/installed"
 	"tokaido/principal"
-	"tokaido/store/memory"
-	"tokaido/trail"
 	"tokaido/value"
 )
 
-const account = "111122223333"
-
-type recorder struct{ records []trail.Record }
-
-func (r *recorder) Append(_ context.Context, rec *trail.Record) error {
-	r.records = append(r.records, *rec)
-	return nil
-}
+const account = apitest.Account
 
 type fixture struct {
-	t    *testing.T
-	url  string
-	dir  *principal.Directory
-	log  *recorder
-	root sigv4.Credentials
+	*apitest.Server
+	t *testing.T
 }
 
 func serve(t *testing.T, control principal.ControlOptions) *fixture {
-	dir, err := principal.Open(t.Context(), memory.New().Principals(), principal.Options{Account: account, Control: control})
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, secret, _, err := dir.Bootstrap(t.Context(), func(string, string) error { return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := &recorder{}
-	s, err := awsapi.New(awsapi.Config{Directory: dir, Gate: gate.New(log, nil), Ops: append(organizations.Ops(dir), iamctl.Ops(dir)...)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := httptest.NewServer(s)
-	t.Cleanup(srv.Close)
-	return &fixture{t, srv.URL, dir, log, sigv4.Credentials{AccessKeyID: id, Secret: secret}}
+	return &fixture{apitest.Serve(t, control, func(dir *principal.Directory, _ *gate.Gate, _ *apitest.Records) []awsapi.Op {
+		return append(organizations.Ops(dir), iamctl.Ops(dir)...)
+	}), t}
 }
 
 // ask calls an operation and returns the status and the answer.
 func (f *fixture) ask(key sigv4.Credentials, name, input string) (int, value.Value) {
 	f.t.Helper()
-	headers := [][2]string{
-		{"Host", strings.TrimPrefix(f.url, "http://")}, {"Content-Type", "application/x-amz-json-1.1"}, {"X-Amz-Target", "AWSOrganizationsV20161128." + name},
-	}
-	add, err := sigv4.Sign(sigv4.Request{Method: "POST", Target: "/", Headers: headers, Body: []byte(input)},
-		sigv4.Options{Service: "organizations", Region: "us-east-1", Now: time.Now()}, key)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	r, err := http.NewRequestWithContext(f.t.Context(), "POST", f.url+"/", strings.NewReader(input))
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	for _, h := range append(headers[1:], add...) {
-		r.Header.Set(h[0], h[1])
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	status, _, b := apitest.Send(f.t, f.URL, apitest.Call{
+		Headers: [][2]string{{"Content-Type", "application/x-amz-json-1.1"}, {"X-Amz-Target", "AWSOrganizationsV20161128." + name}}, Body: input, Key: key,
+		Options: sigv4.Options{Service: "organizations", Region: "us-east-1"},
+	})
 	if len(b) == 0 {
-		return resp.StatusCode, value.Value{}
+		return status, value.Value{}
 	}
 	v, err := value.Parse(b)
 	if err != nil {
 		f.t.Fatalf("%s: %s: %v", name, b, err)
 	}
-	return resp.StatusCode, v
+	return status, v
 }
 
 func (f *fixture) must(name, input string) value.Value {
 	f.t.Helper()
-	status, v := f.ask(f.root, name, input)
+	status, v := f.ask(f.Root, name, input)
 	if status != http.StatusOK {
 		f.t.Fatalf("%s %s: %d %s", name, input, status, v.JSON())
 	}
@@ -120,29 +73,22 @@ func TestNobodyIsLockedOut(t *testing.T) {
 		value.Member{Key: "Type", Value: value.String("SERVICE_CONTROL_POLICY")}, value.Member{Key: "Content", Value: value.String(denyIAM)},
 	).JSON()).Get("Policy").Get("PolicySummary").Get("Id").Str()
 	f.must("AttachPolicy", `{"PolicyId":"`+id+`","TargetId":"`+root+`"}`)
-	c, err := f.dir.Credential(t.Context(), f.root.AccessKeyID, "", time.Now())
+	c, err := f.Dir.Credential(t.Context(), f.Root.AccessKeyID, "", time.Now())
 	if err != nil || len(c.Principal.Policies.SCP) != 2 {
 		t.Fatalf("%+v, %v", c.Principal.Policies.SCP, err)
 	}
 	f.must("DetachPolicy", `{"PolicyId":"`+id+`","TargetId":"`+root+`"}`)
 
 	// But identity-based policies bind there too.
-	if _, err := f.dir.Create(t.Context(), principal.NewEntity{Kind: principal.KindUser, Name: "u"}); err != nil {
-		t.Fatal(err)
-	}
-	k, err := f.dir.CreateKey(t.Context(), "u")
-	if err != nil {
-		t.Fatal(err)
-	}
-	status, v := f.ask(sigv4.Credentials{AccessKeyID: k.ID, Secret: string(k.Secret)}, "AttachPolicy", `{"PolicyId":"`+id+`","TargetId":"`+root+`"}`)
+	status, v := f.ask(f.User("u", ""), "AttachPolicy", `{"PolicyId":"`+id+`","TargetId":"`+root+`"}`)
 	want := "User: arn:aws:iam::" + account + ":user/u is not authorized to perform: organizations:AttachPolicy on resource: arn:aws:organizations::" + account + ":policy/"
 	if status != 400 || v.Get("__type").Str() != "AccessDeniedException" || !strings.HasPrefix(v.Get("Message").Str(), want) {
 		t.Errorf("%d %s", status, v.JSON())
 	}
-	if status, v := f.ask(f.root, "CreatePolicy", `{"Name":"x","Nmae":"y"}`); status != 400 || v.Get("__type").Str() != "ValidationException" {
+	if status, v := f.ask(f.Root, "CreatePolicy", `{"Name":"x","Nmae":"y"}`); status != 400 || v.Get("__type").Str() != "ValidationException" {
 		t.Errorf("%d %s", status, v.JSON())
 	}
-	last := f.log.records[len(f.log.records)-1]
+	last := f.Log.Last()
 	if last.Source != "organizations.amazonaws.com" || last.Region != "us-east-1" || last.ErrorCode == "" {
 		t.Errorf("%+v", last)
 	}
@@ -151,7 +97,7 @@ func TestNobodyIsLockedOut(t *testing.T) {
 func run(t *testing.T, f *fixture, program string, args ...string) string {
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	none := filepath.Join(t.TempDir(), "none")
-	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+f.url, "AWS_ACCESS_KEY_ID="+f.root.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+f.root.Secret,
+	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+f.URL, "AWS_ACCESS_KEY_ID="+f.Root.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+f.Root.Secret,
 		"AWS_REGION=ap-northeast-1", "AWS_DEFAULT_REGION=ap-northeast-1", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE="+none,
 		"AWS_SHARED_CREDENTIALS_FILE="+none, "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=", "AWS_SESSION_TOKEN=", "NO_PROXY=127.0.0.1")
 	out, err := cmd.CombinedOutput()

@@ -1,45 +1,26 @@
 package sts_test
 
 import (
-	"context"
 	"encoding/xml"
 	"net/url"
 	"strings"
 	"testing"
 
-	"tokaido/awsapi"
-	"tokaido/awsapi/sts"
-	"tokaido/gate"
-	"tokaido/trail"
 	"tokaido/value"
 )
-
-func (r *recorder) Find(_ context.Context, id string) (found []*trail.Record, err error) {
-	for i := range r.records {
-		if r.records[i].RequestID == id {
-			found = append(found, &r.records[i])
-		}
-	}
-	return found, nil
-}
 
 // A refusal is decoded by its request id: AWS's members, and what would allow it.
 func TestDecodeAuthorizationMessage(t *testing.T) {
 	f := serve(t)
-	g := gate.New(f.log, nil)
-	var err error
-	if f.s, err = awsapi.New(awsapi.Config{Directory: f.dir, Gate: g, Ops: append(sts.Ops(f.dir, g), sts.DecodeOps(f.log)...)}); err != nil {
-		t.Fatal(err)
-	}
-	may := f.user("reader", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:DecodeAuthorizationMessage","Resource":"*"}]}`)
+	may := f.User("reader", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:DecodeAuthorizationMessage","Resource":"*"}]}`)
 	id := func(form string, who ...string) string {
 		t.Helper()
 		policy := ""
 		if len(who) > 1 {
 			policy = who[1]
 		}
-		f.ask(f.user(who[0], policy), form)
-		return f.log.records[len(f.log.records)-1].RequestID
+		f.ask(f.User(who[0], policy), form)
+		return f.Log.Last().RequestID
 	}
 	decode := func(id string) value.Value {
 		t.Helper()
@@ -101,9 +82,9 @@ func TestDecodeAuthorizationMessage(t *testing.T) {
 	}
 
 	// What is no refusal cannot be decoded, and who may not decode learns nothing.
-	allowed := f.log.records[len(f.log.records)-1].RequestID
+	allowed := f.Log.Last().RequestID
 	f.expect(may, 400, "Action=DecodeAuthorizationMessage&EncodedMessage="+allowed, "InvalidAuthorizationMessageException", "was not refused")
 	f.expect(may, 400, "Action=DecodeAuthorizationMessage&EncodedMessage=QUJD", "InvalidAuthorizationMessageException")
 	f.expect(may, 400, "Action=DecodeAuthorizationMessage", "encodedMessage")
-	f.expect(f.user("stranger", ""), 403, "Action=DecodeAuthorizationMessage&EncodedMessage="+allowed, "AccessDenied", "sts:DecodeAuthorizationMessage")
+	f.expect(f.User("stranger", ""), 403, "Action=DecodeAuthorizationMessage&EncodedMessage="+allowed, "AccessDenied", "sts:DecodeAuthorizationMessage")
 }

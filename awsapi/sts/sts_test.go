@@ -1,86 +1,37 @@
 package sts_test
 
 import (
-	"context"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"tokaido/awsapi"
+	"tokaido/awsapi/apitest"
 	"tokaido/awsapi/sigv4"
 	"tokaido/awsapi/sts"
 	"tokaido/gate"
 	"tokaido/principal"
-	"tokaido/store/memory"
-	"tokaido/trail"
 )
 
-const account = "111122223333"
-
-type recorder struct{ records []trail.Record }
-
-func (r *recorder) Append(_ context.Context, rec *trail.Record) error {
-	r.records = append(r.records, *rec)
-	return nil
-}
+const account = apitest.Account
 
 type fixture struct {
-	t   *testing.T
-	s   *awsapi.Server
-	log *recorder
-	dir *principal.Directory
+	*apitest.Server
+	t *testing.T
 }
 
 func serve(t *testing.T) *fixture {
-	dir, err := principal.Open(t.Context(), memory.New().Principals(), principal.Options{Account: account})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fixture{t: t, log: &recorder{}, dir: dir}
-	g := gate.New(f.log, nil)
-	if f.s, err = awsapi.New(awsapi.Config{Directory: dir, Gate: g, Ops: sts.Ops(dir, g)}); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-func (f *fixture) user(name, policy string) sigv4.Credentials {
-	f.t.Helper()
-	ctx := f.t.Context()
-	if _, err := f.dir.Create(ctx, principal.NewEntity{Kind: principal.KindUser, Name: name}); err != nil {
-		f.t.Fatal(err)
-	}
-	if policy != "" {
-		if err := f.dir.PutInline(ctx, principal.KindUser, name, "p", policy); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	k, err := f.dir.CreateKey(ctx, name)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return sigv4.Credentials{AccessKeyID: k.ID, Secret: string(k.Secret)}
+	return &fixture{apitest.Serve(t, principal.ControlOptions{}, func(dir *principal.Directory, g *gate.Gate, log *apitest.Records) []awsapi.Op {
+		return append(sts.Ops(dir, g), sts.DecodeOps(log)...)
+	}), t}
 }
 
 // ask returns the status and the answer.
 func (f *fixture) ask(key sigv4.Credentials, form string) (int, string) {
 	f.t.Helper()
-	body := form + "&Version=2011-06-15"
-	r := httptest.NewRequest("POST", "http://127.0.0.1:4566/", strings.NewReader(body))
-	headers := [][2]string{{"Host", r.Host}, {"Content-Type", "application/x-www-form-urlencoded"}}
-	add, err := sigv4.Sign(sigv4.Request{Method: "POST", Target: "/", Headers: headers, Body: []byte(body)},
-		sigv4.Options{Service: "sts", Region: "ap-northeast-1", Now: time.Now()}, key)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	for _, h := range append(headers[1:], add...) {
-		r.Header.Set(h[0], h[1])
-	}
-	r.RequestURI = "/"
-	w := httptest.NewRecorder()
-	f.s.ServeHTTP(w, r)
-	return w.Code, w.Body.String()
+	status, _, body := apitest.Send(f.t, f.URL, apitest.Call{Headers: apitest.Form, Body: form + "&Version=2011-06-15", Key: key,
+		Options: sigv4.Options{Service: "sts", Region: "ap-northeast-1"}})
+	return status, string(body)
 }
 
 func (f *fixture) expect(key sigv4.Credentials, status int, form string, parts ...string) string {
@@ -109,9 +60,9 @@ func credentials(body string) sigv4.Credentials {
 
 func TestSTS(t *testing.T) {
 	f := serve(t)
-	key := f.user("u", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Resource":"*"}]}`)
+	key := f.User("u", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Resource":"*"}]}`)
 	const role = "arn:aws:iam::" + account + ":role/app/r"
-	if _, err := f.dir.Create(t.Context(), principal.NewEntity{Kind: principal.KindRole, Name: "r", Path: "/app/", MaxSession: 2 * time.Hour,
+	if _, err := f.Dir.Create(t.Context(), principal.NewEntity{Kind: principal.KindRole, Name: "r", Path: "/app/", MaxSession: 2 * time.Hour,
 		Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account + `:root"},"Action":["sts:AssumeRole","sts:TagSession"],"Condition":{"StringEquals":{"sts:ExternalId":"abc"}}}]}`}); err != nil {
 		t.Fatal(err)
 	}
@@ -119,13 +70,13 @@ func TestSTS(t *testing.T) {
 
 	assume := "Action=AssumeRole&RoleArn=" + role + "&RoleSessionName=s1"
 	f.expect(key, 403, assume, "<Code>AccessDenied</Code>", "sts:AssumeRole on resource: "+role)
-	if r := f.log.records[len(f.log.records)-1]; r.ErrorCode == "" || r.Name != "AssumeRole" || r.Decisions.IsUndefined() {
+	if r := f.Log.Last(); r.ErrorCode == "" || r.Name != "AssumeRole" || r.Decisions.IsUndefined() {
 		t.Errorf("%+v", r)
 	}
 	body := f.expect(key, 200, assume+"&ExternalId=abc&DurationSeconds=7200&Tags.member.1.Key=team&Tags.member.1.Value=a",
 		"<Arn>arn:aws:sts::"+account+":assumed-role/r/s1</Arn>", ":s1</AssumedRoleId>", "<PackedPolicySize>")
 	session := credentials(body)
-	r := f.log.records[len(f.log.records)-1]
+	r := f.Log.Last()
 	for _, secret := range []string{session.Secret, session.SessionToken} {
 		if secret == "" || strings.Contains(r.Response.JSON()+r.Request.JSON(), secret) {
 			t.Errorf("recorded a secret: %s", r.Response)
@@ -152,10 +103,10 @@ func TestSTS(t *testing.T) {
 	f.expect(key, 400, "Action=GetSessionToken&TokenCode=123456", "TokenCode is not supported")
 
 	f.expect(key, 403, "Action=GetAccessKeyInfo&AccessKeyId="+key.AccessKeyID, "sts:GetAccessKeyInfo")
-	may := f.user("v", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:GetAccessKeyInfo","Resource":"*"}]}`)
+	may := f.User("v", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:GetAccessKeyInfo","Resource":"*"}]}`)
 	f.expect(may, 200, "Action=GetAccessKeyInfo&AccessKeyId="+key.AccessKeyID, "<Account>"+account+"</Account>")
 	f.expect(may, 400, "Action=GetAccessKeyInfo&AccessKeyId=AKIA", "Invalid access key: AKIA")
-	for _, r := range f.log.records {
+	for _, r := range f.Log.All() {
 		if strings.Contains(r.Request.JSON(), "123456") {
 			t.Errorf("recorded a one-time code: %s", r.Request)
 		}
