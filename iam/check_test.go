@@ -2,12 +2,11 @@ package iam
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"tokaido/internal/golden"
 )
 
 type checked struct {
@@ -74,7 +73,7 @@ var lints = []checked{
 }
 
 func TestCheck(t *testing.T) {
-	var golden strings.Builder
+	var text strings.Builder
 	for _, c := range lints {
 		kind := c.kind
 		if kind == 0 {
@@ -87,33 +86,23 @@ func TestCheck(t *testing.T) {
 		c.o.Name = c.name
 		fs := Check(p, c.o)
 		var ids []string
-		fmt.Fprintf(&golden, "== %s\n", c.name)
+		fmt.Fprintf(&text, "== %s\n", c.name)
 		for _, f := range fs {
 			ids = append(ids, f.ID)
-			fmt.Fprintf(&golden, "%s %s %s\n  %s\n", f.ID, f.Severity, f.Where("en"), f.Value)
+			fmt.Fprintf(&text, "%s %s %s\n  %s\n", f.ID, f.Severity, f.Where("en"), f.Value)
 			if f.Want != "" {
-				fmt.Fprintf(&golden, "  -> %s\n", f.Want)
+				fmt.Fprintf(&text, "  -> %s\n", f.Want)
 			}
-			fmt.Fprintf(&golden, "  %s\n  %s\n", f.Text("en"), f.Text("ja"))
+			fmt.Fprintf(&text, "  %s\n  %s\n", f.Text("en"), f.Text("ja"))
 		}
 		if !slices.Equal(ids, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, ids, c.want)
 		}
 	}
-	if strings.Contains(golden.String(), "%!") {
+	if strings.Contains(text.String(), "%!") {
 		t.Error("a hole in a text")
 	}
-	file := filepath.Join("testdata", "check.txt")
-	if *rewrite {
-		if err := os.WriteFile(file, []byte(golden.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || golden.String() != string(want) {
-		t.Errorf("%s differs (%v); -rewrite writes it anew", file, err)
-	}
+	golden.Compare(t, text.String(), "check.txt")
 }
 
 // Every rule is shown by a case, here or in what Explain finds, and no text
@@ -214,23 +203,13 @@ var generic = []plain{
 }
 
 func TestExplainOthers(t *testing.T) {
-	var golden strings.Builder
+	var text strings.Builder
 	for _, x := range generic {
 		e := Explain(x.call())
 		if e.Allowed || e.Fixed != x.fixed || len(e.Wider) > 0 {
 			t.Errorf("%s: allowed %v, fixed %v, wider %v", x.name, e.Allowed, e.Fixed, e.Wider)
 		}
-		fmt.Fprintf(&golden, "== %s\n%s\n%s\n", x.name, e.Text("en"), e.Text("ja"))
+		fmt.Fprintf(&text, "== %s\n%s\n%s\n", x.name, e.Text("en"), e.Text("ja"))
 	}
-	file := filepath.Join("testdata", "others.txt")
-	if *rewrite {
-		if err := os.WriteFile(file, []byte(golden.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || golden.String() != string(want) {
-		t.Errorf("%s differs (%v); -rewrite writes it anew", file, err)
-	}
+	golden.Compare(t, text.String(), "others.txt")
 }

@@ -2,18 +2,17 @@ package iam
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"tokaido/internal/golden"
 
 	"github.com/aymanbagabas/go-udiff"
 )
 
 // What Correct makes of each document that a rule points at.
 func TestCorrect(t *testing.T) {
-	var golden strings.Builder
+	var text strings.Builder
 	for _, c := range lints {
 		kind := c.kind
 		if kind == 0 {
@@ -31,19 +30,9 @@ func TestCorrect(t *testing.T) {
 		if Correct(q, c.o) != q {
 			t.Errorf("%s: what was corrected is corrected again", c.name)
 		}
-		fmt.Fprintf(&golden, "== %s\n%s", c.name, udiff.Unified("a", "b", Indent(p.doc), q.JSON()))
+		fmt.Fprintf(&text, "== %s\n%s", c.name, udiff.Unified("a", "b", Indent(p.doc), q.JSON()))
 	}
-	file := filepath.Join("testdata", "correct.txt")
-	if *rewrite {
-		if err := os.WriteFile(file, []byte(golden.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || golden.String() != string(want) {
-		t.Errorf("%s differs (%v); -rewrite writes it anew", file, err)
-	}
+	golden.Compare(t, text.String(), "correct.txt")
 }
 
 func TestRulesAreKnown(t *testing.T) {

@@ -1,18 +1,14 @@
 package iam
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"tokaido/internal/golden"
 	"tokaido/value"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 const (
 	account = "111122223333"
@@ -241,20 +237,7 @@ func TestExplain(t *testing.T) {
 				if strings.Contains(got, "%!") {
 					t.Errorf("a hole in the text:\n%s", got)
 				}
-				file := filepath.Join("testdata", "explain", x.name+"."+lang+".txt")
-				if *rewrite {
-					if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-					continue
-				}
-				want, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got != string(want) {
-					t.Errorf("%s differs; -rewrite writes it anew:\n%s", file, got)
-				}
+				golden.Compare(t, got, "explain", x.name+"."+lang+".txt")
 			}
 		})
 	}

@@ -2,16 +2,15 @@ package iam
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"tokaido/internal/golden"
 )
 
 // What is said of a refusal of which only the text is known.
 func TestReading(t *testing.T) {
 	const user = "User: arn:aws:sts::111122223333:assumed-role/BedrockWorkflow/run-1 is not authorized to perform: bedrock:InvokeModel on resource: "
-	var golden strings.Builder
+	var text strings.Builder
 	for _, c := range []struct {
 		name, text string
 		calls      []*CallShape
@@ -30,7 +29,7 @@ func TestReading(t *testing.T) {
 			t.Fatalf("%s: not read", c.name)
 		}
 		r := Reading{Refusal: x, Calls: c.calls}
-		fmt.Fprintf(&golden, "== %s\n%s\n%s\n%s\n", c.name, r.Text("en"), r.Text("ja"), r.Value().Compact().JSON())
+		fmt.Fprintf(&text, "== %s\n%s\n%s\n%s\n", c.name, r.Text("en"), r.Text("ja"), r.Value().Compact().JSON())
 		// The policy that is offered allows the call where it is missing.
 		if !x.Explicit && x.Layer != LayerTrust {
 			p, err := Merge(r.Grants())
@@ -44,18 +43,8 @@ func TestReading(t *testing.T) {
 			}
 		}
 	}
-	if strings.Contains(golden.String(), "%!") {
+	if strings.Contains(text.String(), "%!") {
 		t.Error("a hole in a text")
 	}
-	file := filepath.Join("testdata", "reading.txt")
-	if *rewrite {
-		if err := os.WriteFile(file, []byte(golden.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || golden.String() != string(want) {
-		t.Errorf("%s differs (%v); -rewrite writes it anew", file, err)
-	}
+	golden.Compare(t, text.String(), "reading.txt")
 }

@@ -2,13 +2,12 @@ package policygen
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"tokaido/asl"
 	"tokaido/iam"
+	"tokaido/internal/golden"
 )
 
 // The policies of the article: a workflow in Tokyo calls Claude Sonnet 4 through
@@ -78,20 +77,7 @@ func TestArticle(t *testing.T) {
 				fmt.Fprintf(&b, "  %s\n", f.Text(lang))
 			}
 			fmt.Fprintf(&b, "==\n%s", fixed[0].Policy.JSON())
-			file := filepath.Join("testdata", "article", c.name+"."+lang+".txt")
-			if *rewrite {
-				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				continue
-			}
-			want, err := os.ReadFile(file)
-			if err != nil || b.String() != string(want) {
-				t.Errorf("%s differs (%v); -rewrite writes it anew:\n%s", file, err, b.String())
-			}
+			golden.Compare(t, b.String(), "article", c.name+"."+lang+".txt")
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package policygen
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,9 +14,8 @@ import (
 	"tokaido/bedrock"
 	"tokaido/bedrock/catalog"
 	"tokaido/iam"
+	"tokaido/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 const account = "111122223333"
 
@@ -210,7 +208,7 @@ func (r *role) golden(t *testing.T, res *Result) {
 	if strings.Contains(texts.String(), "%!") {
 		t.Error("a hole in a text")
 	}
-	if *rewrite {
+	if *golden.Rewrite {
 		r.archive.Files = slices.DeleteFunc(r.archive.Files, func(f txtar.File) bool { return f.Name == "policy" || f.Name == "findings" })
 		r.archive.Files = append(r.archive.Files, txtar.File{Name: "policy", Data: []byte(b.String())}, txtar.File{Name: "findings", Data: []byte(texts.String())})
 		if err := os.WriteFile(r.file, txtar.Format(r.archive), 0o644); err != nil {

@@ -1,7 +1,6 @@
 package policyfile
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,10 +8,9 @@ import (
 	"testing"
 
 	"tokaido/iam"
+	"tokaido/internal/golden"
 	"tokaido/value"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 // What is found in the files of testdata, with its lines.
 func TestRead(t *testing.T) {
@@ -42,17 +40,7 @@ func TestRead(t *testing.T) {
 		for _, s := range f.Skipped {
 			fmt.Fprintf(&b, "skipped %s\n", s)
 		}
-		golden := filepath.Join("testdata", name+".golden")
-		if *rewrite {
-			if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil || b.String() != string(want) {
-			t.Errorf("%s differs (%v); -rewrite writes it anew:\n%s", golden, err, b.String())
-		}
+		golden.Compare(t, b.String(), name+".golden")
 	}
 }
 
