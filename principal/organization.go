@@ -380,6 +380,16 @@ func (d *Directory) EnabledTypes(o *Organization) (all []PolicyType) {
 	return all
 }
 
+// updateOrganization changes an organization that is there.
+func (d *Directory) updateOrganization(ctx context.Context, f func(c *change) error) error {
+	return d.update(ctx, func(c *change) error {
+		if c.org == nil {
+			return noOrganization()
+		}
+		return f(c)
+	})
+}
+
 // newOrganization makes an organization without any policy.
 func (c *change) newOrganization() error {
 	return c.putOrganization(Organization{ID: controlID("o-", 10), Root: controlID("r-", 4), Created: c.now, Account: c.account.ID})
@@ -403,11 +413,8 @@ func (d *Directory) CreateOrganization(ctx context.Context) (Organization, error
 
 // DeleteOrganization ends it. Its policies must be gone.
 func (d *Directory) DeleteOrganization(ctx context.Context) error {
-	return d.update(ctx, func(c *change) error {
-		switch {
-		case c.org == nil:
-			return noOrganization()
-		case len(c.stored) > 0 || slices.ContainsFunc(d.controls, func(x *control) bool { return x.Configured }):
+	return d.updateOrganization(ctx, func(c *change) error {
+		if len(c.stored) > 0 || slices.ContainsFunc(d.controls, func(x *control) bool { return x.Configured }) {
 			return orgFault("OrganizationNotEmptyException", "The organization isn't empty. To delete an organization, you must first remove all accounts except the management account, delete all OUs, and delete all policies.")
 		}
 		c.org = nil
@@ -422,10 +429,18 @@ func (c *change) putOrganization(o Organization) error {
 	return c.save(organizationKey, o)
 }
 
-func (c *change) putControl(p *control) error {
+// putControl stores p and publishes what follows from it.
+func (c *change) putControl(p ControlPolicy) error {
+	x, err := compileGiven(p)
+	if err != nil {
+		return err
+	}
 	c.own(int(numKinds)+3, func() { c.stored = maps.Clone(c.stored) })
-	c.stored[p.ID] = p
-	return c.save(controlPolicyKey+p.ID, p.ControlPolicy)
+	c.stored[p.ID] = x
+	if err := c.save(controlPolicyKey+p.ID, x.ControlPolicy); err != nil {
+		return err
+	}
+	return c.putOrganization(c.org.Organization)
 }
 
 // EnableType lets policies of a type bind. AWS's policy that allows everything is
@@ -441,10 +456,7 @@ func (d *Directory) DisableType(ctx context.Context, root string, t PolicyType) 
 
 func (d *Directory) setType(ctx context.Context, root string, t PolicyType, on bool) (Organization, error) {
 	var out Organization
-	err := d.update(ctx, func(c *change) error {
-		if c.org == nil {
-			return noOrganization()
-		}
+	err := d.updateOrganization(ctx, func(c *change) error {
 		o := c.org.Organization
 		has := slices.Contains(o.Enabled, t)
 		switch {
@@ -488,10 +500,7 @@ func (d *Directory) setType(ctx context.Context, root string, t PolicyType, on b
 // Document and Tags of p count.
 func (d *Directory) CreateControl(ctx context.Context, p ControlPolicy) (ControlPolicy, error) {
 	var out ControlPolicy
-	err := d.update(ctx, func(c *change) error {
-		if c.org == nil {
-			return noOrganization()
-		}
+	err := d.updateOrganization(ctx, func(c *change) error {
 		p := p
 		p.AWS, p.Configured, p.Tags = false, false, slices.Clone(p.Tags)
 		if f := checkControl(&p); f != nil {
@@ -505,15 +514,8 @@ func (d *Directory) CreateControl(ctx context.Context, p ControlPolicy) (Control
 		}
 		p.ID = controlID("p-", 8)
 		p.ARN = c.org.policyARN(p.Type, p.ID)
-		x, err := compileGiven(p)
-		if err != nil {
-			return err
-		}
 		out = p
-		if err := c.putControl(x); err != nil {
-			return err
-		}
-		return c.putOrganization(c.org.Organization)
+		return c.putControl(p)
 	})
 	return out, err
 }
@@ -531,10 +533,7 @@ func (c *change) freeControl(p *ControlPolicy) *fault.Error {
 // editControl changes a copy of a policy of the organization.
 func (d *Directory) editControl(ctx context.Context, id string, f func(c *change, p *ControlPolicy) error) (ControlPolicy, error) {
 	var out ControlPolicy
-	err := d.update(ctx, func(c *change) error {
-		if c.org == nil {
-			return noOrganization()
-		}
+	err := d.updateOrganization(ctx, func(c *change) error {
 		old := c.org.controls[id]
 		if old == nil {
 			return noControlPolicy()
@@ -549,15 +548,8 @@ func (d *Directory) editControl(ctx context.Context, id string, f func(c *change
 		if f := checkControl(&p); f != nil {
 			return f
 		}
-		x, err := compileGiven(p)
-		if err != nil {
-			return err
-		}
 		out = p
-		if err := c.putControl(x); err != nil {
-			return err
-		}
-		return c.putOrganization(c.org.Organization)
+		return c.putControl(p)
 	})
 	return out, err
 }
@@ -584,10 +576,7 @@ func (d *Directory) UpdateControl(ctx context.Context, id string, name, descript
 
 // DeleteControl removes a policy that is attached nowhere.
 func (d *Directory) DeleteControl(ctx context.Context, id string) error {
-	return d.update(ctx, func(c *change) error {
-		if c.org == nil {
-			return noOrganization()
-		}
+	return d.updateOrganization(ctx, func(c *change) error {
 		p := c.org.controls[id]
 		if p == nil {
 			return noControlPolicy()
@@ -707,10 +696,7 @@ func (d *Directory) DetachControl(ctx context.Context, id, target string) error 
 
 // attachment changes what is attached to a target.
 func (d *Directory) attachment(ctx context.Context, id, target string, f func(o *organization, p *control, all []string) ([]string, error)) error {
-	return d.update(ctx, func(c *change) error {
-		if c.org == nil {
-			return noOrganization()
-		}
+	return d.updateOrganization(ctx, func(c *change) error {
 		o := c.org.Organization
 		p := c.org.controls[id]
 		switch {
@@ -779,10 +765,7 @@ func (d *Directory) retag(ctx context.Context, resource string, f func([]Tag) ([
 		}
 		return err
 	}
-	return d.update(ctx, func(c *change) error {
-		if c.org == nil {
-			return noOrganization()
-		}
+	return d.updateOrganization(ctx, func(c *change) error {
 		o := c.org.Organization
 		tags, err := f(o.Tags[resource])
 		if err != nil {
