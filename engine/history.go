@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"strings"
+
 	"tokaido/value"
 )
 
@@ -16,39 +18,22 @@ func (c *Config) Details(e *Event, data bool) (name string, d value.Value) {
 	}
 	switch e.Type {
 	case ExecutionStarted:
-		name = "executionStartedEventDetails"
 		b.doc("input")
 		b.text("roleArn", c.RoleARN)
 		b.text("stateMachineAliasArn", c.AliasARN)
 		b.text("stateMachineVersionArn", c.VersionARN)
-	case ExecutionSucceeded:
-		name = "executionSucceededEventDetails"
-		b.doc("output")
-	case ExecutionFailed:
-		name = "executionFailedEventDetails"
-		b.failure()
-	case ExecutionTimedOut:
-		name = "executionTimedOutEventDetails"
-		b.failure()
-	case ExecutionAborted:
-		name = "executionAbortedEventDetails"
-		b.failure()
 	case ExecutionRedriven:
-		name = "executionRedrivenEventDetails"
 		b.number("redriveCount", b.more.RedriveCount)
 	case PassStateEntered, TaskStateEntered, ChoiceStateEntered, WaitStateEntered,
 		SucceedStateEntered, FailStateEntered, ParallelStateEntered, MapStateEntered:
-		name = "stateEnteredEventDetails"
 		b.text("name", e.State)
 		b.doc("input")
 	case PassStateExited, TaskStateExited, ChoiceStateExited, WaitStateExited,
 		SucceedStateExited, ParallelStateExited, MapStateExited:
-		name = "stateExitedEventDetails"
 		b.text("name", e.State)
 		b.doc("output")
 		b.variables()
 	case ServiceTaskScheduled:
-		name = "taskScheduledEventDetails"
 		b.resource()
 		b.text("region", b.more.Region)
 		if data {
@@ -56,107 +41,60 @@ func (c *Config) Details(e *Event, data bool) (name string, d value.Value) {
 		}
 		b.times()
 	case ServiceTaskStarted:
-		name = "taskStartedEventDetails"
 		b.resource()
-	case ServiceTaskSubmitted:
-		name = "taskSubmittedEventDetails"
+	case ServiceTaskSubmitted, ServiceTaskSucceeded:
 		b.resource()
 		b.doc("output")
-	case ServiceTaskSucceeded:
-		name = "taskSucceededEventDetails"
-		b.resource()
-		b.doc("output")
-	case ServiceTaskFailed:
-		name = "taskFailedEventDetails"
+	case ServiceTaskFailed, ServiceTaskTimedOut, ServiceTaskStartFailed, ServiceTaskSubmitFailed:
 		b.resource()
 		b.failure()
-	case ServiceTaskTimedOut:
-		name = "taskTimedOutEventDetails"
-		b.resource()
-		b.failure()
-	case ServiceTaskStartFailed:
-		name = "taskStartFailedEventDetails"
-		b.resource()
-		b.failure()
-	case ServiceTaskSubmitFailed:
-		name = "taskSubmitFailedEventDetails"
-		b.resource()
-		b.failure()
-	case LambdaFunctionScheduled:
-		name = "lambdaFunctionScheduledEventDetails"
-		b.text("resource", b.more.Resource)
-		b.doc("input")
-		b.times()
-	case LambdaFunctionSucceeded:
-		name = "lambdaFunctionSucceededEventDetails"
-		b.doc("output")
-	case LambdaFunctionFailed:
-		name = "lambdaFunctionFailedEventDetails"
-		b.failure()
-	case LambdaFunctionTimedOut:
-		name = "lambdaFunctionTimedOutEventDetails"
-		b.failure()
-	case LambdaFunctionScheduleFailed:
-		name = "lambdaFunctionScheduleFailedEventDetails"
-		b.failure()
-	case LambdaFunctionStartFailed:
-		name = "lambdaFunctionStartFailedEventDetails"
-		b.failure()
-	case ActivityScheduled:
-		name = "activityScheduledEventDetails"
+	case LambdaFunctionScheduled, ActivityScheduled:
 		b.text("resource", b.more.Resource)
 		b.doc("input")
 		b.times()
 	case ActivityStarted:
-		name = "activityStartedEventDetails"
 		b.text("workerName", b.more.Worker)
-	case ActivitySucceeded:
-		name = "activitySucceededEventDetails"
-		b.doc("output")
-	case ActivityFailed:
-		name = "activityFailedEventDetails"
-		b.failure()
-	case ActivityTimedOut:
-		name = "activityTimedOutEventDetails"
-		b.failure()
-	case ActivityScheduleFailed:
-		name = "activityScheduleFailedEventDetails"
-		b.failure()
 	case MapStateStarted:
-		name = "mapStateStartedEventDetails"
 		b.number("length", b.more.Length)
-	case MapIterationStarted:
-		name = "mapIterationStartedEventDetails"
-		b.iteration()
-	case MapIterationSucceeded:
-		name = "mapIterationSucceededEventDetails"
-		b.iteration()
-	case MapIterationFailed:
-		name = "mapIterationFailedEventDetails"
-		b.iteration()
-	case MapIterationAborted:
-		name = "mapIterationAbortedEventDetails"
-		b.iteration()
+	case MapIterationStarted, MapIterationSucceeded, MapIterationFailed, MapIterationAborted:
+		b.text("name", e.State)
+		b.number("index", int64(e.Index))
 	case MapRunStarted:
-		name = "mapRunStartedEventDetails"
 		b.text("mapRunArn", b.more.MapRunARN)
-	case MapRunFailed:
-		name = "mapRunFailedEventDetails"
-		b.failure()
 	case MapRunRedriven:
-		name = "mapRunRedrivenEventDetails"
 		b.text("mapRunArn", b.more.MapRunARN)
 		b.number("redriveCount", b.more.RedriveCount)
 	case EvaluationFailed:
-		name = "evaluationFailedEventDetails"
 		b.failure()
 		b.text("location", b.more.Location)
 		b.text("state", e.State)
+	case ExecutionSucceeded, LambdaFunctionSucceeded, ActivitySucceeded:
+		b.doc("output")
+	case ExecutionFailed, ExecutionTimedOut, ExecutionAborted,
+		LambdaFunctionFailed, LambdaFunctionTimedOut, LambdaFunctionScheduleFailed, LambdaFunctionStartFailed,
+		ActivityFailed, ActivityTimedOut, ActivityScheduleFailed, MapRunFailed:
+		b.failure()
 	default:
 		return "", value.Value{}
 	}
-	return name, value.Object(b.m...)
+	return detailsNames[e.Type], value.Object(b.m...)
 }
+
+// detailsNames are the members that the details of each type stand in.
+var detailsNames = func() (names [len(typeNames)]string) {
+	for i, name := range typeNames {
+		switch t := EventType(i); {
+		case name == "" || t.Internal():
+			continue
+		case t.enters():
+			name = "StateEntered"
+		case t.exits():
+			name = "StateExited"
+		}
+		names[i] = strings.ToLower(name[:1]) + name[1:] + "EventDetails"
+	}
+	return names
+}()
 
 // details builds the object of Details.
 type details struct {
@@ -217,11 +155,6 @@ func (b *details) times() {
 	if b.more.RoleARN != "" && b.e.Type != ActivityScheduled {
 		b.add("taskCredentials", value.Object(value.Member{Key: "roleArn", Value: value.String(b.more.RoleARN)}))
 	}
-}
-
-func (b *details) iteration() {
-	b.text("name", b.e.State)
-	b.number("index", int64(b.e.Index))
 }
 
 func (b *details) variables() {
