@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from "react";
+import { useEffect, useState, useSyncExternalStore } from "react";
 import { Redirect, Route, Router, Switch, useLocation } from "wouter";
 import AppLayout from "@cloudscape-design/components/app-layout";
 import Box from "@cloudscape-design/components/box";
@@ -12,26 +12,30 @@ import { current, end, setRegion, subscribe, type Session } from "../aws/session
 import { fragment } from "../aws/signin";
 import { initialDark, saveDark } from "./prefs";
 import { regions } from "../model/regions";
-import { base, Boundary, Empty, Go, param } from "./parts";
+import later from "./later";
+import { base, Boundary, Empty, Explains, Go, param } from "./parts";
 import SignIn from "./SignIn";
 
-const Overview = lazy(() => import("../pages/Overview"));
-const Machines = lazy(() => import("../pages/Machines"));
-const CreateMachine = lazy(() => import("../pages/CreateMachine"));
-const Machine = lazy(() => import("../pages/Machine"));
-const Execution = lazy(() => import("../pages/Execution"));
-const Compare = lazy(() => import("../pages/Compare"));
-const MapRun = lazy(() => import("../pages/MapRun"));
-const Models = lazy(() => import("../pages/Models"));
-const Profiles = lazy(() => import("../pages/Profiles"));
-const Profile = lazy(() => import("../pages/Profile"));
-const Playground = lazy(() => import("../pages/playground/Playground"));
-const Events = lazy(() => import("../pages/Events"));
-const Residency = lazy(() => import("../pages/Residency"));
-const IamList = lazy(() => import("../pages/iam/List"));
-const Entity = lazy(() => import("../pages/iam/Entity"));
-const Policy = lazy(() => import("../pages/iam/Policy"));
-const Simulator = lazy(() => import("../pages/iam/Simulator"));
+const waiting = <Spinner size="large" />;
+const Overview = later(() => import("../pages/Overview"), waiting);
+const Machines = later(() => import("../pages/Machines"), waiting);
+const CreateMachine = later(() => import("../pages/CreateMachine"), waiting);
+const Machine = later(() => import("../pages/Machine"), waiting);
+const Execution = later(() => import("../pages/Execution"), waiting);
+const Compare = later(() => import("../pages/Compare"), waiting);
+const MapRun = later(() => import("../pages/MapRun"), waiting);
+const Models = later(() => import("../pages/Models"), waiting);
+const Profiles = later(() => import("../pages/Profiles"), waiting);
+const Profile = later(() => import("../pages/Profile"), waiting);
+const Playground = later(() => import("../pages/playground/Playground"), waiting);
+const Events = later(() => import("../pages/Events"), waiting);
+const Residency = later(() => import("../pages/Residency"), waiting);
+const IamList = later(() => import("../pages/iam/List"), waiting);
+const Entity = later(() => import("../pages/iam/Entity"), waiting);
+const Policy = later(() => import("../pages/iam/Policy"), waiting);
+const Simulator = later(() => import("../pages/iam/Simulator"), waiting);
+
+const Why = later(() => import("../why/Why"));
 
 const arrival = fragment();
 const asked = new URLSearchParams(location.search).get("region");
@@ -118,7 +122,6 @@ function Shell({ session, region }: { session: Session; region: string }) {
         content={
           // Pages begin anew with another Region or session: nothing of one is shown in the other.
           <Boundary key={region + session.credentials.accessKeyId + path}>
-          <Suspense fallback={<Spinner size="large" />}>
             <Switch>
               <Route path="/" component={Overview} />
               <Route path="/state-machines" component={Machines} />
@@ -148,7 +151,6 @@ function Shell({ session, region }: { session: Session; region: string }) {
                 </Empty>
               </Route>
             </Switch>
-          </Suspense>
           </Boundary>
         }
       />
@@ -240,14 +242,16 @@ export default function App() {
   }, [until]);
   return (
     <Router base={base}>
-      {state.session ? (
-        <Shell session={state.session} region={state.region} />
-      ) : (
-        <>
-          <Top region={state.region} />
-          <SignIn arrival={state.ended ? { issuer: arrival.issuer } : arrival} ended={state.ended} key={state.ended} />
-        </>
-      )}
+      <Explains value={Why}>
+        {state.session ? (
+          <Shell session={state.session} region={state.region} />
+        ) : (
+          <>
+            <Top region={state.region} />
+            <SignIn arrival={state.ended ? { issuer: arrival.issuer } : arrival} ended={state.ended} key={state.ended} />
+          </>
+        )}
+      </Explains>
     </Router>
   );
 }

@@ -1,5 +1,5 @@
 // Small parts that every page uses.
-import { Component, lazy, Suspense, useState, type ReactNode } from "react";
+import { Component, createContext, useContext, useState, type ComponentType, type ReactNode } from "react";
 import { useLocation } from "wouter";
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
@@ -9,7 +9,6 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
 import { useI18n, type Key, type T } from "../i18n";
 import { denied } from "../model/inference";
-import type { WhyProps } from "../why/Why";
 
 export const base = import.meta.env.BASE_URL.replace(/\/$/, "");
 
@@ -132,21 +131,26 @@ export function Status({ status }: { status: string | undefined }) {
   return s ? <StatusIndicator type={s[0]}>{t(s[1])}</StatusIndicator> : <>{status ?? "–"}</>;
 }
 
-// Why explains a refusal, and mends it.
-const Why = lazy(() => import("../why/Why"));
+export type WhyProps = {
+  message: string;
+  requestId?: string;
+  // of the execution that was refused, so that it can go on once the policy is mended
+  executionArn?: string;
+  onRedriven?: () => void;
+};
+
+// Explains is what explains a refusal, and mends it: the app's, since it is made of these parts.
+export const Explains = createContext<ComponentType<WhyProps & { onDismiss: () => void }> | null>(null);
 
 // WhyButton is where a denial is shown. With an execution it offers to let that go on afterwards.
 export function WhyButton(p: WhyProps) {
   const { t } = useI18n();
+  const Why = useContext(Explains);
   const [open, setOpen] = useState(false);
   return (
     <>
       <Button onClick={() => setOpen(true)}>{t("why")}</Button>
-      {open && (
-        <Suspense>
-          <Why {...p} onDismiss={() => setOpen(false)} />
-        </Suspense>
-      )}
+      {open && Why && <Why {...p} onDismiss={() => setOpen(false)} />}
     </>
   );
 }

@@ -1,8 +1,9 @@
 // A definition as its graph, that is changed by dragging, choosing and filling in forms. What is
 // changed is the definition's text.
-import { lazy, Suspense, useMemo, useRef, useState, type KeyboardEvent } from "react";
+import { useMemo, useRef, useState, type KeyboardEvent } from "react";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
+import later from "../app/later";
 import AslGraph, { type Drop } from "../graph/AslGraph";
 import type { Dir } from "../graph/layout";
 import { useTexts } from "../i18n/page";
@@ -11,7 +12,7 @@ import StateForm from "./Form";
 import { blocks, change, drop, duplicate, insert, locate, names, rename, type Block } from "./design";
 import "./design.css";
 
-const TestState = lazy(() => import("./TestState"));
+const TestState = later(() => import("./TestState"));
 
 export type Edits = { undo?: () => void; redo?: () => void };
 type Props = { value: string; onChange: (v: string) => void; selected?: string; onSelect: (n: string | undefined) => void; dir: Dir; edits: Edits; role?: string };
@@ -129,20 +130,18 @@ export default function Design({ value, onChange, selected, onSelect, dir, edits
           )}
         </div>
       </div>
-      <Suspense>
-        {testing && selected !== undefined && (
-          <TestState
-            definition={value}
-            state={selected}
-            role={role}
-            onDismiss={() => setTesting(false)}
-            onUse={(s) => {
-              onChange(change(value, selected, s as Record<string, unknown>));
-              setTesting(false);
-            }}
-          />
-        )}
-      </Suspense>
+      {testing && selected !== undefined && (
+        <TestState
+          definition={value}
+          state={selected}
+          role={role}
+          onDismiss={() => setTesting(false)}
+          onUse={(s) => {
+            onChange(change(value, selected, s as Record<string, unknown>));
+            setTesting(false);
+          }}
+        />
+      )}
     </div>
   );
 }

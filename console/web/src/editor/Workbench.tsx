@@ -1,4 +1,4 @@
-import { lazy, Suspense, useCallback, useDeferredValue, useEffect, useRef, useState } from "react";
+import { useCallback, useDeferredValue, useEffect, useRef, useState } from "react";
 import Alert from "@cloudscape-design/components/alert";
 import Link from "@cloudscape-design/components/link";
 import Container from "@cloudscape-design/components/container";
@@ -7,6 +7,7 @@ import Header from "@cloudscape-design/components/header";
 import SegmentedControl from "@cloudscape-design/components/segmented-control";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
+import later from "../app/later";
 import AslGraph from "../graph/AslGraph";
 import Direction from "../graph/Direction";
 import type { Dir } from "../graph/layout";
@@ -16,8 +17,8 @@ import { useTexts } from "../i18n/page";
 import designTexts from "../i18n/pages/design";
 import type { Finding } from "./AslEditor";
 
-const AslEditor = lazy(() => import("./AslEditor"));
-const Design = lazy(() => import("./Design"));
+const AslEditor = later(() => import("./AslEditor"), <Spinner />);
+const Design = later(() => import("./Design"), <Spinner />);
 
 const mostUndone = 200; // steps that are remembered
 const large = 20_000; // characters of a definition whose graph is drawn before its text is taken up
@@ -93,26 +94,22 @@ export default function Workbench({ value, onChange, express = false, readOnly =
           </Header>
         }
       >
-        <Suspense fallback={<Spinner />}>
-          <Findings value={value} check={check} onSelect={select} />
-          <Design
-            value={value}
-            onChange={edit}
-            selected={selected}
-            onSelect={select}
-            dir={dir}
-            role={role}
-            edits={{ undo: past.current.length ? () => step(past, future) : undefined, redo: future.current.length ? () => step(future, past) : undefined }}
-          />
-        </Suspense>
+        <Findings value={value} check={check} onSelect={select} />
+        <Design
+          value={value}
+          onChange={edit}
+          selected={selected}
+          onSelect={select}
+          dir={dir}
+          role={role}
+          edits={{ undo: past.current.length ? () => step(past, future) : undefined, redo: future.current.length ? () => step(future, past) : undefined }}
+        />
       </Container>
     );
   return (
     <Grid gridDefinition={[{ colspan: { default: 12, s: 6 } }, { colspan: { default: 12, s: 6 } }]}>
       <Container header={<Header variant="h2" actions={modes}>{t("definition")}</Header>}>
-        <Suspense fallback={<Spinner />}>
-          {taken ? <AslEditor value={value} onChange={onChange} check={check} selected={selected} onSelect={select} height={640} readOnly={readOnly} /> : <Spinner />}
-        </Suspense>
+        {taken ? <AslEditor value={value} onChange={onChange} check={check} selected={selected} onSelect={select} height={640} readOnly={readOnly} /> : <Spinner />}
       </Container>
       <Container header={<Header variant="h2" actions={layout}>{t("graph")}</Header>}>
         <AslGraph definition={shown} dir={dir} selected={selected} onSelect={select} height={640} />

@@ -1,10 +1,9 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { I18nProvider } from "@cloudscape-design/components/i18n";
 import { saveLocale, savedLocale } from "../app/prefs";
-import en from "./en";
+import en, { type Dict } from "./en";
 
 export type Locale = "en" | "ja";
-export type Dict = { [K in keyof typeof en]: string };
 export type Key = keyof typeof en;
 export type T = (k: Key, v?: Record<string, string | number>) => string;
 

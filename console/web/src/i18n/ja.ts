@@ -1,4 +1,4 @@
-import type { Dict } from ".";
+import type { Dict } from "./en";
 
 const ja: Dict = {
   appName: "Tokaido",

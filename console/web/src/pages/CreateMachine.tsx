@@ -1,4 +1,4 @@
-import { lazy, Suspense, useState } from "react";
+import { useState } from "react";
 import { useLocation } from "wouter";
 import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
@@ -13,6 +13,7 @@ import ExpandableSection from "@cloudscape-design/components/expandable-section"
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
+import later from "../app/later";
 import { noteError, sfn } from "../aws/clients";
 import { handed } from "../app/handover";
 import { Problem, to } from "../app/parts";
@@ -23,7 +24,7 @@ import Role, { make, noRole } from "./machine/Role";
 import SettingsForm, { loggingOf, noSettings } from "./machine/Settings";
 import TagsForm, { type TagRow } from "./machine/Tags";
 
-const Workbench = lazy(() => import("../editor/Workbench"));
+const Workbench = later(() => import("../editor/Workbench"), <Spinner />);
 
 const templates: Record<"templateModel" | "templateHello", object> = {
   templateModel: {
@@ -163,9 +164,7 @@ export default function CreateMachine() {
             <TagsForm value={tags} onChange={setTags} />
           </SpaceBetween>
         </ExpandableSection>
-        <Suspense fallback={<Spinner />}>
-          <Workbench value={definition} onChange={setDefinition} express={express} />
-        </Suspense>
+        <Workbench value={definition} onChange={setDefinition} express={express} />
       </SpaceBetween>
     </ContentLayout>
   );

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useSearchParams } from "wouter";
 import PropertyFilter, { type PropertyFilterProps } from "@cloudscape-design/components/property-filter";
 import { useCollection } from "@cloudscape-design/collection-hooks";
@@ -13,6 +13,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Table from "@cloudscape-design/components/table";
 import Toggle from "@cloudscape-design/components/toggle";
+import later from "../app/later";
 import { lookup, type Asked } from "../aws/trail";
 import { useLoad } from "../app/load";
 import { Arn, Code, Copy, Empty, Go, pretty, Problem, to, WhyButton } from "../app/parts";
@@ -23,7 +24,7 @@ import { useTexts } from "../i18n/page";
 import texts from "../i18n/pages/trail";
 import Chain from "./trail/Chain";
 
-const Compare = lazy(() => import("./trail/Compare"));
+const Compare = later(() => import("./trail/Compare"));
 const compared = 5; // events side by side
 
 // Attributes by which CloudTrail itself can look; it takes one of them a call, so the first is
@@ -231,9 +232,7 @@ export default function Events() {
       </Container>
       </div>
       {comparing && (
-        <Suspense>
-          <Compare records={picked} onDismiss={() => setComparing(false)} />
-        </Suspense>
+        <Compare records={picked} onDismiss={() => setComparing(false)} />
       )}
     </SpaceBetween>
   );

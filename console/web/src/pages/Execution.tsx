@@ -1,4 +1,4 @@
-import { lazy, Suspense, useCallback, useMemo, useRef, useState } from "react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import type { DescribeExecutionCommandOutput, HistoryEvent } from "@aws-sdk/client-sfn";
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
@@ -14,6 +14,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import Tabs from "@cloudscape-design/components/tabs";
 import { useLocation, useSearchParams } from "wouter";
+import later from "../app/later";
 import AslGraph, { badgeText } from "../graph/AslGraph";
 import Direction from "../graph/Direction";
 import { layout, type Dir } from "../graph/layout";
@@ -38,8 +39,8 @@ import States from "./run/States";
 import StartExecution from "./StartExecution";
 import "./run/run.css";
 
-const TestState = lazy(() => import("../editor/TestState"));
-const Confirm = lazy(() => import("./run/Confirm"));
+const TestState = later(() => import("../editor/TestState"));
+const Confirm = later(() => import("./run/Confirm"));
 
 const pollMs = 1000;
 const slowestMs = 10_000; // of an execution in which nothing happens
@@ -265,23 +266,21 @@ export default function Execution({ arn }: { arn: string }) {
         />
       </SpaceBetween>
       {again && <StartExecution machine={x.stateMachineAliasArn ?? x.stateMachineVersionArn ?? x.stateMachineArn!} input={pretty(x.input)} onDismiss={() => setAgain(false)} />}
-      <Suspense>
-        {test && <TestState {...test} onDismiss={() => setTest(undefined)} />}
-        {asked && (
-          <Confirm
-            what={asked}
-            x={x}
-            h={h}
-            refusal={refusal}
-            onDismiss={() => ask(undefined)}
-            onDone={() => {
-              ask(undefined);
-              described.current = undefined;
-              run.reload();
-            }}
-          />
-        )}
-      </Suspense>
+      {test && <TestState {...test} onDismiss={() => setTest(undefined)} />}
+      {asked && (
+        <Confirm
+          what={asked}
+          x={x}
+          h={h}
+          refusal={refusal}
+          onDismiss={() => ask(undefined)}
+          onDone={() => {
+            ask(undefined);
+            described.current = undefined;
+            run.reload();
+          }}
+        />
+      )}
     </ContentLayout>
   );
 }

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useState } from "react";
+import { useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
 import Button from "@cloudscape-design/components/button";
 import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
@@ -11,6 +11,7 @@ import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import Tabs from "@cloudscape-design/components/tabs";
+import later from "../app/later";
 import { noteError, sfn } from "../aws/clients";
 import Ask from "../app/Ask";
 import { pages, useLoad } from "../app/load";
@@ -23,10 +24,10 @@ import { known } from "./machine/Versions";
 import StartExecution from "./StartExecution";
 
 const workbench = () => import("../editor/Workbench");
-const Workbench = lazy(workbench);
-const Config = lazy(() => import("./machine/Config"));
-const Tags = lazy(async () => ({ default: (await import("./machine/Config")).Tags }));
-const Versions = lazy(() => import("./machine/Versions"));
+const Workbench = later(workbench, <Spinner />);
+const Config = later(() => import("./machine/Config"), <Spinner />);
+const Tags = later(async () => ({ default: (await import("./machine/Config")).Tags }), <Spinner />);
+const Versions = later(() => import("./machine/Versions"), <Spinner />);
 
 const statuses = ["", "RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"];
 const pollMs = 3000; // while something runs
@@ -132,7 +133,7 @@ export default function Machine({ arn }: { arn: string }) {
       />
     </SpaceBetween>
   );
-  const part = (id: string, label: string, content: React.ReactNode) => ({ id, label, content: <Suspense fallback={<Spinner />}>{content}</Suspense>, disabled: draft !== undefined && id !== "definition" });
+  const part = (id: string, label: string, content: React.ReactNode) => ({ id, label, content, disabled: draft !== undefined && id !== "definition" });
   return (
     <ContentLayout
       header={

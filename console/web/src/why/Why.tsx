@@ -10,7 +10,7 @@ import Spinner from "@cloudscape-design/components/spinner";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { noteError, sfn, sts } from "../aws/clients";
 import { useLoad } from "../app/load";
-import { Arn, Code, Command, Copy, Go, Problem, to } from "../app/parts";
+import { Arn, Code, Command, Copy, Go, Problem, to, type WhyProps } from "../app/parts";
 import { denial, kind } from "../model/denial";
 import { decoded, lines, target, type Explanation, type Fix } from "../model/explanation";
 import { useI18n } from "../i18n";
@@ -18,14 +18,6 @@ import { useTexts } from "../i18n/page";
 import texts from "../i18n/pages/why";
 import { apply, simulate, type Outcome } from "./policy";
 import "./why.css";
-
-export type WhyProps = {
-  message: string;
-  requestId?: string;
-  // of the execution that was refused, so that it can go on once the policy is mended
-  executionArn?: string;
-  onRedriven?: () => void;
-};
 
 const layers = ["identity", "boundary", "session", "trust", "resource", "scp", "rcp"] as const;
 const kinds = ["profile", "source-model", "destination-model", "global-model", "model", "other"] as const;

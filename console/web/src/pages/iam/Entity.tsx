@@ -1,4 +1,4 @@
-import { lazy, Suspense, useState } from "react";
+import { useState } from "react";
 import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
@@ -12,6 +12,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import Table from "@cloudscape-design/components/table";
 import Tabs from "@cloudscape-design/components/tabs";
+import later from "../../app/later";
 import { noteError } from "../../aws/clients";
 import { attach, deleteInline, detach, entity, isAws, managed, putInline, putTrust, type Entity as Who, type Held, type Kind } from "../../aws/people";
 import Ask from "../../app/Ask";
@@ -22,7 +23,7 @@ import { useTexts } from "../../i18n/page";
 import texts from "../../i18n/pages/iam";
 import { SimulatorForm } from "./Simulator";
 
-const PolicyEditor = lazy(() => import("./PolicyEditor"));
+const PolicyEditor = later(() => import("./PolicyEditor"), <Spinner />);
 const blank = '{\n  "Version": "2012-10-17",\n  "Statement": [\n    {\n      "Effect": "Allow",\n      "Action": "bedrock:InvokeModel",\n      "Resource": []\n    }\n  ]\n}';
 
 export default function Entity({ kind, name }: { kind: Kind; name: string }) {
@@ -99,9 +100,7 @@ export default function Entity({ kind, name }: { kind: Kind; name: string }) {
                     label: say("trust"),
                     content: (
                       <Container header={<Header variant="h2" actions={<Button onClick={() => edit({ document: e.trust!, trust: true })}>{t("edit")}</Button>}>{say("trust")}</Header>}>
-                        <Suspense fallback={<Spinner />}>
-                          <PolicyEditor value={e.trust} kind="trust" readOnly height={260} />
-                        </Suspense>
+                        <PolicyEditor value={e.trust} kind="trust" readOnly height={260} />
                       </Container>
                     ),
                   },
@@ -152,9 +151,7 @@ function Edit({ who, name: had, document, trust = false, onDismiss, onDone }: { 
           <Input value={name} onChange={(e) => setName(e.detail.value)} spellcheck={false} />
         </FormField>
       )}
-      <Suspense fallback={<Spinner />}>
-        <PolicyEditor value={text} kind={trust ? "trust" : "identity"} onChange={setText} />
-      </Suspense>
+      <PolicyEditor value={text} kind={trust ? "trust" : "identity"} onChange={setText} />
     </Ask>
   );
 }

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import ContentLayout from "@cloudscape-design/components/content-layout";
@@ -8,6 +8,7 @@ import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import later from "../../app/later";
 import { iam, noteError } from "../../aws/clients";
 import { isAws, plain } from "../../aws/people";
 import { useLoad } from "../../app/load";
@@ -16,7 +17,7 @@ import { useI18n } from "../../i18n";
 import { useTexts } from "../../i18n/page";
 import texts from "../../i18n/pages/iam";
 
-const PolicyEditor = lazy(() => import("./PolicyEditor"));
+const PolicyEditor = later(() => import("./PolicyEditor"), <Spinner />);
 
 export default function Policy({ arn }: { arn: string }) {
   const { t, time } = useI18n();
@@ -97,9 +98,7 @@ export default function Policy({ arn }: { arn: string }) {
         >
           <Problem error={doc.error} retry={doc.reload} />
           {text !== undefined && (
-            <Suspense fallback={<Spinner />}>
-              <PolicyEditor value={text} kind="identity" onChange={setText} readOnly={!own} key={String(own)} />
-            </Suspense>
+            <PolicyEditor value={text} kind="identity" onChange={setText} readOnly={!own} key={String(own)} />
           )}
         </Container>
         <Container header={<Header variant="h2" counter={`(${data.used.length})`}>{say("usedBy")}</Header>}>
