@@ -193,6 +193,7 @@ type Runtime struct {
 	mu     sync.RWMutex
 	lanes  map[laneKey]*lane   // guarded by mu
 	routes map[routeKey]*route // guarded by mu
+	unwell []unwell            // guarded by mu; who does not answer probes
 }
 
 type laneKey struct{ region, model string }

@@ -31,6 +31,8 @@ type lane struct {
 	pauses   int           // in a row
 	until    time.Duration // out until then; 0: not
 	trust    int           // requests at once while it recovers; 0: any number
+	served   time.Duration // when it last answered
+	down     bool          // out until a probe is answered, or it serves somebody
 	stats    Stats
 }
 
@@ -110,6 +112,9 @@ func (rt *Runtime) laneLocked(region string, m *catalog.Model) *lane {
 		now := rt.now()
 		l.requests = bucket{float64(l.limits.RequestsPerMinute), now}
 		l.tokens = bucket{float64(l.limits.TokensPerMinute), now}
+		if slices.Contains(rt.unwell, unwell{region, b}) {
+			l.unansweredLocked(now)
+		}
 	}
 	rt.lanes[key] = l
 	return l
@@ -125,7 +130,9 @@ func (l *lane) view(now time.Duration, cost int) view {
 	if v.room != hasRoom {
 		l.stats.Full++
 	}
-	if l.until > now {
+	if l.down {
+		v.out = now + 2*longestPause // after those that come back by themselves
+	} else if l.until > now {
 		v.out = l.until
 	} else if l.trust > 0 && l.inFlight >= l.trust {
 		v.out = now + 1 // as much as it is trusted with is under way
@@ -186,6 +193,7 @@ func (l *lane) leave(now time.Duration, cost, spent int, used Usage, took time.D
 			l.latency = max(l.latency, 1)
 		}
 		l.fails, l.pauses = 0, 0
+		l.served, l.down = now, false
 		if l.trust > 0 {
 			if l.trust *= 2; l.trust >= fullTrust {
 				l.trust = 0
@@ -216,7 +224,7 @@ func (l *lane) snapshot(now time.Duration) Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.stats
-	s.InFlight, s.Latency, s.Out = l.inFlight, l.latency, l.until > now
+	s.InFlight, s.Latency, s.Out = l.inFlight, l.latency, l.until > now || l.down
 	return s
 }
 

@@ -77,7 +77,7 @@ func TestNeverOutsideThePlan(t *testing.T) {
 			limits[r.Code] = Limits{Concurrent: rng.IntN(3), RequestsPerMinute: rng.IntN(4), TokensPerMinute: rng.IntN(3) * 40}
 		}
 		missing := rng.IntN(4) == 0
-		b := fake{
+		b := &fake{
 			invoke: func(_ context.Context, c Call) (*Answer, error) {
 				sent = append(sent, c.Region)
 				if err := errs[rng.IntN(len(errs))]; err != nil {
@@ -125,6 +125,12 @@ func TestNeverOutsideThePlan(t *testing.T) {
 		}
 		for range 12 {
 			sent, firstByte = nil, ""
+			switch some := cat.Regions[rng.IntN(len(cat.Regions))].Code; rng.IntN(6) { // whatever probes say
+			case 0:
+				rt.Unwell(b, []string{source, some}, time.Now())
+			case 1:
+				rt.Well(b, []string{source, some})
+			}
 			var res *Result
 			if rng.IntN(2) == 0 {
 				res, err = rt.Invoke(t.Context(), p, Request{Body: okBody})

@@ -18,6 +18,7 @@ import (
 	"tokaido/bedrock/backend/amazon"
 	"tokaido/bedrock/backend/anthropic"
 	"tokaido/bedrock/backend/openai"
+	"tokaido/bedrock/backend/probe"
 	"tokaido/bedrock/backend/simulated"
 	"tokaido/bedrock/backend/upstream"
 	"tokaido/bedrock/catalog"
@@ -39,6 +40,12 @@ type BackendConfig struct {
 
 	Timeout     time.Duration `yaml:"timeout,omitempty"`     // of a whole answer, and until a stream begins
 	IdleTimeout time.Duration `yaml:"idleTimeout,omitempty"` // between two pieces of a stream
+
+	// ProbeInterval is from one question whether it is there to the next; not set:
+	// 10s, 0: it is not asked. ProbeTimeout is how long an answer may take; not set: 3s.
+	ProbeInterval *time.Duration `yaml:"probeInterval,omitempty"`
+	ProbeTimeout  time.Duration  `yaml:"probeTimeout,omitempty"`
+
 	CAFile      string        `yaml:"caFile,omitempty"`      // certificates, PEM, that the other end is trusted by
 	CertFile    string        `yaml:"certFile,omitempty"`    // certificate, PEM, that we show it; read again when it changes
 	KeyFile     string        `yaml:"keyFile,omitempty"`     // its key, PEM
@@ -178,6 +185,8 @@ func (c *BedrockConfig) check(base *catalog.Catalog, bad func(format string, arg
 			{"models", len(b.Models) > 0, "openai anthropic amazon"},
 			{"timeout", b.Timeout != 0, "openai anthropic amazon"},
 			{"idleTimeout", b.IdleTimeout != 0, "openai anthropic amazon"},
+			{"probeInterval", b.ProbeInterval != nil, "openai anthropic amazon"},
+			{"probeTimeout", b.ProbeTimeout != 0, "openai anthropic amazon"},
 			{"caFile", b.CAFile != "", "openai anthropic amazon"},
 			{"certFile", b.CertFile != "", "openai anthropic amazon"},
 			{"keyFile", b.KeyFile != "", "openai anthropic amazon"},
@@ -203,6 +212,12 @@ func (c *BedrockConfig) check(base *catalog.Catalog, bad func(format string, arg
 		}
 		if b.Timeout < 0 || b.IdleTimeout < 0 {
 			bad("%stimeout: a time is negative: %v, %v", at, b.Timeout, b.IdleTimeout)
+		}
+		if d := b.ProbeInterval; d != nil && *d != 0 && *d < shortestProbes {
+			bad("%sprobeInterval: %v is less than %v; 0 is never", at, *d, shortestProbes)
+		}
+		if b.ProbeTimeout < 0 {
+			bad("%sprobeTimeout: is negative: %v", at, b.ProbeTimeout)
 		}
 		if n := len(slices.DeleteFunc([]string{b.SecretKeyEnv, b.SecretKeyFile}, func(s string) bool { return s == "" })); (b.AccessKeyID != "") != (n == 1) {
 			bad("%saccessKeyId: %q needs exactly one of secretKeyEnv and secretKeyFile", at, b.AccessKeyID)
@@ -333,6 +348,26 @@ func newBackends(ctx context.Context, cfg *Config, known *catalog.Catalog) (*bac
 		out.all[name] = b
 	}
 	return out, errors.Join(errs...)
+}
+
+// shortestProbes is the least time between two probes: they are to be a burden to
+// nobody.
+const shortestProbes = time.Second
+
+// probed are the backends that are asked on a timer whether they are there.
+func (b *backends) probed() []probe.Target {
+	var out []probe.Target
+	for _, name := range slices.Sorted(maps.Keys(b.all)) {
+		x := b.all[name]
+		t := probe.Target{Name: name, Backend: x.serves, Regions: x.regions, Every: probe.DefaultEvery, Timeout: cmp.Or(x.config.ProbeTimeout, probe.DefaultTimeout)}
+		if d := x.config.ProbeInterval; d != nil {
+			t.Every = *d
+		}
+		if t.Every > 0 {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // routes are those of a Region.

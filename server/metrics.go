@@ -7,6 +7,7 @@ import (
 
 	"tokaido/awsapi"
 	"tokaido/bedrock"
+	"tokaido/bedrock/backend/probe"
 	"tokaido/flow/journal"
 	"tokaido/gate"
 	"tokaido/telemetry"
@@ -57,6 +58,7 @@ func (s *Server) openMetrics(cfg Config) *metrics {
 		Metrics: telemetry.NewMetrics(telemetry.Sources{
 			Version: cfg.Version,
 			Lanes:   func() []bedrock.Stats { return s.runtime.Stats() },
+			Probes:  func() []probe.Stats { return s.probes.Stats() },
 			Journal: func() journal.Stats { return s.driver.Stats() },
 			Trail:   func() trail.Head { return s.audit.Head() },
 			API:     func() awsapi.Stats { return s.api.Stats() },

@@ -28,6 +28,7 @@ import (
 	"tokaido/awsapi/sfn"
 	"tokaido/awsapi/sts"
 	"tokaido/bedrock"
+	"tokaido/bedrock/backend/probe"
 	"tokaido/bedrock/backend/simulated"
 	"tokaido/bedrock/catalog"
 	"tokaido/connector"
@@ -85,6 +86,7 @@ type Server struct {
 	people   *principal.Directory
 	audit    *trail.Log
 	backends *backends
+	probes   *probe.Watch
 	runtime  *bedrock.Runtime
 	machines *flow.Service
 	api      *awsapi.Server
@@ -156,6 +158,8 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	}
 	runtime := bedrock.New(bedrock.Config{Catalog: models, Backend: s.backends.For, Limits: cfg.limits, Hedge: cfg.Bedrock.HedgeAfter, Applications: applications})
 	s.runtime = runtime
+	s.probes = probe.Start(ctx, runtime, s.backends.probed(), logger)
+	s.closers = append(s.closers, s.probes.Close)
 	invocations, err := connector.OpenInvocationLogs(ctx, cmp.Or(cfg.InvocationLogs, filepath.Join(cfg.DataDir, invocationsDir)), part{kept.Flow(), loggingPrefix}, logger)
 	if err != nil {
 		return s, err
@@ -234,7 +238,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		ValidRegion:   func(region string) bool { _, ok := models.Region(region); return ok },
 		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
 		Ops: slices.Concat(
-			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Telling(bedrockctl.Ops(runtime), models, s.backends.tell(new(health))), bedrockctl.LoggingOps(invocations),
+			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Telling(bedrockctl.Ops(runtime), models, s.backends.tell(new(health), s.probes)), bedrockctl.LoggingOps(invocations),
 			iamctl.Ops(people), organizations.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), accessanalyzer.Ops(), cloudtrail.Ops(audit, cloudtrail.Options{LookupsPerSecond: cfg.Trail.LookupsPerSecond}), cloudtrail.TrailOps(files), s3.Ops(files),
 		),
 	})

@@ -7,6 +7,7 @@ import (
 
 	"tokaido/awsapi/bedrockctl"
 	"tokaido/bedrock"
+	"tokaido/bedrock/backend/probe"
 	"tokaido/bedrock/catalog"
 )
 
@@ -58,8 +59,9 @@ func (h *health) down(ctx context.Context, name string, c bedrock.Checker) bool 
 	return x.down
 }
 
-// tell says who answers for a model in each of the Regions.
-func (b *backends) tell(h *health) bedrockctl.Backends {
+// tell says who answers for a model in each of the Regions. Whom probes found gone
+// is not asked again: who asks would wait.
+func (b *backends) tell(h *health, probes *probe.Watch) bedrockctl.Backends {
 	return func(ctx context.Context, m *catalog.Model, regions []string) []bedrockctl.Backend {
 		var out []bedrockctl.Backend
 		for _, region := range regions {
@@ -80,6 +82,10 @@ func (b *backends) tell(h *health) bedrockctl.Backends {
 		var wg sync.WaitGroup
 		for i, x := range out {
 			if x.Simulated {
+				continue
+			}
+			if probes.Down(x.Name, x.Region) {
+				out[i].Down = true
 				continue
 			}
 			if c, ok := b.all[x.Name].serves.(bedrock.Checker); ok {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tokaido/bedrock"
+	"tokaido/bedrock/backend/probe"
 	"tokaido/bedrock/backend/simulated"
 	"tokaido/bedrock/catalog"
 )
@@ -48,7 +49,7 @@ func TestTellBackends(t *testing.T) {
 			"lab":     {name: "lab", config: BackendConfig{Type: "openai"}, serves: r},
 			"made-up": {name: "made-up", config: BackendConfig{Type: "simulated"}, serves: b.simulate},
 		}
-		tell := b.tell(new(health))
+		tell := b.tell(new(health), probe.Start(t.Context(), nil, nil, nil))
 		ask := func(wantDown bool) {
 			t.Helper()
 			got := tell(t.Context(), m, []string{"ap-northeast-1", "ap-northeast-3", "us-east-1"})

@@ -15,6 +15,7 @@ import (
 
 	"tokaido/awsapi"
 	"tokaido/bedrock"
+	"tokaido/bedrock/backend/probe"
 	"tokaido/engine"
 	"tokaido/fault"
 	"tokaido/flow/journal"
@@ -76,6 +77,7 @@ var (
 type Sources struct {
 	Version string
 	Lanes   func() []bedrock.Stats
+	Probes  func() []probe.Stats
 	Journal func() journal.Stats
 	Trail   func() trail.Head
 	API     func() awsapi.Stats
@@ -318,7 +320,9 @@ func newReader(from Sources) *reader {
 	add(laneTokens, "Tokens that a model used in a Region, by kind: input, output.", "model", "inference_region", "kind")
 	add(laneInFlight, "Attempts under way in a Region.", "model", "inference_region")
 	add(laneLatency, "How long a model took in a Region of late, as routing weighs it: to the first chunk for streams.", "model", "inference_region")
-	add(laneOut, "1 while a Region is passed over because it throttled or failed.", "model", "inference_region")
+	add(laneOut, "1 while a Region is passed over because it throttled or failed, or does not answer probes.", "model", "inference_region")
+	add(backendUp, "1 while a backend answers probes of a Region, 0 while it does not.", "backend", "inference_region")
+	add(probesMade, "Probes of a backend, by outcome: answered, failed.", "backend", "outcome")
 	add(executionsOpen, "Executions that have not ended, in memory or not.")
 	add(executionsLive, "Executions in memory.")
 	add(executionsStarted, "Executions begun by this process. CloudWatch: ExecutionsStarted.")
@@ -342,6 +346,8 @@ const (
 	laneInFlight      = "tokaido_bedrock_region_in_flight"
 	laneLatency       = "tokaido_bedrock_region_latency_seconds"
 	laneOut           = "tokaido_bedrock_region_out"
+	backendUp         = "tokaido_bedrock_backend_up"
+	probesMade        = "tokaido_bedrock_probes_total"
 	executionsOpen    = "tokaido_executions_open"
 	executionsLive    = "tokaido_executions_in_memory"
 	executionsStarted = "tokaido_executions_started_total"
@@ -394,6 +400,25 @@ func (r *reader) Collect(out chan<- prometheus.Metric) {
 				out = 1
 			}
 			gauge(laneOut, out, s.Model, s.Region)
+		}
+	}
+	if r.from.Probes != nil {
+		type made struct{ answered, failed int64 }
+		all := map[string]made{} // by backend; one may be several servers
+		for _, s := range r.from.Probes() {
+			m := all[s.Backend]
+			all[s.Backend] = made{m.answered + s.Answered, m.failed + s.Failed}
+			up := 1.0
+			if s.Down {
+				up = 0
+			}
+			for _, region := range s.Regions {
+				gauge(backendUp, up, s.Backend, region)
+			}
+		}
+		for backend, m := range all {
+			count(probesMade, m.answered, backend, "answered")
+			count(probesMade, m.failed, backend, "failed")
 		}
 	}
 	if r.from.Journal != nil {

@@ -17,6 +17,7 @@ import (
 
 	"tokaido/awsapi"
 	"tokaido/bedrock"
+	"tokaido/bedrock/backend/probe"
 	"tokaido/bedrock/catalog"
 	"tokaido/engine"
 	"tokaido/fault"
@@ -194,6 +195,9 @@ func TestSources(t *testing.T) {
 			s.EndedAs[engine.TimedOut] = 9
 			return s
 		},
+		Probes: func() []probe.Stats {
+			return []probe.Stats{{Backend: "lab", Regions: []string{"ap-northeast-1", "us-east-1"}, Answered: 15, Failed: 1}, {Backend: "lab", Regions: []string{"ap-northeast-3"}, Down: true, Answered: 1, Failed: 16}}
+		},
 		Trail: func() trail.Head { return trail.Head{Records: 11} },
 		API:   func() awsapi.Stats { return awsapi.Stats{InFlight: 12, Held: 13, Rejected: 14} },
 	})
@@ -211,6 +215,11 @@ func TestSources(t *testing.T) {
 		`tokaido_bedrock_region_in_flight{` + lane + `}`:                                                              9,
 		`tokaido_bedrock_region_latency_seconds{` + lane + `}`:                                                        1,
 		`tokaido_bedrock_region_out{` + lane + `}`:                                                                    1,
+		`tokaido_bedrock_backend_up{backend="lab",inference_region="ap-northeast-1"}`:                                 1,
+		`tokaido_bedrock_backend_up{backend="lab",inference_region="us-east-1"}`:                                      1,
+		`tokaido_bedrock_backend_up{backend="lab",inference_region="ap-northeast-3"}`:                                 0,
+		`tokaido_bedrock_probes_total{backend="lab",outcome="answered"}`:                                              16,
+		`tokaido_bedrock_probes_total{backend="lab",outcome="failed"}`:                                                17,
 		`tokaido_executions_open`:                            1,
 		`tokaido_executions_in_memory`:                       2,
 		`tokaido_executions_started_total`:                   3,
@@ -315,7 +324,7 @@ func TestBounded(t *testing.T) {
 // Names and texts follow Prometheus' rules.
 func TestLint(t *testing.T) {
 	m := NewMetrics(Sources{Lanes: func() []bedrock.Stats { return []bedrock.Stats{{}} }, Journal: func() journal.Stats { return journal.Stats{} },
-		Trail: func() trail.Head { return trail.Head{} }, API: func() awsapi.Stats { return awsapi.Stats{} }})
+		Probes: func() []probe.Stats { return []probe.Stats{{Backend: "x", Regions: []string{"y"}}} }, Trail: func() trail.Head { return trail.Head{} }, API: func() awsapi.Stats { return awsapi.Stats{} }})
 	p := plans(t, nova)[0]
 	m.Began(p)
 	m.Ended(p, &bedrock.Result{}, &fault.Error{Kind: fault.Throttle})

@@ -39,6 +39,7 @@ var (
 	_ bedrock.Counter = (*Backend)(nil)
 	_ bedrock.Reacher = (*Backend)(nil)
 	_ bedrock.Checker = (*Backend)(nil)
+	_ bedrock.Prober  = (*Backend)(nil)
 )
 
 // Headers between nodes. The first is also in answers, where it says which
@@ -402,6 +403,29 @@ func (b *Backend) Check(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// Probes implements [bedrock.Prober]. Another node says at /readyz whether it
+// takes calls, also that it is ending; AWS has nothing there, and so answers with
+// a refusal, which shows that it can be reached. Nothing is signed: no key is
+// used, nothing is billed, and neither writes a record.
+func (b *Backend) Probes() []bedrock.Probe {
+	var out []bedrock.Probe
+	at := map[*upstream.Client]int{}
+	for _, region := range slices.Sorted(maps.Keys(b.clients)) {
+		u := b.clients[region]
+		i, ok := at[u]
+		if !ok {
+			i = len(out)
+			at[u] = i
+			out = append(out, bedrock.Probe{Ask: func(ctx context.Context) error {
+				_, err := u.Reach(ctx, "/readyz")
+				return err
+			}})
+		}
+		out[i].Regions = append(out[i].Regions, region)
+	}
+	return out
 }
 
 // fault reads a refusal's document.

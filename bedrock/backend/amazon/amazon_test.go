@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,7 +36,7 @@ func server(t *testing.T, b backendtest.Behaviour) *httptest.Server {
 		w.WriteHeader(status)
 		fmt.Fprintf(w, `{"message":%s}`, value.String(text).JSON())
 	}
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		headers := [][2]string{{"Host", r.Host}}
 		for k := range r.Header {
@@ -107,7 +109,7 @@ func server(t *testing.T, b backendtest.Behaviour) *httptest.Server {
 				w.(http.Flusher).Flush()
 			}
 		}
-	}))
+	})))
 	t.Cleanup(s.Close)
 	return s
 }
@@ -310,5 +312,55 @@ func TestAnswerWithoutRegion(t *testing.T) {
 	res, err := rt.Invoke(t.Context(), p, bedrock.Request{Body: []byte(hello)})
 	if err != nil || res.Region != backendtest.Region || res.Within != nil || !res.Remote {
 		t.Errorf("%+v %v", res, err)
+	}
+}
+
+// Each place is asked once, for the Regions whose calls go there, without a
+// signature; another node says that it is ending.
+func TestProbe(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	status := map[string]int{}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, r.Method+" "+r.URL.Path)
+		if body, _ := io.ReadAll(r.Body); r.Header.Get("Authorization") != "" || len(body) > 0 {
+			t.Errorf("it is signed, or has a body: %q %q", r.Header, body)
+		}
+		w.WriteHeader(status[r.URL.Path])
+	}))
+	defer s.Close()
+	made := func(url, region string) *amazon.Backend {
+		b, err := amazon.New(amazon.Config{Connection: upstream.Config{Name: "test", URL: url}, Region: region, Credentials: keys("AKID")}, []string{"ap-northeast-3", "ap-northeast-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	each := made(s.URL+"/{region}", "").Probes()
+	if len(each) != 2 || !slices.Equal(each[0].Regions, []string{"ap-northeast-1"}) || !slices.Equal(each[1].Regions, []string{"ap-northeast-3"}) {
+		t.Fatalf("%+v", each)
+	}
+	for _, one := range [][]bedrock.Probe{made(s.URL, "").Probes(), made(s.URL+"/{region}", "us-east-1").Probes()} {
+		if len(one) != 1 || !slices.Equal(one[0].Regions, []string{"ap-northeast-1", "ap-northeast-3"}) {
+			t.Errorf("%+v", one)
+		}
+	}
+	for _, c := range []struct {
+		status int
+		want   bool
+	}{{200, true}, {403, true}, {404, true}, {503, false}, {500, false}} { // as nodes answer, AWS, and nodes that are ending
+		mu.Lock()
+		status["/ap-northeast-3/readyz"], status["/ap-northeast-1/readyz"] = c.status, 500
+		mu.Unlock()
+		if err := each[1].Ask(t.Context()); (err == nil) != c.want {
+			t.Errorf("%d: %v", c.status, err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if got := slices.Compact(asked); !slices.Equal(got, []string{"GET /ap-northeast-3/readyz"}) {
+		t.Errorf("asked %q", got)
 	}
 }

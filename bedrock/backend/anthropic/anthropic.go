@@ -24,6 +24,7 @@ var (
 	_ bedrock.Backend = (*Backend)(nil)
 	_ bedrock.Counter = (*Backend)(nil)
 	_ bedrock.Checker = (*Backend)(nil)
+	_ bedrock.Prober  = (*Backend)(nil)
 )
 
 // DefaultURL is Anthropic's own.
@@ -243,6 +244,14 @@ func (b *Backend) CountTokens(ctx context.Context, c bedrock.Call) (int, error) 
 func (b *Backend) Check(ctx context.Context) error {
 	_, _, err := b.http.Whole(ctx, upstream.Request{Method: http.MethodGet, Path: "/v1/models"})
 	return err
+}
+
+// Probes implements [bedrock.Prober]: the list of models costs nothing.
+func (b *Backend) Probes() []bedrock.Probe {
+	return []bedrock.Probe{{Ask: func(ctx context.Context) error {
+		_, err := b.http.Reach(ctx, "/v1/models")
+		return err
+	}}}
 }
 
 // fault reads a refusal's document.

@@ -97,7 +97,7 @@ func server(t *testing.T, b backendtest.Behaviour) *httptest.Server {
 			w.(http.Flusher).Flush()
 		}
 	})
-	s := httptest.NewServer(mux)
+	s := httptest.NewServer(b.Handler(mux))
 	t.Cleanup(s.Close)
 	return s
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -26,8 +27,17 @@ type Behaviour struct {
 	Fail     bool // it says that it is unavailable
 	Break    bool // it hangs up
 	CutAfter int  // its streams break after so many chunks
+	Down     bool // it answers whatever it is asked with status 503; a backend without another end takes no notice
 
 	Pace time.Duration // between two chunks of a stream
+}
+
+// Handler is h, for which somebody else has stepped in where b is Down.
+func (b Behaviour) Handler(h http.Handler) http.Handler {
+	if b.Down {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	}
+	return h
 }
 
 // Region is where all calls of the contract are made.
@@ -129,6 +139,7 @@ func Test(t *testing.T, open func(t *testing.T, b Behaviour) bedrock.Backend) {
 		{"AtOnce", "nobody waits for a word that has come", atOnce},
 		{"Together", "a backend is shared", together},
 		{"BodyIsKept", "the body is the next Region's too", kept},
+		{"Probed", "a Region that is gone is passed over before a caller finds out, and one that is there is not", probed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.run(t, open)
@@ -299,6 +310,37 @@ func tools(t *testing.T, open func(*testing.T, Behaviour) bedrock.Backend) {
 			{"role":"user","content":[{"toolResult":{"toolUseId":"`+use.Get("toolUseId").Str()+`","content":[{"text":"it rains"}]}}]}],`+toolConfig+`}`)
 		if s := whole.Get("output").Get("message").Get("content").At(0).Get("text").Str(); !strings.Contains(s, "it rains") {
 			t.Errorf("%s, given the result, answers %s", f, whole)
+		}
+	}
+}
+
+func probed(t *testing.T, open func(*testing.T, Behaviour) bedrock.Backend) {
+	ask := func(b Behaviour) (errs []error) {
+		p, ok := open(t, b).(bedrock.Prober)
+		if !ok {
+			t.Fatal("it is no Prober")
+		}
+		for _, q := range p.Probes() {
+			if q.Regions != nil && !slices.Contains(q.Regions, Region) {
+				t.Errorf("a probe is for %q", q.Regions)
+			}
+			errs = append(errs, q.Ask(t.Context()))
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := q.Ask(ctx); err == nil {
+				t.Error("a probe that was cancelled was answered")
+			}
+		}
+		return errs
+	}
+	for _, err := range slices.Concat(ask(Behaviour{}), ask(Behaviour{Throttle: true})) {
+		if err != nil {
+			t.Errorf("somebody is there, and it says %v", err)
+		}
+	}
+	for _, err := range ask(Behaviour{Down: true}) {
+		if err == nil {
+			t.Error("nobody is there, and it does not say so")
 		}
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"iter"
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"tokaido/bedrock"
@@ -28,6 +30,7 @@ import (
 var (
 	_ bedrock.Backend = (*Backend)(nil)
 	_ bedrock.Checker = (*Backend)(nil)
+	_ bedrock.Prober  = (*Backend)(nil)
 )
 
 // Config of a Backend.
@@ -264,6 +267,29 @@ func (b *Backend) Check(ctx context.Context) error {
 	_, _, err := b.http.Whole(ctx, upstream.Request{Method: http.MethodGet, Path: "/models"})
 	return err
 }
+
+// Probes implements [bedrock.Prober]. The list of models costs nothing. llama.cpp
+// gives it also while it is still loading one, and vLLM when its engine has died;
+// both say so at /health.
+func (b *Backend) Probes() []bedrock.Probe {
+	root := b.http.At(strings.TrimSuffix(b.http.Path(), "/v1"))
+	return []bedrock.Probe{{Ask: func(ctx context.Context) error {
+		doc, err := b.http.Reach(ctx, "/models")
+		if err != nil {
+			return err
+		}
+		v, err := value.Parse(doc) // whatever it is, somebody is there
+		if owner := v.Get("data").At(0).Get("owned_by").Str(); err == nil && slices.Contains(withHealth, owner) {
+			_, err = root.Reach(ctx, "/health")
+			return err
+		}
+		return nil
+	}}}
+}
+
+// withHealth are the servers that have a /health, as their lists of models call
+// them.
+var withHealth = []string{"llamacpp", "vllm"}
 
 // fault reads a refusal's document.
 func (b *Backend) fault(err error) error {

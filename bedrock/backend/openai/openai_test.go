@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -129,7 +130,7 @@ func server(t *testing.T, b backendtest.Behaviour) *httptest.Server {
 		}
 		fmt.Fprintf(w, `{"object":"list","data":%s,"model":"small:1b","usage":{"prompt_tokens":%d,"total_tokens":%[2]d}}`, value.Array(data...).JSON(), a.Usage.Input)
 	})
-	s := httptest.NewServer(mux)
+	s := httptest.NewServer(b.Handler(mux))
 	t.Cleanup(s.Close)
 	return s
 }
@@ -336,5 +337,67 @@ func TestStreamsKeepTheirConnection(t *testing.T) {
 			t.Error(err)
 		}
 		break
+	}
+}
+
+// A server that has a /health is asked it: the list of models is also there while
+// a model is loading. Nothing else is asked, and nothing is sent.
+func TestProbe(t *testing.T) {
+	for _, c := range []struct {
+		name, models string
+		status       int // of /models
+		health       int
+		want         bool
+		asked        string
+	}{
+		{"any", `{"data":[{"id":"a"}]}`, 200, 500, true, "/v1/models"},
+		{"llama-ready", `{"data":[{"id":"a","owned_by":"llamacpp"}]}`, 200, 200, true, "/v1/models /health"},
+		{"llama-loading", `{"data":[{"id":"a","owned_by":"llamacpp"}]}`, 200, 503, false, "/v1/models /health"},
+		{"vllm-dead", `{"data":[{"id":"a","owned_by":"vllm"}]}`, 200, 500, false, "/v1/models /health"},
+		{"vllm-old", `{"data":[{"id":"a","owned_by":"vllm"}]}`, 200, 404, true, "/v1/models /health"},
+		{"no-list", "", 404, 200, true, "/v1/models"},
+		{"no-key", "", 401, 200, true, "/v1/models"},
+		{"busy", "", 429, 200, true, "/v1/models"},
+		{"not-implemented", "", 501, 200, true, "/v1/models"},
+		{"gateway", "", 502, 200, false, "/v1/models"},
+		{"page", "<html>", 200, 200, true, "/v1/models"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var mu sync.Mutex
+			var asked []string
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked = append(asked, r.URL.Path)
+				if body, _ := io.ReadAll(r.Body); r.Method != http.MethodGet || len(body) > 0 {
+					t.Errorf("%s %s: %q", r.Method, r.URL, body)
+				}
+				if r.URL.Path == "/health" {
+					w.WriteHeader(c.health)
+					return
+				}
+				w.WriteHeader(c.status)
+				io.WriteString(w, c.models)
+			}))
+			defer s.Close()
+			probes := open(t, s.URL, "sesame", 0).Probes()
+			if len(probes) != 1 || probes[0].Regions != nil {
+				t.Fatalf("%+v", probes)
+			}
+			if err := probes[0].Ask(t.Context()); (err == nil) != c.want {
+				t.Errorf("it says %v", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if got := strings.Join(asked, " "); got != c.asked {
+				t.Errorf("asked %s, want %s", got, c.asked)
+			}
+		})
+	}
+	s := httptest.NewServer(http.NotFoundHandler())
+	b := open(t, s.URL, "sesame", 0)
+	s.Close()
+	if err := b.Probes()[0].Ask(t.Context()); err == nil {
+		t.Error("nobody is there, and it does not say so")
 	}
 }

@@ -28,6 +28,7 @@ import (
 var (
 	_ bedrock.Backend = (*Backend)(nil)
 	_ bedrock.Counter = (*Backend)(nil)
+	_ bedrock.Prober  = (*Backend)(nil)
 )
 
 // Options script the backend. The zero Options answer at once, always.
@@ -74,6 +75,10 @@ func New(o Options) *Backend { return &Backend{o: o, at: map[string]*use{}} }
 // For is New's backend as [bedrock.Config] wants it: in every Region, for every
 // model.
 func (b *Backend) For(string, *catalog.Model) bedrock.Backend { return b }
+
+// Probes implements [bedrock.Prober]: it is always there, whatever its script says
+// of calls.
+func (*Backend) Probes() []bedrock.Probe { return nil }
 
 func (b *Backend) behaviour(region string) Behaviour {
 	if v, ok := b.o.Regions[region]; ok {
