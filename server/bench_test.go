@@ -19,15 +19,7 @@ import (
 // function that makes signed requests of Step Functions' operations.
 func benchServer(b *testing.B, kind string) (s *Server, machine string, request func(op, body string) *http.Request) {
 	b.Helper()
-	s, err := New(b.Context(), Config{DataDir: b.TempDir(), Dev: true, Region: "us-east-1"}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	s = newServer(b, Config{DataDir: b.TempDir(), Dev: true, Region: "us-east-1"}, slog.DiscardHandler)
 	var keys sigv4.KeyCache
 	signed := func(service, kind string, headers [][2]string, body string) *http.Request {
 		headers = append(headers, [2]string{"Host", "localhost"}, [2]string{"Content-Type", kind})

@@ -51,16 +51,7 @@ func serverOver(t *testing.T, cfg Config) *Server {
 	if err := cfg.Check(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(t.Context(), cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return newServer(t, cfg, slog.DiscardHandler)
 }
 
 // A call is in the metrics by model, profile and Region, and nothing that it

@@ -25,7 +25,13 @@ func begin(t *testing.T) *Server {
 		t.Fatal(err)
 	}
 	c.DataDir, c.Store, c.Account = t.TempDir(), "memory", testAccount
-	s, err := New(t.Context(), c, slog.New(slog.DiscardHandler))
+	return newServer(t, c, slog.DiscardHandler)
+}
+
+// newServer is a server until the test ends.
+func newServer(t testing.TB, c Config, log slog.Handler) *Server {
+	t.Helper()
+	s, err := New(t.Context(), c, slog.New(log))
 	if err != nil {
 		t.Fatal(err)
 	}

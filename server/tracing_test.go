@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"tokaido/flow"
-	"tokaido/principal"
 )
 
 // A traced machine's execution, its task and the inference that the task made are
@@ -21,15 +20,8 @@ func TestTraceOfAnInference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	role, err := s.people.Create(t.Context(), principal.NewEntity{Kind: principal.KindRole, Name: "run", Trust: statesTrust})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.people.PutInline(t.Context(), principal.KindRole, "run", "run", everything); err != nil {
-		t.Fatal(err)
-	}
 	m, err := s.machines.CreateStateMachine(t.Context(), flow.CreateStateMachine{
-		Scope: flow.Scope{Region: "ap-northeast-1", Account: s.Account}, Name: "m", RoleARN: role.ARN, Tracing: true,
+		Scope: flow.Scope{Region: "ap-northeast-1", Account: s.Account}, Name: "m", RoleARN: s.testingOnlyRole(t, "run", statesTrust, everything), Tracing: true,
 		Definition: `{"StartAt":"Ask","States":{"Ask":{"Type":"Task","Resource":"arn:aws:states:::aws-sdk:bedrockruntime:converse","Parameters":{
 			"ModelId":"jp.anthropic.claude-sonnet-4-5-20250929-v1:0","Messages":[{"Role":"user","Content":[{"Text":"between us"}]}]},"End":true}}}`,
 	})

@@ -12,7 +12,6 @@ import (
 
 	"tokaido/engine"
 	"tokaido/flow"
-	"tokaido/principal"
 )
 
 // logged is a log that is written by several.
@@ -42,25 +41,15 @@ func TestIntegrationsThatAreNotHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log logged
-	s, err := New(t.Context(), Config{Store: "memory", DataDir: t.TempDir(), Mocks: mocks}, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	role, err := s.people.Create(t.Context(), principal.NewEntity{Kind: principal.KindRole, Name: "run", Trust: statesTrust})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.people.PutInline(t.Context(), principal.KindRole, "run", "run", everything); err != nil {
-		t.Fatal(err)
-	}
+	s := newServer(t, Config{Store: "memory", DataDir: t.TempDir(), Mocks: mocks}, slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	role := s.testingOnlyRole(t, "run", statesTrust, everything)
 	const put = `{"Type":"Task","Resource":"arn:aws:states:::aws-sdk:s3:putObject","Parameters":{"Bucket":"b","Key":"k"},"Next":"Call"}`
 	const call = `{"Type":"Task","Resource":"arn:aws:states:::http:invoke","Parameters":{"ApiEndpoint":"https://example.com","Method":"GET",
 		"Authentication":{"ConnectionArn":"arn:aws:events:us-east-1:123456789012:connection/c/1"}},"End":true}`
 	scope := flow.Scope{Region: "us-east-1", Account: s.Account}
 	make := func(name, states string) string {
 		t.Helper()
-		m, err := s.machines.CreateStateMachine(t.Context(), flow.CreateStateMachine{Scope: scope, Name: name, RoleARN: role.ARN,
+		m, err := s.machines.CreateStateMachine(t.Context(), flow.CreateStateMachine{Scope: scope, Name: name, RoleARN: role,
 			Definition: `{"StartAt":"Put","States":{"Put":` + states + `}}`})
 		if err != nil {
 			t.Fatal(err)
@@ -95,7 +84,7 @@ func TestIntegrationsThatAreNotHere(t *testing.T) {
 	run(m+"#Fine", "SUCCEEDED")
 	for _, state := range []string{put, call} {
 		state = strings.Replace(state, `"Next":"Call"`, `"End":true`, 1)
-		tried, err := s.machines.TestState(t.Context(), flow.TestState{Scope: scope, Definition: state, RoleARN: role.ARN})
+		tried, err := s.machines.TestState(t.Context(), flow.TestState{Scope: scope, Definition: state, RoleARN: role})
 		if err != nil || tried.Status != engine.SingleFailed || !strings.Contains(*tried.Cause, "is not supported by this server") {
 			t.Errorf("%+v %v", tried, err)
 		}
