@@ -233,14 +233,8 @@ func formatBase(m *machine, args []val, in val) val {
 
 func inRadix(f, radix float64) string {
 	switch {
-	case f != f:
-		return "NaN"
-	case math.IsInf(f, 1):
-		return "Infinity"
-	case math.IsInf(f, -1):
-		return "-Infinity"
-	case radix == 10:
-		return value.Float(f).NumberText()
+	case radix == 10 || f != f || math.IsInf(f, 0):
+		return jsNumber(f)
 	case math.Abs(f) < 1<<53:
 		return strconv.FormatInt(int64(f), int(radix))
 	}
