@@ -562,8 +562,16 @@ func (p *parser) source(start int) string {
 
 // skip goes to the end of an expression.
 func (p *parser) skip() {
-	depth := 0
-	for {
+	p.skipTo(func(t *token) bool { return t.kind == newline || t.kind == symbol && t.text == "," })
+}
+
+// skipIn goes to the end of what stands in a bracket.
+func (p *parser) skipIn() { p.skipTo(func(*token) bool { return false }) }
+
+// skipTo goes to the first token outside brackets that ends what is skipped, or
+// that closes the bracket around it.
+func (p *parser) skipTo(ends func(*token) bool) {
+	for depth := 0; ; p.i++ {
 		t := p.peek()
 		switch {
 		case t.kind == endOfFile:
@@ -571,19 +579,17 @@ func (p *parser) skip() {
 				p.fail("a bracket without an end")
 			}
 			return
-		case t.kind == newline && depth == 0:
+		case depth == 0 && ends(t):
 			return
-		case t.kind == symbol && (t.text == "(" || t.text == "[" || t.text == "{"):
+		case t.kind != symbol:
+		case t.text == "(" || t.text == "[" || t.text == "{":
 			depth++
-		case t.kind == symbol && (t.text == ")" || t.text == "]" || t.text == "}"):
+		case t.text == ")" || t.text == "]" || t.text == "}":
 			if depth == 0 {
 				return
 			}
 			depth--
-		case t.kind == symbol && t.text == "," && depth == 0:
-			return
 		}
-		p.i++
 	}
 }
 
@@ -666,26 +672,6 @@ func (p *parser) term() *expr {
 		p.fail("expected an expression")
 	}
 	return e
-}
-
-// skipIn goes to the end of what stands in a bracket.
-func (p *parser) skipIn() {
-	depth := 0
-	for {
-		t := p.peek()
-		switch {
-		case t.kind == endOfFile:
-			return
-		case t.kind == symbol && (t.text == "(" || t.text == "[" || t.text == "{"):
-			depth++
-		case t.kind == symbol && (t.text == ")" || t.text == "]" || t.text == "}"):
-			if depth == 0 {
-				return
-			}
-			depth--
-		}
-		p.i++
-	}
 }
 
 func (p *parser) tuple(e *expr) *expr {
