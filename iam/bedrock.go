@@ -189,15 +189,6 @@ func (s *CallShape) Grants(actions ...string) ([]Grant, error) {
 	return gs, nil
 }
 
-// GenerateBedrock is the least policy that allows a call for actions.
-func GenerateBedrock(s *CallShape, actions ...string) (*Policy, error) {
-	gs, err := s.Grants(actions...)
-	if err != nil {
-		return nil, err
-	}
-	return Merge(gs)
-}
-
 // strs is one string bare, several as a list.
 func strs(s []string) value.Value {
 	if len(s) == 1 {

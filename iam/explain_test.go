@@ -309,10 +309,14 @@ func apply(t *testing.T, p *Policies, fixes []Fix) {
 	}
 }
 
-func TestGenerateBedrock(t *testing.T) {
+func TestGrantsOfACall(t *testing.T) {
 	for _, s := range []*CallShape{apac(), jp(), global(), application(), {Region: "ap-northeast-1", Account: account, Model: "amazon.nova-pro-v1:0"}} {
 		for _, actions := range [][]string{nil, {actionInvoke, actionStream}} {
-			p, err := GenerateBedrock(s, actions...)
+			gs, err := s.Grants(actions...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := Merge(gs)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -348,8 +352,8 @@ func TestGenerateBedrock(t *testing.T) {
 			}
 		}
 	}
-	if _, err := GenerateBedrock(&CallShape{Region: "r", Model: "m", Profile: "jp.m", ProfileARN: "x"}); err == nil {
-		t.Error("generated for unknown destinations")
+	if _, err := (&CallShape{Region: "r", Model: "m", Profile: "jp.m", ProfileARN: "x"}).Grants(); err == nil {
+		t.Error("granted for unknown destinations")
 	}
 }
 

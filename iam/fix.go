@@ -443,7 +443,7 @@ type group struct {
 	through   string // the profile through which alone models may be called
 }
 
-// groups are the statements that GenerateBedrock would write: models only
+// groups are the statements that [CallShape.Grants] would write: models only
 // through the profile that is called.
 func (w *bench) groups(missing []Authorization) []group {
 	var gs []group

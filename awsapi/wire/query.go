@@ -17,15 +17,6 @@ type Form struct {
 	Input           value.Value // an object; its leaves are strings
 }
 
-// DecodeForm reads the body of a Query request.
-func DecodeForm(body string) (Form, error) {
-	fields, err := FormFields(body)
-	if err != nil {
-		return Form{}, err
-	}
-	return FoldFields(fields)
-}
-
 // FormFields reads a form's names and values, in order.
 func FormFields(body string) ([][2]string, error) {
 	if n := strings.Count(body, "&") + 1; n > MaxFormFields {

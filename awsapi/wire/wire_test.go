@@ -30,6 +30,15 @@ func TestDecodeJSON(t *testing.T) {
 	}
 }
 
+// decodeForm reads the body of a Query request as the front door does.
+func decodeForm(body string) (Form, error) {
+	fields, err := FormFields(body)
+	if err != nil {
+		return Form{}, err
+	}
+	return FoldFields(fields)
+}
+
 func TestDecodeForm(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"Action=ListRoles&Version=2010-05-08", `{}`},
@@ -43,7 +52,7 @@ func TestDecodeForm(t *testing.T) {
 		{"Action=ListRoles&Version=2010-05-08&S.member.01=1", `{"S":{"member":{"01":"1"}}}`},
 		{"&&Action=ListRoles&Version=2010-05-08&", `{}`},
 	} {
-		f, err := DecodeForm(c.in)
+		f, err := decodeForm(c.in)
 		if err != nil {
 			t.Errorf("%s: %v", c.in, err)
 			continue
@@ -65,7 +74,7 @@ func TestDecodeForm(t *testing.T) {
 		strings.Repeat("a.", MaxFormDepth) + "b=1":       "MalformedInput",
 		"M.entry.1.key=x&M.entry.1.value=1&M.entry.1.z=": "MalformedInput",
 	} {
-		if _, err := DecodeForm(in); fault.Code(err) != code {
+		if _, err := decodeForm(in); fault.Code(err) != code {
 			t.Errorf("%.40s: %v, want %s", in, err, code)
 		}
 	}
@@ -209,7 +218,7 @@ func FuzzDecodeForm(f *testing.F) {
 	f.Add("M.entry.1.key=x&M.entry.1.value.member.1=1&a=%zz")
 	f.Add("a.b.c.member.2=1&a.b.c.member.1=2&a=")
 	f.Fuzz(func(t *testing.T, s string) {
-		form, err := DecodeForm(s)
+		form, err := decodeForm(s)
 		if err != nil {
 			if fault.Code(err) == "" {
 				t.Fatalf("not a fault: %v", err)
@@ -362,7 +371,7 @@ func BenchmarkDecodeForm(b *testing.B) {
 	const form = "Action=CreateRole&Version=2010-05-08&RoleName=r&Path=%2F&AssumeRolePolicyDocument=%7B%22Version%22%3A%222012-10-17%22%7D&Tags.member.1.Key=a&Tags.member.1.Value=b"
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := DecodeForm(form); err != nil {
+		if _, err := decodeForm(form); err != nil {
 			b.Fatal(err)
 		}
 	}
