@@ -259,6 +259,16 @@ func (x *index) read(seq uint64) (*Record, error) {
 
 // readBody reads the stored form of the record at an offset.
 func readBody(f file, at int64) ([]byte, error) {
+	payload, err := readPayload(f, at)
+	if err != nil {
+		return nil, err
+	}
+	_, _, body, err := parsePayload(payload)
+	return body, err
+}
+
+// readPayload reads what the frame at an offset holds.
+func readPayload(f file, at int64) ([]byte, error) {
 	b := make([]byte, readAhead)
 	n, err := f.ReadAt(b, at)
 	if err != nil && err != io.EOF { //nolint:errorlint // ReaderAt returns it bare
@@ -274,11 +284,7 @@ func readBody(f file, at int64) ([]byte, error) {
 		}
 	}
 	payload, _, err := parseFrame(b)
-	if err != nil {
-		return nil, err
-	}
-	_, _, body, err := parsePayload(payload)
-	return body, err
+	return payload, err
 }
 
 // search returns candidates for a query, newest first, all with a sequence

@@ -64,12 +64,7 @@ func Prove(ctx context.Context, dir, requestID string) (proofs []string, err err
 		if err := collect(ctx, dir, last.Records, prove); err != nil {
 			return nil, err
 		}
-		var b strings.Builder
-		fmt.Fprintf(&b, "%s\nrecord %s\n\n%s\nindex %d\n", recordProof, base64.StdEncoding.EncodeToString(f.payload), inclusion, f.seq-1)
-		for _, h := range proof {
-			fmt.Fprintln(&b, h)
-		}
-		proofs = append(proofs, b.String()+"\n"+string(last.Note))
+		proofs = append(proofs, recordText(f.seq, f.payload, proof, last))
 	}
 	return proofs, nil
 }
@@ -96,12 +91,7 @@ func ProveGrowth(ctx context.Context, dir string, since []byte) (string, error) 
 	if err := collect(ctx, dir, last.Records, prove); err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nold %d\n", growthProof, old.Records)
-	for _, h := range proof {
-		fmt.Fprintln(&b, h)
-	}
-	return b.String() + "\n" + string(last.Note), nil
+	return growthText(old.Records, proof, last), nil
 }
 
 // latestIn is the latest checkpoint of the log in dir, as published.
