@@ -19,7 +19,6 @@ const (
 	MaxVariableName  = 80      // characters
 	MaxSeconds       = 99_999_999
 	MaxDelaySeconds  = 31_622_400
-	MaxItems         = 100_000_000 // of an ItemReader; AWS takes larger numbers for it
 	MaxBatchBytes    = 262_144
 	MaxItemsPointer  = 2000 // characters
 	maxMachinesDepth = 100  // Maps and Parallels in one another

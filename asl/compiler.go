@@ -224,13 +224,9 @@ func (c *compiler) top(o value.Value) {
 		switch name {
 		case "StartAt", "States":
 		case "Comment":
-			if c.isString(v, at) {
-				p.Comment = v.Str()
-			}
+			c.isString(v, at)
 		case "Version":
-			if c.oneOf(v, at, "1.0") {
-				p.Version = v.Str()
-			}
+			c.oneOf(v, at, "1.0")
 		case "QueryLanguage":
 			if c.oneOf(v, at, "JSONPath", "JSONata") && v.Str() == "JSONata" || !v.IsString() {
 				p.Language = JSONata
@@ -244,13 +240,13 @@ func (c *compiler) top(o value.Value) {
 		}
 	}
 	c.language = p.Language
-	p.Machine = c.machine(o, "", nil, nil)
+	p.Machine = c.machine(o, "", nil)
 	slices.SortStableFunc(p.References, func(a, b StateReferences) int { return strings.Compare(a.State, b.State) })
 }
 
 // machine compiles StartAt and States of o. at is the place of o, "" for the
-// definition; outer is the scope around it, inside the state around it.
-func (c *compiler) machine(o value.Value, at string, outer *scope, inside *State) Machine {
+// definition; outer is the scope around it.
+func (c *compiler) machine(o value.Value, at string, outer *scope) Machine {
 	var m Machine
 	if c.depth++; c.depth > maxMachinesDepth {
 		c.report(Error, "TOO_DEEPLY_NESTED", at, "States are nested more than %d deep", maxMachinesDepth)
@@ -276,7 +272,7 @@ func (c *compiler) machine(o value.Value, at string, outer *scope, inside *State
 	m.States = make([]*State, 0, states.Len())
 	for name := range states.Members() { // names first: transitions may go forward
 		g.byName[name] = len(m.States)
-		m.States = append(m.States, &State{Name: name, Outer: inside})
+		m.States = append(m.States, &State{Name: name})
 	}
 	g.states = m.States
 	if startOK {

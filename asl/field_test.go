@@ -194,7 +194,7 @@ func TestNilFields(t *testing.T) {
 	if _, ok, fail := f.EvalString(s); ok || fail != nil {
 		t.Error(ok, fail)
 	}
-	if _, ok := f.Constant(); ok || f.Dynamic() || f.Name() != "" || !f.Template().IsUndefined() {
+	if _, ok := f.Constant(); ok || f.Name() != "" || !f.Template().IsUndefined() {
 		t.Error("a field that is not there is something")
 	}
 }
@@ -335,10 +335,10 @@ func TestProgram(t *testing.T) {
 		t.Fatal(diags)
 	}
 	task, m, inner := p.State("T"), p.State("M"), p.State("P")
-	if p.Comment != "c" || p.Version != "1.0" || p.Timeout != time.Minute || p.StartAt != task || len(p.States) != 2 {
+	if p.Timeout != time.Minute || p.StartAt != task || len(p.States) != 2 {
 		t.Errorf("%+v", p)
 	}
-	if task.Next != m || task.Outer != nil || task.Parameters.Template().Get("FunctionName").Str() != "f" || task.Parameters.Dynamic() {
+	if task.Next != m || task.Parameters.Template().Get("FunctionName").Str() != "f" {
 		t.Errorf("%+v", task)
 	}
 	r := task.Retry[0]
@@ -352,7 +352,7 @@ func TestProgram(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	x := m.Map
-	if !x.Distributed || !x.Express || x.Label != "L" || x.Processor.StartAt != inner || inner.Outer != m || x.ItemReader == nil || x.Batcher == nil || x.ResultWriter == nil {
+	if !x.Distributed || !x.Express || x.Label != "L" || x.Processor.StartAt != inner || x.ItemReader == nil || x.Batcher == nil || x.ResultWriter == nil {
 		t.Errorf("%+v", x)
 	}
 	s := see(`{"l":[]}`)

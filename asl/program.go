@@ -12,8 +12,6 @@ import (
 // in its range. It never changes, so any number of executions may share it.
 type Program struct {
 	Machine
-	Comment  string
-	Version  string
 	Language Language
 	Timeout  time.Duration // 0: none declared
 
@@ -112,9 +110,7 @@ type State struct {
 	Name     string
 	Type     Type
 	Language Language
-	Comment  string
 	Next     *State // nil: the state ends its Machine (or is a Choice)
-	Outer    *State // the Parallel or Map state that this one is inside of, or nil
 
 	// JSONPath.
 	InputPath      *Field

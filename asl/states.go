@@ -259,9 +259,7 @@ func (c *compiler) field(g *graph, f *frame, st *State, name string, v value.Val
 	a := available{result: working.has(st.Type)}
 	switch name {
 	case "Comment":
-		if c.isString(v, at) {
-			st.Comment = v.Str()
-		}
+		c.isString(v, at)
 	case "Next":
 		st.Next = g.next(st, v, at)
 	case "End":
@@ -347,7 +345,7 @@ func (c *compiler) field(g *graph, f *frame, st *State, name string, v value.Val
 			}
 			c.required(b, bat, "States", "StartAt")
 			c.only(b, bat, "StartAt", "States", "Comment")
-			st.Branches = append(st.Branches, c.machine(b, bat, c.vars.inside(st.Name), st))
+			st.Branches = append(st.Branches, c.machine(b, bat, c.vars.inside(st.Name)))
 		}
 
 	case "ItemProcessor", "Iterator":
@@ -854,7 +852,7 @@ func (c *compiler) processor(st *State, name string, v value.Value, at string) {
 	}
 	express := c.express
 	c.express = express || m.Express
-	m.Processor = c.machine(v, at, outer, st)
+	m.Processor = c.machine(v, at, outer)
 	c.express = express
 }
 

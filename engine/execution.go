@@ -177,9 +177,6 @@ func (x *Execution) Seq() int64 { return x.seq }
 // Events is the number of events that the history shows.
 func (x *Execution) Events() int64 { return x.id }
 
-// Started is when the execution started.
-func (x *Execution) Started() time.Time { return time.UnixMilli(x.started).UTC() }
-
 // Last is when the last event happened: the execution's end if it has ended.
 func (x *Execution) Last() time.Time { return time.UnixMilli(x.last).UTC() }
 

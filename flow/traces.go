@@ -185,7 +185,6 @@ type tracedRun struct {
 	arn     string
 	header  TraceHeader
 	memory  bool
-	region  string
 	name    string // of its span
 	attrs   []slog.Attr
 	parent  SpanID
@@ -208,7 +207,7 @@ type tracedThread struct {
 
 func newTracedRun(x *Execution, rev *Revision) *tracedRun {
 	r := &tracedRun{
-		arn: x.ARN, header: x.header(), memory: x.InMemory(), region: x.Region, name: rev.MachineName,
+		arn: x.ARN, header: x.header(), memory: x.InMemory(), name: rev.MachineName,
 		next: 1, threads: map[int32]*tracedThread{0: {parent: -1}},
 	}
 	r.parent = r.header.Parent

@@ -150,15 +150,6 @@ func (p *Policy) JSON() string { return p.text }
 // Kind says what the policy was parsed for.
 func (p *Policy) Kind() Kind { return p.kind }
 
-// Version is the policy language's version that the document asks for; a
-// document without one asks for 2008-10-17.
-func (p *Policy) Version() string {
-	if p.version == "" {
-		return version2008
-	}
-	return p.version
-}
-
 const (
 	version2008 = "2008-10-17"
 	version2012 = "2012-10-17"

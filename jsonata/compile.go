@@ -49,9 +49,6 @@ func Compile(src string, d Dialect) (e *Expr, err error) {
 	return e, nil
 }
 
-// Source returns the text that was compiled.
-func (e *Expr) Source() string { return e.src }
-
 // Refs returns what the expression reads from outside, in the order of the
 // source. It is for the door, not for every evaluation: it parses once more.
 func (e *Expr) Refs() []Ref {

@@ -136,12 +136,6 @@ func (a *ARN) String() string { return a.text }
 // All reports whether a is "*".
 func (a *ARN) All() bool { return a.all }
 
-// Short reports whether a has fewer than six parts.
-func (a *ARN) Short() bool { return a.short }
-
-// Part is the pattern of part i, from 0; only if a is neither All nor Short.
-func (a *ARN) Part(i int) *Pattern { return &a.part[i] }
-
 // Match reports whether a matches the string s, of which p are the parts. What
 // is no ARN is matched by "*" only, or by itself.
 func (a *ARN) Match(s string, p *Parts, get Values) bool {
@@ -184,19 +178,6 @@ func (a *ARN) Match(s string, p *Parts, get Values) bool {
 			if !ok || !r.Match(p.Part[i]) {
 				return false
 			}
-		}
-	}
-	return true
-}
-
-// Resolvable reports whether each of a's variables has a value or a default.
-func (a *ARN) Resolvable(get Values) bool {
-	if !a.vars {
-		return true
-	}
-	for i := range a.part {
-		if _, ok := a.part[i].Resolve(get); !ok {
-			return false
 		}
 	}
 	return true

@@ -169,9 +169,6 @@ func (p *Pattern) tail() string {
 // Open reports whether p matches everything that begins with its Lead.
 func (p *Pattern) Open() bool { return p.kind == isPrefix || p.kind == isAll }
 
-// All reports whether p matches everything.
-func (p *Pattern) All() bool { return p.kind == isAll }
-
 // Exact returns the one string that p matches; ok is false if there may be
 // others.
 func (p *Pattern) Exact() (s string, ok bool) { return p.exact, p.kind == isExact }
