@@ -236,5 +236,4 @@ const en = {
   notFound: "There is no such page",
   notFoundHint: "The address may be old. The overview leads to everything there is.",
 };
-export type Dict = { [K in keyof typeof en]: string };
 export default en;

@@ -1,7 +1,8 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { I18nProvider } from "@cloudscape-design/components/i18n";
 import { saveLocale, savedLocale } from "../app/prefs";
-import en, { type Dict } from "./en";
+import type { Dict } from "./dict";
+import en from "./en";
 
 export type Locale = "en" | "ja";
 export type Key = keyof typeof en;
