@@ -24,12 +24,13 @@ func checkForm(body []byte) (f recordParts, err error) {
 	if c.err == nil && c.i != len(body) {
 		c.fail("something follows the record")
 	}
-	return recordParts{body[c.from:c.to], c.failed}, c.err
+	return recordParts{body[c.from:c.to], c.request, c.failed}, c.err
 }
 
 // recordParts is what Verify wants to know of a record.
 type recordParts struct {
 	additional []byte // additionalEventData
+	request    string // its request id, as it stands between its quotes; good while the body is
 	failed     bool   // it has an errorCode
 }
 
@@ -44,6 +45,7 @@ const (
 	isFormat
 	isAny
 	isAdditional
+	isRequest
 	isError
 	isIdentity
 	isIssuer
@@ -69,7 +71,7 @@ var (
 	recordForm = withPrefixes([]known{
 		{key: "v", form: isFormat}, {key: "id"}, {key: "time", form: isTime}, {key: "phase", form: isPhase}, {key: "intent"}, {key: "source"},
 		{key: "name"}, {key: "region"}, {key: "account"}, {key: "identity", form: isIdentity}, {key: "sourceIP"}, {key: "userAgent"}, {key: "host"},
-		{key: "tls", form: isFlag}, {key: "request"}, {key: "readOnly", form: isFlag}, {key: "parameters", form: isAny}, {key: "response", form: isAny},
+		{key: "tls", form: isFlag}, {key: "request", form: isRequest}, {key: "readOnly", form: isFlag}, {key: "parameters", form: isAny}, {key: "response", form: isAny},
 		{key: "additional", form: isAdditional}, {key: "resources", form: isResources}, {key: "errorCode", form: isError}, {key: "errorMessage"},
 		{key: "decisions", form: isAny}, {key: "execution"}, {key: "state"},
 	}...)
@@ -85,8 +87,9 @@ var (
 type cursor struct {
 	b        []byte
 	i        int
-	from, to int  // of the additional
-	failed   bool // there is an errorCode
+	from, to int    // of the additional
+	request  string // as it stands
+	failed   bool   // there is an errorCode
 	err      error
 }
 
@@ -170,6 +173,8 @@ func (c *cursor) member(f form) {
 	case isError:
 		c.failed = true
 		c.str()
+	case isRequest:
+		c.request = c.str()
 	case isAdditional:
 		c.from = c.i
 		c.any(0)

@@ -1,7 +1,9 @@
 package trail
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -113,21 +115,42 @@ func Public(dir string) ([]string, error) {
 
 // Ring is the public keys that signatures are checked with.
 type Ring struct {
-	byName map[string]note.Verifier // by name and hash
+	byName map[string]ringKey // by name and hash
+}
+
+// ringKey is a key that checks signatures one by one and, if it has the second,
+// many at once.
+type ringKey struct {
+	note.Verifier
+	many *publicKey
 }
 
 // NewRing reads public keys as text.
 func NewRing(public ...string) (*Ring, error) {
-	r := &Ring{byName: map[string]note.Verifier{}}
+	r := &Ring{byName: map[string]ringKey{}}
 	for _, p := range public {
 		v, err := note.NewVerifier(p)
 		if err != nil {
 			return nil, fmt.Errorf("public key %.60q: %w", p, err)
 		}
-		r.byName[keyID(v.Name(), v.KeyHash())] = v
+		r.byName[keyID(v.Name(), v.KeyHash())] = ringKey{v, manyOf(p)}
 	}
 	return r, nil
 }
+
+// manyOf is the Ed25519 key in NAME+HASH+BASE64, whose first byte is its kind; nil
+// if there is none.
+func manyOf(public string) *publicKey {
+	parts := strings.SplitN(public, "+", 3)
+	b, err := base64.StdEncoding.DecodeString(parts[len(parts)-1])
+	if err != nil || len(b) != 1+ed25519.PublicKeySize || b[0] != noteEd25519 {
+		return nil
+	}
+	return newPublicKey(b[1:])
+}
+
+// noteEd25519 is the kind of key that signed notes call Ed25519.
+const noteEd25519 = 1
 
 // Len is how many keys there are.
 func (r *Ring) Len() int {
@@ -139,16 +162,16 @@ func (r *Ring) Len() int {
 
 // Verifier implements note.Verifiers.
 func (r *Ring) Verifier(name string, hash uint32) (note.Verifier, error) {
-	if v := r.byName[keyID(name, hash)]; v != nil {
+	if v := r.byID(keyID(name, hash)); v.Verifier != nil {
 		return v, nil
 	}
 	return nil, &note.UnknownVerifierError{Name: name, KeyHash: hash}
 }
 
-// byID finds a key by what keyID returned for it.
-func (r *Ring) byID(id string) note.Verifier {
+// byID finds a key by what keyID returned for it; without a Verifier: there is none.
+func (r *Ring) byID(id string) ringKey {
 	if r == nil {
-		return nil
+		return ringKey{}
 	}
 	return r.byName[id]
 }

@@ -90,10 +90,10 @@ var (
 // Check checks the signature, and that the key is one for the Region.
 func (r *Receipt) Check(keys *Ring) error {
 	v := keys.byID(r.Key)
-	if v == nil {
+	if v.Verifier == nil {
 		return fmt.Errorf("receipt: %w: %s", ErrReceiptKey, r.Key)
 	}
-	if !strings.HasSuffix(v.Name(), "/region/"+r.Region) {
+	if !v.of(r.Region) {
 		return fmt.Errorf("receipt: the key %s is not one for %s", r.Key, r.Region)
 	}
 	text, err := r.text()
@@ -101,9 +101,17 @@ func (r *Receipt) Check(keys *Ring) error {
 		return err
 	}
 	if !v.Verify(text, r.Signature) {
-		return fmt.Errorf("receipt: %w", ErrReceiptSignature)
+		return errSignature
 	}
 	return nil
+}
+
+var errSignature = fmt.Errorf("receipt: %w", ErrReceiptSignature)
+
+// of reports whether a key signs receipts for a Region.
+func (k *ringKey) of(region string) bool {
+	name, ok := strings.CutSuffix(k.Name(), region)
+	return ok && region != "" && strings.HasSuffix(name, "/region/")
 }
 
 // Value is the receipt as a record has it.

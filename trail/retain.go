@@ -136,7 +136,7 @@ func readBase(b []byte, keys *Ring) (chain, *Checkpoint, error) {
 func verifierOf(s note.Signer) (*Ring, error) {
 	// A note.Signer does not tell its public key. What it signs can be checked by
 	// what it signs again: Ed25519 gives the same signature for the same text.
-	return &Ring{byName: map[string]note.Verifier{keyID(s.Name(), s.KeyHash()): again{s}}}, nil
+	return &Ring{byName: map[string]ringKey{keyID(s.Name(), s.KeyHash()): {Verifier: again{s}}}}, nil
 }
 
 // again checks a signature by making it once more.

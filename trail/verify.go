@@ -2,6 +2,7 @@ package trail
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -337,7 +338,7 @@ const maxFree = 32
 func (v *verifier) piece() *piece {
 	select {
 	case p := <-v.free:
-		*p = piece{b: p.b[:0], frames: p.frames[:0]}
+		*p = piece{b: p.b[:0], frames: p.frames[:0], claims: p.claims[:0], signed: p.signed[:0], text: p.text[:0], room: p.room[:0]}
 		return p
 	default:
 		return new(piece)
@@ -372,6 +373,11 @@ type piece struct {
 	marked   bool
 	from, to time.Time
 	receipts ReceiptReport
+
+	// Receipts whose signatures are checked together, and room to put texts together.
+	claims     []receiptClaim
+	signed     []signed
+	text, room []byte
 
 	made any // of Walk
 }
@@ -507,6 +513,7 @@ func (p *piece) check(keys *Ring) {
 		p.frames = append(p.frames, f)
 		at += frameSize + len(payload)
 	}
+	p.checkSignatures(keys)
 	if first != nil {
 		p.from, p.to = timeOf(first), timeOf(last)
 	}
@@ -520,30 +527,21 @@ func timeOf(body []byte) time.Time {
 	return r.Time
 }
 
-// receipt checks the receipt of a record, if it has one.
+// receipt checks the receipt of a record, if it has one, but perhaps not its
+// signature yet.
 func (p *piece) receipt(f *checkedFrame, body []byte, parts recordParts, keys *Ring) {
 	additional := parts.additional
 	any := bytes.Contains(additional, anyKey)
 	has, noted := any && bytes.Contains(additional, receiptKey), any && bytes.Contains(additional, problemKey)
 	switch {
 	case has && keys.Len() > 0:
-		r, err := parseBody(body)
-		if err == nil {
-			has, err = r.checkReceipt(keys)
-		}
-		switch {
-		case !has && err == nil: // it was part of something else
-		case err == nil:
-			p.receipts.Good++
-		default:
-			if noted {
-				p.receipts.Noted++
-			}
-			id := ""
-			if r != nil {
-				id = r.RequestID
-			}
-			p.receipts.Bad = append(p.receipts.Bad, BadReceipt{p.of.name, f.at, f.seq, id, err.Error(), noted})
+		claim := receiptClaim{f.seq, f.at, body, noted}
+		if key, sig, text, ok := quickReceipt(parts, keys, p.text[:0]); ok {
+			var s signed
+			s, p.room = newSigned(key, text, sig, p.room)
+			p.text, p.signed, p.claims = text, append(p.signed, s), append(p.claims, claim)
+		} else {
+			p.checkReceipt(&claim, keys)
 		}
 	case has:
 	case !parts.failed && bytes.Contains(additional, tokensKey):
@@ -552,6 +550,42 @@ func (p *piece) receipt(f *checkedFrame, body []byte, parts recordParts, keys *R
 			p.receipts.Noted++
 		}
 	}
+}
+
+// checkReceipt checks one receipt with all that belongs to it.
+func (p *piece) checkReceipt(c *receiptClaim, keys *Ring) {
+	has, r := true, new(Record)
+	parsed, err := parseBody(c.body)
+	if err == nil {
+		r = parsed
+		has, err = r.checkReceipt(keys)
+	}
+	switch {
+	case !has && err == nil: // it was part of something else
+	case err == nil:
+		p.receipts.Good++
+	default:
+		if c.noted {
+			p.receipts.Noted++
+		}
+		p.receipts.Bad = append(p.receipts.Bad, BadReceipt{p.of.name, c.at, c.seq, r.RequestID, err.Error(), c.noted})
+	}
+}
+
+// checkSignatures checks those of the receipts, all together.
+func (p *piece) checkSignatures(keys *Ring) {
+	if len(p.signed) == 0 {
+		return
+	}
+	checkSigned(p.signed)
+	for i := range p.signed {
+		if p.signed[i].bad {
+			p.checkReceipt(&p.claims[i], keys) // which says what is wrong
+		} else {
+			p.receipts.Good++
+		}
+	}
+	slices.SortFunc(p.receipts.Bad, func(a, b BadReceipt) int { return cmp.Compare(a.Record, b.Record) })
 }
 
 // assemble puts the pieces together.

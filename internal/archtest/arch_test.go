@@ -59,6 +59,7 @@ var homes = map[string]string{
 	"go.temporal.io/sdk":            "flow/temporal",
 	"github.com/jackc/pgx":          "store/postgres",
 	"golang.org/x/mod":              "trail",
+	"filippo.io/edwards25519":       "trail",
 	"go.opentelemetry.io":           "telemetry",
 	"github.com/prometheus":         "telemetry",
 }
