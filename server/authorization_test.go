@@ -385,7 +385,7 @@ var otherActions = map[string][]string{
 var refusedAnyway = []string{"bedrock:StartAsyncInvoke", "bedrock:InvokeModelWithBidirectionalStream"}
 
 // ours are operations that AWS does not have.
-var ours = []string{"states:GenerateStateMachineRolePolicy"}
+var ours = []string{"states:GenerateStateMachineRolePolicy", "cloudtrail:GetEventProof"}
 
 // besides are actions that an operation needs for some of its members.
 var besides = []string{"states:TagResource", "states:PublishStateMachineVersion", "bedrock:TagResource"}

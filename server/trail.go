@@ -104,3 +104,11 @@ func (s *Server) openDelivery(cfg Config, audit *trail.Log, logger *slog.Logger)
 		Log: audit, Every: cfg.Trail.DeliverEvery, DigestEvery: cfg.Trail.DigestEvery, Logger: logger,
 	})
 }
+
+// publicKeys are those that what is in the trail is signed with.
+func publicKeys(receipts *trail.Receipts, cfg Config) func() (own, peers []string, err error) {
+	return func() (own, peers []string, err error) {
+		own, err = trail.Public(receipts.Keys.Dir())
+		return own, cfg.Trail.PeerKeys, err
+	}
+}

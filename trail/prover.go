@@ -416,3 +416,12 @@ func growthText(since uint64, proof tlog.TreeProof, c *Checkpoint) string {
 	}
 	return b.String() + "\n" + string(c.Note)
 }
+
+// Signed is the text that the receipt's signature is of.
+func (r *Receipt) Signed() (string, error) {
+	b, err := r.text()
+	return string(b), err
+}
+
+// PeekCheckpoint reads a checkpoint and leaves who signed it to somebody else.
+func PeekCheckpoint(b []byte) (*Checkpoint, error) { return peekCheckpoint(b) }

@@ -86,6 +86,8 @@ func TrailOps(t Trails) []awsapi.Op {
 		op("DeleteTrail", "Name", false, h.remove),
 		op("PutEventSelectors", "TrailName", false, h.putSelectors),
 		op("GetEventSelectors", "TrailName", true, h.getSelectors),
+		op("PutInsightSelectors", "TrailName", false, h.putInsights),
+		op("GetInsightSelectors", "TrailName", true, h.getInsights),
 		op("ListPublicKeys", "", true, h.publicKeys),
 	}
 }
@@ -693,6 +695,40 @@ func (h handlers) getSelectors(_ context.Context, r *awsapi.Request) (*awsapi.Re
 		return nil, err
 	}
 	return selectors(&t), nil
+}
+
+// putInsights takes no Insights off a trail, and refuses to put any on: nothing here
+// looks for unusual activity.
+func (h handlers) putInsights(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	if err := r.Refuse("TrailName", "InsightSelectors"); err != nil {
+		return nil, err
+	}
+	n, err := name(r, "TrailName")
+	if err != nil {
+		return nil, err
+	}
+	list := r.Input.Get("InsightSelectors")
+	if !list.IsArray() {
+		return nil, wrongType("InsightSelectors", "a list", list)
+	}
+	t, err := h.trails.Get(r.Region, n)
+	switch {
+	case err != nil:
+		return nil, err
+	case t.HomeRegion != r.Region:
+		return nil, fault.Newf("InvalidHomeRegionException", "Trail %s must be changed in its home region, %s.", t.ARN, t.HomeRegion)
+	case list.Len() > 0:
+		return nil, fault.Newf("UnsupportedOperationException", "InsightSelectors has %.64s: this server does not look for unusual activity, so the list must be empty.", list.At(0).Get("InsightType"))
+	}
+	return awsapi.OK(value.Member{Key: "TrailARN", Value: value.String(t.ARN)}, value.Member{Key: "InsightSelectors", Value: value.Array()}), nil
+}
+
+func (h handlers) getInsights(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	t, err := h.trail(r, "TrailName")
+	if err != nil {
+		return nil, err
+	}
+	return nil, fault.Newf("InsightNotEnabledException", "Trail %s does not have Insights enabled. Edit the trail settings to enable Insights, and then try the operation again.", t.ARN)
 }
 
 func strs(all []string) value.Value {

@@ -184,3 +184,32 @@ func TestTrailsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestInsights: no trail has any, and none can be asked for.
+func TestInsights(t *testing.T) {
+	call := trails(t)
+	created, err := call("CreateTrail", home, `{"Name":"audit","S3BucketName":"logs","IsMultiRegionTrail":true}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arn := created.Get("TrailARN").Str()
+	if v, err := call("PutInsightSelectors", home, `{"TrailName":"audit","InsightSelectors":[]}`); err != nil || v.JSON() != `{"TrailARN":"`+arn+`","InsightSelectors":[]}` {
+		t.Errorf("%s, %v", v, err)
+	}
+	for _, c := range []struct{ op, region, in, code, text string }{
+		{"GetInsightSelectors", home, `{"TrailName":"audit"}`, "InsightNotEnabledException", "Trail " + arn + " does not have Insights enabled. Edit the trail settings to enable Insights, and then try the operation again."},
+		{"GetInsightSelectors", home, `{"TrailName":"none"}`, "TrailNotFoundException", ""},
+		{"GetInsightSelectors", home, `{"EventDataStore":"x"}`, "ValidationException", "EventDataStore"},
+		{"PutInsightSelectors", home, `{"TrailName":"audit","InsightSelectors":[{"InsightType":"ApiCallRateInsight"}]}`, "UnsupportedOperationException", "ApiCallRateInsight"},
+		{"PutInsightSelectors", home, `{"TrailName":"audit"}`, "SerializationException", "InsightSelectors"},
+		{"PutInsightSelectors", home, `{"InsightSelectors":[]}`, "InvalidTrailNameException", ""},
+		{"PutInsightSelectors", home, `{"TrailName":"none","InsightSelectors":[]}`, "TrailNotFoundException", ""},
+		{"PutInsightSelectors", "us-east-1", `{"TrailName":"` + arn + `","InsightSelectors":[]}`, "InvalidHomeRegionException", ""},
+		{"PutInsightSelectors", home, `{"TrailName":"audit","InsightSelectors":[],"InsightsDestination":"x"}`, "ValidationException", "InsightsDestination"},
+	} {
+		_, err := call(c.op, c.region, c.in)
+		if fault.Code(err) != c.code || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s %s: %v, want %s", c.op, c.in, err, c.code)
+		}
+	}
+}
