@@ -46,9 +46,9 @@ type BackendConfig struct {
 	ProbeInterval *time.Duration `yaml:"probeInterval,omitempty"`
 	ProbeTimeout  time.Duration  `yaml:"probeTimeout,omitempty"`
 
-	CAFile      string        `yaml:"caFile,omitempty"`      // certificates, PEM, that the other end is trusted by
-	CertFile    string        `yaml:"certFile,omitempty"`    // certificate, PEM, that we show it; read again when it changes
-	KeyFile     string        `yaml:"keyFile,omitempty"`     // its key, PEM
+	CAFile   string `yaml:"caFile,omitempty"`   // certificates, PEM, that the other end is trusted by
+	CertFile string `yaml:"certFile,omitempty"` // certificate, PEM, that we show it; read again when it changes
+	KeyFile  string `yaml:"keyFile,omitempty"`  // its key, PEM
 
 	CompletionTokens bool `yaml:"completionTokens,omitempty"` // openai: max_completion_tokens, not max_tokens
 

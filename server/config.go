@@ -19,6 +19,7 @@ import (
 	"tokaido/bedrock/catalog"
 	"tokaido/engine"
 	"tokaido/flow"
+	"tokaido/internal/linefile"
 )
 
 // Config is everything that can be set: tokaido.yaml, where every key is
@@ -32,9 +33,11 @@ type Config struct {
 	Dev     bool   `yaml:"dev"`     // accepts the key test/test; loopback only
 
 	// ExecutionLogs is where the events of machines with a logging level go, as
-	// CloudWatch has them, a JSON line each: a file, which grows, or stdout.
-	// Empty: executions.jsonl in the data directory.
+	// CloudWatch has them, a JSON line each: a file or stdout. Empty: executions.jsonl
+	// in the data directory.
 	ExecutionLogs string `yaml:"executionLogs"`
+
+	LogFiles LogFilesConfig `yaml:"logFiles"` // ExecutionLogs and Tracing.File
 
 	// InvocationLogs is the folder that stands for S3 where an account has asked for
 	// invocation logs; empty: a folder of dataDir.
@@ -65,6 +68,29 @@ type Config struct {
 	// backends of type amazon that have no url.
 	bedrockEndpoint string
 }
+
+// LogFilesConfig bounds files of lines. One that others rename or remove, as
+// logrotate does, is made anew.
+type LogFilesConfig struct {
+	MaxBytes int64 `yaml:"maxBytes"` // a file that would become larger is renamed to FILE.1; 0: it grows
+	Keep     int   `yaml:"keep"`     // how many of those there are, FILE.1 the newest
+}
+
+func (c LogFilesConfig) lines() linefile.Limits {
+	return linefile.Limits{Bytes: c.MaxBytes, Keep: c.Keep}
+}
+
+func (c LogFilesConfig) check(bad func(string, ...any)) {
+	if c.MaxBytes < 0 {
+		bad("logFiles.maxBytes: %d is negative; 0 lets the files grow", c.MaxBytes)
+	}
+	if c.Keep < 0 || c.Keep > maxKept {
+		bad("logFiles.keep: %d is not between 0 and %d", c.Keep, maxKept)
+	}
+}
+
+// maxKept is the most that logFiles.keep may be: each is renamed when one is full.
+const maxKept = 1000
 
 // TracingConfig says where the spans of traced state machines go.
 type TracingConfig struct {
@@ -153,7 +179,8 @@ type SimulatedRegion struct {
 
 // Default is the configuration where nothing is said.
 func Default() (Config, error) {
-	c := Config{Listen: "127.0.0.1:4566", Store: "pebble", Tracing: TracingConfig{SampleRatio: new(1.0)}, Limits: defaultLimits()}
+	c := Config{Listen: "127.0.0.1:4566", Store: "pebble", LogFiles: LogFilesConfig{MaxBytes: 256 << 20, Keep: 3},
+		Tracing: TracingConfig{SampleRatio: new(1.0)}, Limits: defaultLimits()}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return c, fmt.Errorf("no home directory for the data: say where with --data-dir: %w", err)
@@ -241,6 +268,7 @@ func (c *Config) Check() error {
 		}
 	}
 	c.Limits.check(bad)
+	c.LogFiles.check(bad)
 	if e := c.Tracing.Endpoint; e != "" {
 		if u, err := url.Parse(e); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 			bad("tracing.endpoint: %q is not the URL of a server, like http://127.0.0.1:4318", e)

@@ -61,7 +61,7 @@ func TestConfigEnviron(t *testing.T) {
 }
 
 func TestConfigCheckSaysEverything(t *testing.T) {
-	c := Config{Listen: "0.0.0.0:1", Dev: true, Store: "disk", Account: "12", Bedrock: BedrockConfig{
+	c := Config{Listen: "0.0.0.0:1", Dev: true, Store: "disk", Account: "12", LogFiles: LogFilesConfig{MaxBytes: -1, Keep: 1001}, Bedrock: BedrockConfig{
 		Limits:    map[string]RegionLimits{"us-east-1": {ModelLimits: ModelLimits{RequestsPerMinute: -1}}},
 		Simulated: SimulatedConfig{Regions: map[string]SimulatedRegion{"us-west-2": {Latency: -1}}},
 	}}
@@ -69,7 +69,7 @@ func TestConfigCheckSaysEverything(t *testing.T) {
 	if err == nil {
 		t.Fatal("passed")
 	}
-	for _, want := range []string{"dev:", "0.0.0.0:1", `store: "disk"`, "dataDir:", `account: "12"`, "bedrock.limits.us-east-1", "bedrock.simulated.regions.us-west-2"} {
+	for _, want := range []string{"dev:", "0.0.0.0:1", `store: "disk"`, "logFiles.maxBytes: -1", "logFiles.keep: 1001", "dataDir:", `account: "12"`, "bedrock.limits.us-east-1", "bedrock.simulated.regions.us-west-2"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}

@@ -56,12 +56,13 @@ func (s *Server) openMetrics(cfg Config) *metrics {
 	}
 	return &metrics{
 		Metrics: telemetry.NewMetrics(telemetry.Sources{
-			Version: cfg.Version,
-			Lanes:   func() []bedrock.Stats { return s.runtime.Stats() },
-			Probes:  func() []probe.Stats { return s.probes.Stats() },
-			Journal: func() journal.Stats { return s.driver.Stats() },
-			Trail:   func() trail.Head { return s.audit.Head() },
-			API:     func() awsapi.Stats { return s.api.Stats() },
+			Version:    cfg.Version,
+			Lanes:      func() []bedrock.Stats { return s.runtime.Stats() },
+			Probes:     func() []probe.Stats { return s.probes.Stats() },
+			Journal:    func() journal.Stats { return s.driver.Stats() },
+			Trail:      func() trail.Head { return s.audit.Head() },
+			API:        func() awsapi.Stats { return s.api.Stats() },
+			Unobserved: func() (int64, int64) { return s.logs.Dropped(), s.traces.Dropped() },
 		}),
 		from: cfg.Metrics.networks(func(string, ...any) {}), // [Config.Check] has said what is wrong
 	}

@@ -38,6 +38,7 @@ import (
 	"tokaido/flow/journal"
 	"tokaido/gate"
 	"tokaido/internal/durable"
+	"tokaido/internal/linefile"
 	"tokaido/principal"
 	"tokaido/store/memory"
 	"tokaido/store/pebble"
@@ -93,6 +94,8 @@ type Server struct {
 	metrics  *metrics // nil: off
 	console  *console.Console
 	driver   *journal.Driver
+	logs     *flow.Logs
+	traces   *flow.Traces
 	draining atomic.Bool
 	closers  []func() error // in order of building
 }
@@ -186,36 +189,36 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	}
 
 	library := flow.NewLibrary(kept.Flow())
-	lines, err := s.executionLogs(cfg)
+	logged, err := s.executionLogs(cfg)
 	if err != nil {
 		return s, err
 	}
-	logs := flow.NewLogs(library, lines, logger)
-	s.closers = append(s.closers, logs.Close)
-	traces := flow.NewTraces(library, tracing, logger)
-	s.closers = append(s.closers, traces.Close)
+	s.logs = flow.NewLogs(library, logged, logger)
+	s.closers = append(s.closers, s.logs.Close)
+	s.traces = flow.NewTraces(library, tracing, logger)
+	s.closers = append(s.closers, s.traces.Close)
 	s.driver, err = journal.Open(ctx, journal.Config{
 		Log: kept.Journal(), Programs: library, Invoker: mocks.Over(tasks), Permit: nested.Permit, Logger: logger, Limits: cfg.Limits.flow(),
 		Observe: func(x *flow.Execution, events []engine.Event) {
 			if cfg.observe != nil {
 				cfg.observe(x, events)
 			}
-			logs.Observe(x, events)
-			traces.Observe(x, events)
+			s.logs.Observe(x, events)
+			s.traces.Observe(x, events)
 		},
-		Observes: func(r flow.Revision) bool { return cfg.observe != nil || logs.Wants(r) || traces.Wants(r) },
+		Observes: func(r flow.Revision) bool { return cfg.observe != nil || s.logs.Wants(r) || s.traces.Wants(r) },
 	})
 	if err != nil {
 		return s, err
 	}
-	traces.Bind(s.driver)
+	s.traces.Bind(s.driver)
 	s.closers = append(s.closers, func() error {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 		defer cancel()
 		return s.driver.Close(ending)
 	})
 	machines, err := flow.Open(ctx, flow.Config{
-		Store: kept.Flow(), Library: library, Driver: s.driver, Invoker: tasks, Logs: logs, Traces: traces, Limits: cfg.Limits.flow(), Logger: logger, TestCase: mocks.TestCase,
+		Store: kept.Flow(), Library: library, Driver: s.driver, Invoker: tasks, Logs: s.logs, Traces: s.traces, Limits: cfg.Limits.flow(), Logger: logger, TestCase: mocks.TestCase,
 		CheckRole: s.checkRole,
 	})
 	if err != nil {
@@ -239,7 +242,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
 		Ops: slices.Concat(
 			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Telling(bedrockctl.Ops(runtime), models, s.backends.tell(new(health), s.probes)), bedrockctl.LoggingOps(invocations),
-			iamctl.Ops(people), organizations.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), accessanalyzer.Ops(), cloudtrail.Ops(audit, cloudtrail.Options{LookupsPerSecond: cfg.Trail.LookupsPerSecond}), cloudtrail.TrailOps(files), cloudtrail.ProofOps(trail.NewProver(audit), publicKeys(receipts, cfg)), s3.Ops(files),
+			iamctl.Ops(people), organizations.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), accessanalyzer.Ops(), cloudtrail.Ops(audit, cloudtrail.Options{LookupsPerSecond: cfg.Trail.LookupsPerSecond}), cloudtrail.TrailOps(files), s3.Ops(files),
 		),
 	})
 	if err != nil {
@@ -270,14 +273,7 @@ func (s *Server) ConsolePath(dev bool) (string, error) {
 
 // executionLogs opens what the events of executions are logged to.
 func (s *Server) executionLogs(cfg Config) (io.Writer, error) {
-	if cfg.ExecutionLogs == "stdout" {
-		return os.Stdout, nil
-	}
-	name := cfg.ExecutionLogs
-	if name == "" {
-		name = filepath.Join(cfg.DataDir, executionLogs)
-	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := linefile.Open(cmp.Or(cfg.ExecutionLogs, filepath.Join(cfg.DataDir, executionLogs)), cfg.LogFiles.lines())
 	if err != nil {
 		return nil, fmt.Errorf("executionLogs: %w", err)
 	}

@@ -13,7 +13,7 @@ import (
 func (s *Server) openTracing(ctx context.Context, cfg *Config, logger *slog.Logger) (*telemetry.Tracing, error) {
 	c := telemetry.TraceConfig{
 		Endpoint: cfg.Tracing.Endpoint, Headers: cfg.Tracing.Headers, Ratio: 1, Version: cfg.Version, Logger: logger,
-		File: cmp.Or(cfg.Tracing.File, filepath.Join(cfg.DataDir, tracesFile)),
+		File: cmp.Or(cfg.Tracing.File, filepath.Join(cfg.DataDir, tracesFile)), Limits: cfg.LogFiles.lines(),
 	}
 	if r := cfg.Tracing.SampleRatio; r != nil {
 		c.Ratio = *r

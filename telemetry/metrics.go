@@ -81,6 +81,10 @@ type Sources struct {
 	Journal func() journal.Stats
 	Trail   func() trail.Head
 	API     func() awsapi.Stats
+
+	// Unobserved is how many events were left out of execution logs and of traces,
+	// because what writes them was too slow.
+	Unobserved func() (logs, traces int64)
 }
 
 // NewMetrics makes the metrics of one server.
@@ -331,6 +335,7 @@ func newReader(from Sources) *reader {
 	add(flowTasks, "Tasks under way, or waiting for a slot.")
 	add(flowEvents, "Events that were decided.")
 	add(flowCommits, "Durable writes of the journal.")
+	add(flowUnobserved, "Events that execution logs or traces left out because what writes them was too slow.", "of")
 	add(flowRows, "Rows in durable writes of the journal.")
 	add(trailRecords, "Number of the last durable record of the trail, those of earlier processes included: its rate is records per second.")
 	add(apiInFlight, "Requests to the AWS APIs under way.")
@@ -356,6 +361,7 @@ const (
 	flowTasks         = "tokaido_flow_tasks"
 	flowEvents        = "tokaido_flow_events_total"
 	flowCommits       = "tokaido_flow_commits_total"
+	flowUnobserved    = "tokaido_flow_events_left_out_total"
 	flowRows          = "tokaido_flow_rows_total"
 	trailRecords      = "tokaido_trail_records_total"
 	apiInFlight       = "tokaido_api_in_flight"
@@ -434,6 +440,11 @@ func (r *reader) Collect(out chan<- prometheus.Metric) {
 		count(flowEvents, s.Events)
 		count(flowCommits, s.Commits)
 		count(flowRows, s.Rows)
+	}
+	if r.from.Unobserved != nil {
+		logs, traces := r.from.Unobserved()
+		count(flowUnobserved, logs, "logs")
+		count(flowUnobserved, traces, "traces")
 	}
 	if r.from.Trail != nil {
 		give(trailRecords, prometheus.CounterValue, float64(r.from.Trail().Records))

@@ -198,8 +198,9 @@ func TestSources(t *testing.T) {
 		Probes: func() []probe.Stats {
 			return []probe.Stats{{Backend: "lab", Regions: []string{"ap-northeast-1", "us-east-1"}, Answered: 15, Failed: 1}, {Backend: "lab", Regions: []string{"ap-northeast-3"}, Down: true, Answered: 1, Failed: 16}}
 		},
-		Trail: func() trail.Head { return trail.Head{Records: 11} },
-		API:   func() awsapi.Stats { return awsapi.Stats{InFlight: 12, Held: 13, Rejected: 14} },
+		Trail:      func() trail.Head { return trail.Head{Records: 11} },
+		API:        func() awsapi.Stats { return awsapi.Stats{InFlight: 12, Held: 13, Rejected: 14} },
+		Unobserved: func() (int64, int64) { return 18, 19 },
 	})
 	got, _ := scrape(t, m)
 	lane := `inference_region="ap-northeast-3",model="` + claude + `"`
@@ -230,6 +231,8 @@ func TestSources(t *testing.T) {
 		`tokaido_flow_events_total`:                          6,
 		`tokaido_flow_commits_total`:                         7,
 		`tokaido_flow_rows_total`:                            8,
+		`tokaido_flow_events_left_out_total{of="logs"}`:      18,
+		`tokaido_flow_events_left_out_total{of="traces"}`:    19,
 		`tokaido_trail_records_total`:                        11,
 		`tokaido_api_in_flight`:                              12,
 		`tokaido_api_held_bytes`:                             13,
@@ -324,7 +327,8 @@ func TestBounded(t *testing.T) {
 // Names and texts follow Prometheus' rules.
 func TestLint(t *testing.T) {
 	m := NewMetrics(Sources{Lanes: func() []bedrock.Stats { return []bedrock.Stats{{}} }, Journal: func() journal.Stats { return journal.Stats{} },
-		Probes: func() []probe.Stats { return []probe.Stats{{Backend: "x", Regions: []string{"y"}}} }, Trail: func() trail.Head { return trail.Head{} }, API: func() awsapi.Stats { return awsapi.Stats{} }})
+		Probes: func() []probe.Stats { return []probe.Stats{{Backend: "x", Regions: []string{"y"}}} }, Trail: func() trail.Head { return trail.Head{} }, API: func() awsapi.Stats { return awsapi.Stats{} },
+		Unobserved: func() (int64, int64) { return 0, 0 }})
 	p := plans(t, nova)[0]
 	m.Began(p)
 	m.Ended(p, &bedrock.Result{}, &fault.Error{Kind: fault.Throttle})

@@ -24,6 +24,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"tokaido/flow"
+	"tokaido/internal/linefile"
 )
 
 // TraceConfig says where spans go.
@@ -36,6 +37,7 @@ type TraceConfig struct {
 	Headers  map[string]string // of every request to it
 	Ratio    float64           // of traces that are kept, where a trace header does not decide it
 	File     string            // for OTLP's lines of JSON, "stdout" for standard output
+	Limits   linefile.Limits   // of File
 	Version  string            // of the program
 	Logger   *slog.Logger      // nil: slog.Default
 }
@@ -47,9 +49,6 @@ const (
 	spanBatch = 512
 	// spanDelay is how long a span waits to be sent with others.
 	spanDelay = 2 * time.Second
-	// maxTraceFile is how large a file of spans gets before it becomes FILE.1, whose
-	// content until then is forgotten.
-	maxTraceFile = 256 << 20
 	// complainEvery is how often a collector that does not take spans is reported.
 	complainEvery = time.Minute
 )
@@ -62,7 +61,7 @@ type Tracing struct {
 	bound    uint64 // of the half of a trace's ID that decides about it
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
-	file     *spanFile // nil: they go to a collector
+	file     *linefile.File // nil: they go to a collector
 }
 
 var _ flow.Tracer = (*Tracing)(nil)
@@ -102,7 +101,7 @@ func NewTracing(ctx context.Context, cfg TraceConfig) (*Tracing, error) {
 	case os.Getenv(collectors[1]) != "":
 		t.Target = os.Getenv(collectors[1])
 	default:
-		f, err := openSpanFile(cfg.File)
+		f, err := linefile.Open(cfg.File, cfg.Limits)
 		if err != nil {
 			return nil, fmt.Errorf("tracing: %w", err)
 		}
@@ -110,7 +109,7 @@ func NewTracing(ctx context.Context, cfg TraceConfig) (*Tracing, error) {
 		// OTLP's file format is the bodies of its requests, a line each: the request is
 		// made as for a collector, and written instead of sent.
 		options = append(options, otlptracehttp.WithEndpointURL("http://file.invalid/v1/traces"), otlptracehttp.WithEncoding(otlptracehttp.EncodingJSON),
-			otlptracehttp.WithCompression(otlptracehttp.NoCompression), otlptracehttp.WithHTTPClient(&http.Client{Transport: f}))
+			otlptracehttp.WithCompression(otlptracehttp.NoCompression), otlptracehttp.WithHTTPClient(&http.Client{Transport: spanFile{f}}))
 	}
 	if len(cfg.Headers) > 0 {
 		options = append(options, otlptracehttp.WithHeaders(cfg.Headers))
@@ -198,7 +197,7 @@ func (t *Tracing) closeFile() error {
 	if t.file == nil {
 		return nil
 	}
-	return t.file.close()
+	return t.file.Close()
 }
 
 // given gives spans the IDs that they have already.
@@ -243,74 +242,19 @@ func (p *patient) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 
 // spanFile writes the bodies of requests as lines. It implements
 // [http.RoundTripper].
-type spanFile struct {
-	name string // "": standard output, which is not ours to close
-
-	mu   sync.Mutex
-	f    *os.File // guarded by mu
-	size int64    // guarded by mu
-}
-
-func openSpanFile(name string) (*spanFile, error) {
-	if name == "stdout" {
-		return &spanFile{f: os.Stdout}, nil
-	}
-	s := &spanFile{name: name}
-	return s, s.open()
-}
-
-func (s *spanFile) open() error {
-	f, err := os.OpenFile(s.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	s.f, s.size = f, info.Size()
-	return nil
-}
-
-func (s *spanFile) close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.name == "" || s.f == nil {
-		return nil
-	}
-	err := s.f.Close()
-	s.f = nil
-	return err
-}
+type spanFile struct{ *linefile.File }
 
 // RoundTrip writes a request's body.
-func (s *spanFile) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s spanFile) RoundTrip(r *http.Request) (*http.Response, error) {
 	b, err := io.ReadAll(r.Body)
 	if err := errors.Join(err, r.Body.Close()); err != nil {
 		return nil, err
 	}
-	if err := s.write(append(bytes.ReplaceAll(b, []byte("\n"), nil), '\n')); err != nil {
+	if n, err := s.Write(append(bytes.ReplaceAll(b, []byte("\n"), nil), '\n')); err != nil && n == 0 {
 		return nil, err
 	}
 	return &http.Response{
 		StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader("{}")), ContentLength: 2,
 	}, nil
-}
-
-func (s *spanFile) write(line []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.name != "" && s.f != nil && s.size > 0 && s.size+int64(len(line)) > maxTraceFile {
-		if err := errors.Join(s.f.Close(), os.Rename(s.name, s.name+".1"), s.open()); err != nil {
-			s.f = nil
-			return err
-		}
-	}
-	if s.f == nil {
-		return os.ErrClosed
-	}
-	n, err := s.f.Write(line)
-	s.size += int64(n)
-	return err
 }

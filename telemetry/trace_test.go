@@ -254,33 +254,6 @@ func TestCollectorRefuses(t *testing.T) {
 	}
 }
 
-// A file that has become too large begins anew, and one from before is kept.
-func TestSpanFileTurns(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "f")
-	f, err := openSpanFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.write([]byte("old\n")); err != nil {
-		t.Fatal(err)
-	}
-	f.size = maxTraceFile
-	if err := f.write([]byte("new\n")); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.close(); err != nil {
-		t.Fatal(err)
-	}
-	before, err1 := os.ReadFile(name + ".1")
-	after, err2 := os.ReadFile(name)
-	if string(before) != "old\n" || string(after) != "new\n" || err1 != nil || err2 != nil {
-		t.Errorf("%q %q %v %v", before, after, err1, err2)
-	}
-	if err := f.write(nil); err == nil {
-		t.Error("a closed file is written")
-	}
-}
-
 func BenchmarkRecord(b *testing.B) {
 	for _, kept := range []bool{false, true} {
 		name := "dropped"
