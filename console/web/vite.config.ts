@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 const out = "../embed/app";
 
 // Limits of what a browser has to load, in bytes after gzip; the build fails above them.
-const budget: Record<string, number> = { total: 1_000_000, editor: 150_000, flow: 90_000, index: 250_000, css: 240_000 };
+const budget: Record<string, number> = { total: 1_000_000, editor: 150_000, index: 250_000, css: 240_000 };
 
 // The binary embeds .gz files only. In closeBundle, not generateBundle: Vite still rewrites
 // preload placeholders in the chunks after that.
@@ -63,7 +63,6 @@ export default defineConfig({
           groups: [
             { name: "react", test: /node_modules\/(react|react-dom|scheduler)\// },
             { name: "aws-core", test: /node_modules\/(@smithy|@aws-sdk\/(?!client-)|@aws-crypto|@aws\/)/ },
-            { name: "flow", test: /node_modules\/(@xyflow|d3-)/ },
             { name: "editor", test: /node_modules\/(@codemirror|@lezer)/ },
           ],
         },

@@ -8,7 +8,7 @@ export const list = (made) => [
   ["machines", "/state-machines"],
   ["create", "/state-machines/create"],
   ["machine", "/state-machines/" + e(made.machine)],
-  ["machine-definition", "/state-machines/" + e(made.machine) + "?tab=definition", (p) => p.locator(".react-flow__node").first().waitFor()],
+  ["machine-definition", "/state-machines/" + e(made.machine) + "?tab=definition", (p) => p.locator(".asl-state").first().waitFor()],
   ["machine-configuration", "/state-machines/" + e(made.machine) + "?tab=configuration", async (p) => {
     await p.getByRole("heading", { name: /^(Configuration|設定)$/ }).waitFor();
     await p.getByRole("button", { name: /^(Edit|編集)$/ }).last().click();
@@ -22,7 +22,7 @@ export const list = (made) => [
     if (narrow) await p.getByRole("button", { name: /^(Editor|エディター)/ }).click();
     await (narrow ? p.getByRole("option", { name: /^(Design|デザイン)$/ }) : p.getByRole("button", { name: /^(Design|デザイン)$/ })).click();
     await p.locator(".design-block").nth(8).click(); // a Map after what is there
-    await p.locator(".react-flow__node", { hasText: "Each item" }).waitFor();
+    await p.locator(".asl-state", { hasText: "Each item" }).waitFor();
   }],
   ["compare", "/compare?a=" + e(made.succeeded) + "&b=" + e(made.failed), (p) => p.locator(".vrow.can").first().waitFor()],
   ["test-state", "/executions/" + e(made.succeeded) + "?state=Summarize", async (p) => {

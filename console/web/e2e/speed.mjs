@@ -79,7 +79,7 @@ try {
     await p.goto(server.url + "/console/");
     await p.locator("h1:visible").first().waitFor();
     await p.waitForLoadState("networkidle");
-    await timed(took.graph, took.graphCpu, () => go(`/state-machines/${encodeURIComponent(big)}?tab=definition`, () => p.locator(".react-flow__node").nth(5).waitFor()));
+    await timed(took.graph, took.graphCpu, () => go(`/state-machines/${encodeURIComponent(big)}?tab=definition`, () => p.locator(".asl-state").nth(5).waitFor()));
     await p.goto(server.url + "/console/");
     await p.locator("h1:visible").first().waitFor();
     await p.waitForLoadState("networkidle");

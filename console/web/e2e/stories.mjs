@@ -246,7 +246,7 @@ export async function people(browser, ctx, locale) {
 export async function designed(browser, ctx, locale) {
   const t = await speaker(locale, "machine", "design", "run", "test");
   const name = "designed-" + locale;
-  const node = (p, text) => p.locator(".react-flow__node", { hasText: text });
+  const node = (p, text) => p.locator(".asl-state", { hasText: text });
   await steps(browser, ctx, "designed-" + locale, locale, [
     ["a state is added after another, undone and redone, and changed in its form", async (p) => {
       await p.goto(ctx.url + "/console/state-machines/create");

@@ -1,18 +1,17 @@
-import { useEffect, useMemo, useRef, useState, type DragEvent, type KeyboardEvent } from "react";
-import { Background, BaseEdge, BackgroundVariant, EdgeLabelRenderer, Handle, MarkerType, Position, ReactFlow, ReactFlowProvider, useReactFlow, ViewportPortal, type Edge, type EdgeProps, type Node, type NodeProps } from "@xyflow/react";
-import "@xyflow/react/dist/base.css";
+import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState, type DragEvent, type KeyboardEvent, type MouseEvent } from "react";
 import "./graph.css";
 import Icon, { type IconProps } from "@cloudscape-design/components/icon";
 import Button from "@cloudscape-design/components/button";
 import { toGraph, type GNode, type NodeType, type Status } from "./model";
-import { absolute, layout, neighbour, path, type Arrow, type Dir, type Placed, type PlacedEdge, type PlacedNode } from "./layout";
+import { absolute, layout, neighbour, type Arrow, type Dir, type Placed, type PlacedEdge, type PlacedNode } from "./layout";
+import { cut, lines } from "./lines";
+import { boxOf, home, meets, revealed, seen as seenNow, whole } from "./view";
+import { useSurface } from "./surface";
 import type { Served } from "../model/inference";
 import { useI18n, type Key, type T } from "../i18n";
 
 export const statusKey: Record<Status, Key> = { succeeded: "stSucceeded", failed: "stFailed", running: "stRunning", caught: "stCaught", aborted: "stAborted" };
 const glyph: Record<NodeType, string> = { Task: "λ", Choice: "?", Parallel: "∥", Map: "↻", Pass: "→", Wait: "◷", Succeed: "✓", Fail: "✕", Start: "", End: "" };
-
-type Data = { g: GNode; status?: Status; reached: boolean; served?: Served; times?: number; badge?: string; [k: string]: unknown };
 const marks: Record<Status, IconProps> = {
   succeeded: { name: "status-positive", variant: "success" },
   failed: { name: "status-negative", variant: "error" },
@@ -20,61 +19,55 @@ const marks: Record<Status, IconProps> = {
   running: { name: "status-in-progress" },
   aborted: { name: "status-stopped", variant: "subtle" },
 };
-const hidden = { opacity: 0, pointerEvents: "none" } as const;
+const isEnd = (g: GNode) => g.type === "Start" || g.type === "End";
+const mostDrawn = 400; // states at once; more are too small to read, and are boxes only
 
-function StateNode({ data, selected }: NodeProps<Node<Data>>) {
-  const { g, status, reached, served, times, badge } = data;
+type StateProps = { id: string; g: GNode; x: number; y: number; w: number; h: number; status?: Status; reached: boolean; times?: number; badge?: string; bad: boolean; selected: boolean };
+
+// State is drawn again only when something of it changed.
+const State = memo(function State({ id, g, x, y, w, h, status, reached, times, badge, bad, selected }: StateProps) {
+  const { t } = useI18n();
   const cls = `asl-node asl-${g.type} ${status ? "st-" + status : ""} ${reached ? "" : "st-notReached"} ${selected ? "sel" : ""}`;
-  const h = (
-    <>
-      <Handle type="target" position={Position.Top} style={hidden} isConnectable={false} />
-      <Handle type="source" position={Position.Bottom} style={hidden} isConnectable={false} />
-    </>
-  );
-  if (g.type === "Start" || g.type === "End") return <div className={cls}>{h}{g.name}</div>;
-  const mark = status && (
-    <span className="asl-mark">
-      <Icon {...marks[status]} />
-    </span>
-  );
-  return (
-    <div className={cls}>
-      {h}
-      <div className="asl-head">
-        <span className={`asl-glyph g-${g.type}`} aria-hidden="true">{/^bedrock/.test(g.detail) ? "✦" : glyph[g.type]}</span>
-        <span className="asl-text">
-          <span className="asl-detail">{g.type === "Task" ? g.detail : g.type}</span>
-          <span className="asl-name" title={g.name}>{g.name}</span>
-        </span>
-        {times !== undefined && times > 1 && <span className="asl-times">×{times}</span>}
-        {mark}
+  const style = { left: x, top: y, width: w, height: h };
+  if (isEnd(g))
+    return (
+      <div className="asl-state" style={style}>
+        <div className={cls}>{g.name}</div>
       </div>
-      {served && (
-        <div className={`asl-badge ${served.shares.length ? "" : "bad"}`} title={badge}>
-          {badge}
+    );
+  return (
+    <div
+      className={`asl-state can ${g.scopes.length ? "holds" : ""}`}
+      style={style}
+      data-id={id}
+      tabIndex={0}
+      role="group" // a button cannot hold others, as a Map holds its states
+      aria-current={selected || undefined}
+      aria-label={`${g.name}, ${g.type}${g.type === "Task" ? " " + g.detail : ""}${status ? ", " + t(statusKey[status]) : ""}${badge ? ", " + badge : ""}`}
+    >
+      <div className={cls}>
+        <div className="asl-head">
+          <span className={`asl-glyph g-${g.type}`} aria-hidden="true">{/^bedrock/.test(g.detail) ? "✦" : glyph[g.type]}</span>
+          <span className="asl-text">
+            <span className="asl-detail">{g.type === "Task" ? g.detail : g.type}</span>
+            <span className="asl-name" title={g.name}>{g.name}</span>
+          </span>
+          {times !== undefined && times > 1 && <span className="asl-times">×{times}</span>}
+          {status && (
+            <span className="asl-mark">
+              <Icon {...marks[status]} />
+            </span>
+          )}
         </div>
-      )}
+        {badge !== undefined && (
+          <div className={`asl-badge ${bad ? "bad" : ""}`} title={badge}>
+            {badge}
+          </div>
+        )}
+      </div>
     </div>
   );
-}
-
-type EData = { e: PlacedEdge; text: string; dir: Dir; taken?: boolean; [k: string]: unknown };
-function RouteEdge({ id, data, markerEnd }: EdgeProps<Edge<EData>>) {
-  const { e, text, dir, taken } = data!;
-  return (
-    <>
-      <BaseEdge id={id} path={path(e, dir)} markerEnd={markerEnd} className={`asl-edge k-${e.edge.kind} ${taken ? "taken" : ""}`} />
-      {e.label && (
-        <EdgeLabelRenderer>
-          <div className={`asl-elabel k-${e.edge.kind}`} style={{ transform: `translate(-50%,-50%) translate(${e.label.x}px,${e.label.y}px)` }} title={text}>{text}</div>
-        </EdgeLabelRenderer>
-      )}
-    </>
-  );
-}
-
-const nodeTypes = { state: StateNode };
-const edgeTypes = { route: RouteEdge };
+});
 
 export type GraphProps = {
   definition: string;
@@ -125,153 +118,123 @@ export function badgeText(s: Served, t: T): string {
   return parts.join(" · ");
 }
 
-function Inner({ definition, statuses, counts, served, selected, onSelect, dir = "TB", height = 620, onDelete, onDrop }: GraphProps) {
-  const { t } = useI18n();
-  const rf = useReactFlow();
-  const box = useRef<HTMLDivElement>(null);
-  const [placed, setPlaced] = useState<Placed | null>(null);
-  const [target, setTarget] = useState<Drop>();
+const nothing: Placed = { nodes: [], edges: [], w: 0, h: 0 };
 
-  const live = statuses !== undefined;
-  useEffect(() => {
+// usePlaced is where a definition's states are. The last good drawing stays while the text does
+// not parse.
+function usePlaced(definition: string, dir: Dir, live: boolean): Placed {
+  const good = useRef(nothing);
+  return useMemo(() => {
     try {
-      setPlaced(layout(toGraph(JSON.parse(definition), live), dir));
+      good.current = layout(toGraph(JSON.parse(definition), live), dir);
     } catch {
-      // the last good graph stays while the text does not parse
+      // see above
     }
+    return good.current;
   }, [definition, dir, live]);
+}
 
-  const nodes = useMemo<Node<Data>[]>(
-    () =>
-      (placed?.nodes ?? []).map((p) => {
-        const st = p.node.type === "Start" || p.node.type === "End" ? undefined : statuses?.[p.node.name];
-        const own = served?.[p.node.name];
-        const badge = own && badgeText(own, t);
-        return {
-          id: p.node.id,
-          type: "state",
-          parentId: p.parent,
-          position: { x: p.x, y: p.y },
-          width: p.w,
-          height: p.h,
-          draggable: false,
-          connectable: false,
-          focusable: p.node.type !== "Start" && p.node.type !== "End",
-          selected: p.node.name === selected,
-          ariaLabel: `${p.node.name}, ${p.node.type}${p.node.type === "Task" ? " " + p.node.detail : ""}${st ? ", " + t(statusKey[st]) : ""}${badge ? ", " + badge : ""}`,
-          data: { g: p.node, status: st, reached: !statuses || st !== undefined || p.node.type === "Start" || p.node.type === "End", served: own, badge, times: counts?.[p.node.name] },
-        };
-      }),
-    [placed, statuses, counts, served, selected, t],
-  );
-  const edges = useMemo<Edge<EData>[]>(
-    () =>
-      (placed?.edges ?? []).map((e) => {
-        const a = e.edge.source.split("/").pop()!;
-        const b = e.edge.target.split("/").pop()!;
-        // An edge was taken if its state was left in that way and the next one was reached.
-        const left = a === "#start" ? "succeeded" : statuses?.[a];
-        const taken = (b === "#end" || statuses?.[b] !== undefined) && (e.edge.kind === "catch" ? left === "caught" : left === "succeeded");
-        return {
-          id: e.edge.id,
-          type: "route",
-          source: e.edge.source,
-          target: e.edge.target,
-          focusable: false,
-          selectable: false,
-          zIndex: 1,
-          markerEnd: { type: MarkerType.ArrowClosed, width: 14, height: 14, color: taken ? "var(--asl-edge-taken)" : e.edge.kind === "catch" ? "var(--asl-catch)" : "var(--asl-edge)" },
-          data: { e, text: e.edge.kind === "default" ? "Default" : e.edge.label, dir, taken },
-        };
-      }),
-    [placed, dir, statuses],
-  );
+export default function AslGraph({ definition, statuses, counts, served, selected, onSelect, dir = "TB", height = 620, onDelete, onDrop }: GraphProps) {
+  const { t } = useI18n();
+  const box = useRef<HTMLDivElement>(null);
+  const frame = useRef<HTMLDivElement>(null);
+  const world = useRef<HTMLDivElement>(null);
+  const [target, setTarget] = useState<Drop>();
+  const [held, hold] = useState<string>(); // what has the focus stays though it is out of sight
+  const live = statuses !== undefined;
+  const placed = usePlaced(definition, dir, live);
+  const places = useMemo(() => absolute(placed), [placed]);
+  const pieces = useMemo(() => cut(placed, dir), [placed, dir]);
 
-  // first view: the whole graph if it stays legible, else its top part; again when the box changes
-  const touched = useRef(false);
-  const home = useRef(() => {});
-  home.current = () => {
-    const b = box.current;
-    if (!placed || !b) return;
-    const W = b.clientWidth - 56;
-    const H = b.clientHeight - (live ? 68 : 24); // the legend is below
-    const zoom = Math.max(0.42, Math.min(1, W / placed.w, H / placed.h));
-    // What does not fit begins with where the workflow does.
-    const first = placed.nodes.find((n) => n.node.type === "Start") ?? placed.nodes[0];
-    const gap = (have: number, need: number, at: number) => (need <= have ? (have - need) / 2 + 12 : Math.min(16, Math.max(have / 2 - at * zoom, have - need)));
-    rf.setViewport({ x: gap(W, placed.w * zoom, (first?.x ?? 0) + (first?.w ?? 0) / 2), y: gap(H, placed.h * zoom, dir === "TB" ? 0 : (first?.y ?? 0)), zoom });
+  // The first view is home, and again when the window changes, until the user moves it.
+  const goHome = () => {
+    const { w, h } = s.size();
+    if (w > 0) s.home(home(placed, { w: w - 56, h: h - (live ? 68 : 24) }, dir)); // beside the controls, above the legend
   };
-  useEffect(() => {
-    touched.current = false;
-    home.current();
+  const s = useSurface(frame, world, placed, () => !s.touched() && goHome());
+  useLayoutEffect(goHome, [dir]);
+  useLayoutEffect(() => {
+    if (!s.touched() || !meets(seenNow(s.view(), s.size()), { x0: 0, y0: 0, x1: placed.w, y1: placed.h })) goHome();
   }, [placed]);
-  useEffect(() => {
-    const ro = new ResizeObserver(() => !touched.current && home.current());
-    ro.observe(box.current!);
-    return () => ro.disconnect();
-  }, []);
 
-  const places = useMemo(() => (placed ? absolute(placed) : new Map<string, PlacedNode>()), [placed]);
+  const { sight } = s;
+  const seen = useMemo(() => (sight ? [...places.values()].filter((n) => n.node.id === held || meets(boxOf(n), sight)) : []), [places, sight, held]);
+  const far = seen.length > mostDrawn;
+  // Of mere boxes one can have the focus: arrow keys lead from it to the others.
+  const lead = far ? (held ?? seen.find((n) => n.node.name === selected && !isEnd(n.node))?.node.id ?? seen.find((n) => !isEnd(n.node))?.node.id) : undefined;
+  const statusOf = (g: GNode) => (isEnd(g) ? undefined : statuses?.[g.name]);
+  const boxes = useMemo(() => {
+    const all = new Map<string, string>();
+    for (const { node: g, x, y, w, h } of far ? seen : []) {
+      const cls = `asl-far g-${g.type} ${g.scopes.length ? "holds" : ""} ${statusOf(g) ? "st-" + statusOf(g) : ""} ${g.name === selected ? "sel" : ""}`;
+      all.set(cls, (all.get(cls) ?? "") + `M${x},${y}h${w}v${h}h${-w}z`);
+    }
+    return [...all];
+  }, [far, seen, statuses, selected]);
+  const drawn = useMemo(() => {
+    if (!sight) return [];
+    // An edge was taken if its state was left in that way and the next one was reached.
+    const taken = (e: PlacedEdge) => {
+      if (!statuses) return false;
+      const a = e.edge.source.split("/").pop()!;
+      const b = e.edge.target.split("/").pop()!;
+      const left = a === "#start" ? "succeeded" : statuses[a];
+      return (b === "#end" || statuses[b] !== undefined) && (e.edge.kind === "catch" ? left === "caught" : left === "succeeded");
+    };
+    return lines(pieces, sight, taken);
+  }, [pieces, sight, statuses]);
+  const labels = useMemo(() => (sight && !far ? placed.edges.filter((e) => e.label && e.label.x > sight.x0 && e.label.x < sight.x1 && e.label.y > sight.y0 && e.label.y < sight.y1) : []), [placed, sight, far]);
+
+  const nameOf = (el: Element | null) => places.get(el?.closest<HTMLElement>("[data-id]")?.dataset.id ?? "")?.node.name;
+  const choose = (ev: MouseEvent) => {
+    const name = nameOf(ev.target as Element);
+    if (name !== undefined) return onSelect?.(name);
+    if (!far) return;
+    // The innermost box that was hit.
+    const p = s.at(ev.clientX, ev.clientY);
+    const hit = seen.findLast((n) => !isEnd(n.node) && meets(boxOf(n), { x0: p.x, y0: p.y, x1: p.x, y1: p.y }));
+    if (hit) onSelect?.(hit.node.name);
+  };
   const onKeyDown = (ev: KeyboardEvent) => {
-    const cur = (document.activeElement as HTMLElement | null)?.closest<HTMLElement>(".react-flow__node");
-    if (!cur || !placed) return;
+    const id = document.activeElement?.closest<HTMLElement>("[data-id]")?.dataset.id;
+    const name = nameOf(document.activeElement);
+    if (id === undefined || name === undefined) return;
     if (ev.key === "Escape") return box.current?.focus();
     if (onDelete && (ev.key === "Delete" || ev.key === "Backspace")) {
       ev.preventDefault();
-      const g = places.get(cur.dataset.id!)?.node;
-      if (g) onDelete(g.name);
-      return;
+      return onDelete(name);
     }
     if (ev.key === "Enter" || ev.key === " ") {
       ev.preventDefault();
-      const g = places.get(cur.dataset.id!)?.node;
-      if (g) onSelect?.(g.name);
-      return;
+      return onSelect?.(name);
     }
     if (!/^Arrow/.test(ev.key) || ev.ctrlKey || ev.altKey || ev.metaKey) return;
     ev.preventDefault();
     ev.stopPropagation();
-    const id = neighbour(placed, places, cur.dataset.id!, ev.key as Arrow, dir);
-    if (id) focusNode(id);
+    const next = neighbour(placed, places, id, ev.key as Arrow, dir);
+    if (next === undefined) return;
+    wanted.current = next;
+    hold(next); // and it is drawn
   };
-  // A node that is out of sight is not there yet: it is brought into view first.
-  const focusNode = (id: string) => {
-    const n = places.get(id);
-    const b = box.current;
-    if (!n || !b) return;
-    const v = rf.getViewport();
-    const x = n.x * v.zoom + v.x;
-    const y = n.y * v.zoom + v.y;
-    if (x < 0 || y < 0 || x + n.w * v.zoom > b.clientWidth || y + 60 * v.zoom > b.clientHeight) {
-      touched.current = true;
-      void rf.setCenter(n.x + n.w / 2, n.y + Math.min(n.h, 200) / 2, { zoom: v.zoom });
-    }
-    const find = (tries: number) => {
-      const el = b.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(id)}"]`);
-      if (el) el.focus({ preventScroll: true });
-      else if (tries > 0) requestAnimationFrame(() => find(tries - 1));
-    };
-    find(30);
+  const wanted = useRef<string>(undefined); // what is to get the focus
+  useLayoutEffect(() => {
+    if (wanted.current === undefined || wanted.current !== held) return;
+    wanted.current = undefined;
+    frame.current?.querySelector<HTMLElement>(`[data-id="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
+  }, [held]);
+  const reveal = (n: PlacedNode | undefined) => {
+    if (!n) return;
+    const v = revealed(s.view(), n, s.size());
+    if (v !== s.view()) s.show(v);
   };
   // What is chosen elsewhere is shown here.
   useEffect(() => {
-    const b = box.current;
-    if (!selected || !b || b.contains(document.activeElement)) return;
-    for (const n of places.values()) {
-      if (n.node.name !== selected) continue;
-      const v = rf.getViewport();
-      const x = (n.x + n.w / 2) * v.zoom + v.x;
-      const y = (n.y + Math.min(n.h, 60) / 2) * v.zoom + v.y;
-      if (x < 0 || y < 0 || x > b.clientWidth || y > b.clientHeight) {
-        touched.current = true;
-        void rf.setCenter(n.x + n.w / 2, n.y + Math.min(n.h, 200) / 2, { zoom: v.zoom });
-      }
-      return;
-    }
+    if (selected === undefined || box.current?.contains(document.activeElement)) return;
+    for (const n of places.values()) if (n.node.name === selected) return reveal(n);
   }, [selected, places]);
   const dropAt = (ev: DragEvent): Drop | undefined => {
-    const p = rf.screenToFlowPosition({ x: ev.clientX, y: ev.clientY });
-    return placed ? nearest(placed, places, p.x, p.y) : undefined;
+    const p = s.at(ev.clientX, ev.clientY);
+    return nearest(placed, places, p.x, p.y);
   };
 
   return (
@@ -291,59 +254,78 @@ function Inner({ definition, statuses, counts, served, selected, onSelect, dir =
         onDrop(ev.dataTransfer.getData("text/plain"), d);
       }}
     >
-      <ReactFlow
-        nodes={nodes}
-        edges={edges}
-        nodeTypes={nodeTypes}
-        edgeTypes={edgeTypes}
-        nodesDraggable={false}
-        nodesConnectable={false}
-        elementsSelectable={false} // what is chosen is said by selected
-        nodesFocusable
-        edgesFocusable={false}
-        onlyRenderVisibleElements={nodes.length > 150}
-        onNodeClick={(_, n) => onSelect?.((n.data as Data).g.name)}
-        onInit={() => home.current()}
-        onMoveStart={(e) => e && (touched.current = true)}
-        minZoom={0.15}
-        maxZoom={2}
-        deleteKeyCode={null}
-        multiSelectionKeyCode={null}
-        selectionKeyCode={null}
-        preventScrolling={false}
-        zoomOnScroll={false}
-        ariaLabelConfig={{ "node.a11yDescription.default": t("graphLabel"), "node.a11yDescription.keyboardDisabled": t("graphLabel") }}
+      <div
+        ref={frame}
+        className="asl-frame"
+        onClick={choose}
+        onFocus={(ev) => {
+          const id = (ev.target as Element).closest<HTMLElement>("[data-id]")?.dataset.id;
+          hold(id);
+          frame.current?.scrollTo(0, 0);
+          if (id !== undefined && (ev.target as Element).matches(":focus-visible")) reveal(places.get(id));
+        }}
+        onBlur={() => hold(undefined)}
       >
-        <Background variant={BackgroundVariant.Dots} gap={20} size={1} />
-        {target && (
-          <ViewportPortal>
-            <div className="asl-drop" style={{ transform: `translate(${target.x}px,${target.y}px)`, width: target.w }} />
-          </ViewportPortal>
-        )}
-      </ReactFlow>
+        <div ref={world} className="asl-world">
+          <svg className="asl-lines" aria-hidden="true">
+            {boxes.map(([cls, d]) => (
+              <path key={cls} className={cls} d={d} />
+            ))}
+            {drawn.map((l) => (
+              <g key={`${l.kind} ${l.taken}`} className={`k-${l.kind} ${l.taken ? "taken" : ""}`}>
+                <path className="asl-edge" d={l.d} />
+                <path className="asl-tip" d={l.tips} />
+              </g>
+            ))}
+          </svg>
+          {seen.map((n) => {
+            const g = n.node;
+            if (far && g.id !== lead) return null;
+            const own = served?.[g.name];
+            return (
+              <State
+                key={g.id}
+                id={g.id}
+                g={g}
+                x={n.x}
+                y={n.y}
+                w={n.w}
+                h={n.h}
+                status={statusOf(g)}
+                reached={!statuses || isEnd(g) || statuses[g.name] !== undefined}
+                times={counts?.[g.name]}
+                badge={own && !isEnd(g) ? badgeText(own, t) : undefined}
+                bad={own?.shares.length === 0}
+                selected={g.name === selected && !isEnd(g)}
+              />
+            );
+          })}
+          {labels.map((e) => {
+            const text = e.edge.kind === "default" ? "Default" : e.edge.label;
+            return (
+              <div key={e.edge.id} className={`asl-elabel k-${e.edge.kind}`} style={{ left: e.label!.x, top: e.label!.y }} title={text}>
+                {text}
+              </div>
+            );
+          })}
+          {target && <div className="asl-drop" style={{ transform: `translate(${target.x}px,${target.y}px)`, width: target.w }} />}
+        </div>
+      </div>
       <div className="asl-controls">
-        <Button variant="icon" iconName="zoom-in" ariaLabel={t("zoomIn")} onClick={() => rf.zoomIn()} />
-        <Button variant="icon" iconName="zoom-out" ariaLabel={t("zoomOut")} onClick={() => rf.zoomOut()} />
-        <Button variant="icon" iconName="zoom-to-fit" ariaLabel={t("fit")} onClick={() => (placed && rf.fitBounds({ x: 0, y: 0, width: placed.w, height: placed.h }, { padding: 0.03 }))} />
+        <Button variant="icon" iconName="zoom-in" ariaLabel={t("zoomIn")} onClick={() => s.zoom(1.2)} />
+        <Button variant="icon" iconName="zoom-out" ariaLabel={t("zoomOut")} onClick={() => s.zoom(1 / 1.2)} />
+        <Button variant="icon" iconName="zoom-to-fit" ariaLabel={t("fit")} onClick={() => s.show(whole(placed, s.size()))} />
       </div>
       {statuses && (
         <ul className="asl-legend" aria-label={t("legend")}>
-          {(["succeeded", "failed", "running", "caught", "aborted"] as Status[]).map((s) => (
-            <li key={s}>
-              <span className={`sw st-${s}`} />
-              {t(statusKey[s])}
+          {(["succeeded", "failed", "running", "caught", "aborted"] as Status[]).map((x) => (
+            <li key={x}>
+              <span className={`sw st-${x}`} />
+              {t(statusKey[x])}
             </li>
           ))}
         </ul>
       )}
     </div>
-  );
-}
-
-export default function AslGraph(p: GraphProps) {
-  return (
-    <ReactFlowProvider>
-      <Inner {...p} />
-    </ReactFlowProvider>
   );
 }
