@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { counts, read, statuses } from "../src/model/history";
 import { byState, record, sessionName, shares } from "../src/model/inference";
 import { denial, kind } from "../src/model/denial";
-import { callParts, destinations, grants, kindOf, traffic, underlying } from "../src/model/profile";
+import { callParts, destinations, flows, grants, inRegion, kindOf, sources, traffic, underlying } from "../src/model/profile";
 import { asCli, asJavaScript, asPython, quoted } from "../src/model/snippet";
 
 let clock = 0;
@@ -139,9 +139,24 @@ describe("traffic", () => {
         r({ errorCode: "AccessDenied" }),
       ]),
     ).toEqual([
-      { region: "tokyo", calls: 3, errors: 1, tokens: 3, latency: 20 },
-      { region: "osaka", calls: 1, errors: 0, tokens: 0, latency: 5 },
+      { region: "tokyo", calls: 3, errors: 1, passed: 0, tokens: 3, latency: 20 },
+      { region: "osaka", calls: 1, errors: 0, passed: 0, tokens: 0, latency: 5 },
+      { region: "seoul", calls: 0, errors: 0, passed: 1, tokens: 0, latency: undefined }, // it had no room, which is no error
     ]);
+  });
+  it("is told from where to where", () => {
+    const got = flows([r({ region: "b", served: "osaka" }), r({ region: "a", served: "tokyo" }), r({ region: "a", served: "osaka", attempts: [{ region: "seoul", outcome: "lost" }, { region: "osaka", outcome: "served" }] })]);
+    expect(got.map((f) => [f.source, f.region, f.calls, f.errors])).toEqual([
+      ["a", "osaka", 1, 0],
+      ["a", "tokyo", 1, 0],
+      ["b", "osaka", 1, 0],
+    ]);
+  });
+  it("of a profile begins in the Regions it leads to, and an application's in its own", () => {
+    const p = { id: "jp.m", arn: "arn:aws:bedrock:ap-northeast-1:1:inference-profile/jp.m", models: ["arn:aws:bedrock:ap-northeast-3::foundation-model/m", "arn:aws:bedrock:::foundation-model/m"] };
+    expect(sources(p, "ap-northeast-1", "SYSTEM_DEFINED")).toEqual(["ap-northeast-1", "ap-northeast-3"]);
+    expect(sources({ ...p, arn: "arn:aws:bedrock:us-east-1:1:application-inference-profile/x" }, "ap-northeast-1", "APPLICATION")).toEqual(["us-east-1"]);
+    expect(inRegion(p.arn, "ap-northeast-3")).toBe("arn:aws:bedrock:ap-northeast-3:1:inference-profile/jp.m");
   });
   it("asks for each part of a call", () => {
     const p = { id: "jp.m", arn: "arn:p", models: ["arn:aws:bedrock:ap-northeast-3::foundation-model/m", "arn:aws:bedrock:::foundation-model/m"] };

@@ -13,7 +13,7 @@ import { fragment } from "../aws/signin";
 import { initialDark, saveDark } from "./prefs";
 import { regions } from "../model/regions";
 import later from "./later";
-import { base, Boundary, Empty, Explains, Go, param } from "./parts";
+import { base, Boundary, Empty, Explains, Go, param, to } from "./parts";
 import SignIn from "./SignIn";
 
 const waiting = <Spinner size="large" />;
@@ -38,11 +38,19 @@ const Simulator = later(() => import("../pages/iam/Simulator"), waiting);
 const Why = later(() => import("../why/Why"));
 
 const arrival = fragment();
-const asked = new URLSearchParams(location.search).get("region");
+// regionIn is the Region that an address is about: of the ARN in it.
+const regionIn = (path: string) => /^arn:[a-z-]+:[a-z-]+:([a-z]{2}(?:-[a-z]+)+-\d):/.exec(param(path.split("/").pop()!))?.[1];
+const asked = new URLSearchParams(location.search).get("region") ?? regionIn(location.pathname);
 if (asked && /^[a-z]{2}(-[a-z]+)+-\d$/.test(asked)) setRegion(asked);
 
 // named is what an ARN is about; an id of a profile has colons of its own.
 const named = (s: string) => (s.startsWith("arn:") ? s.split(/[:/]/).pop()! : s);
+
+// machineOf is the state machine that an execution or a Map Run is of.
+const machineOf = (arn: string) => {
+  const p = arn.split(":");
+  return p.length > 6 && (p[5] === "execution" || p[5] === "mapRun") ? [...p.slice(0, 5), "stateMachine", p[6]!.split("/")[0]].join(":") : undefined;
+};
 
 const titles: [string, Key][] = [
   ["/state-machines", "stateMachines"],
@@ -70,6 +78,12 @@ function Shell({ session, region }: { session: Session; region: string }) {
   useEffect(() => {
     document.title = `${last ? last + " | " : ""}${title} | ${t("appName")}`;
   }, [title, last, t]);
+  const machine = machineOf(param(path.split("/").pop()!));
+  // A link leads to what it names, whichever Region was looked at before.
+  const meant = regionIn(path);
+  useEffect(() => {
+    if (meant && meant !== region) setRegion(meant);
+  }, [meant, path]);
   const follow = (e: { detail: { href?: string; external?: boolean }; preventDefault(): void }) => {
     if (e.detail.external || !e.detail.href) return;
     e.preventDefault();
@@ -94,7 +108,8 @@ function Shell({ session, region }: { session: Session; region: string }) {
             <BreadcrumbGroup
               items={[
                 { text: t("appName"), href: base + "/" },
-                { text: title, href: activeHref },
+                { text: found[1] === "executions" ? t("stateMachines") : title, href: activeHref },
+                ...(machine ? [{ text: named(machine), href: base + to.machine(machine) }] : found[0] === "/compare" ? [{ text: t("compareRuns"), href: base + path }] : []),
                 ...(last ? [{ text: last, href: base + path }] : []),
               ]}
               onFollow={follow}
@@ -158,9 +173,16 @@ function Shell({ session, region }: { session: Session; region: string }) {
   );
 }
 
+// offset is how far the clock on the wall is from UTC, as "UTC+09:00".
+function offset(): string {
+  const m = -new Date().getTimezoneOffset();
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `UTC${m < 0 ? "−" : "+"}${two(Math.floor(Math.abs(m) / 60))}:${two(Math.abs(m) % 60)}`;
+}
+
 function Top({ session, region }: { session?: Session; region: string }) {
-  const { t, locale, setLocale } = useI18n();
-  const [, go] = useLocation();
+  const { t, locale, setLocale, zone, setZone } = useI18n();
+  const [path, go] = useLocation();
   const [dark, setDark] = useState(initialDark);
   useEffect(() => {
     applyMode(dark ? Mode.Dark : Mode.Light);
@@ -173,6 +195,7 @@ function Top({ session, region }: { session?: Session; region: string }) {
   return (
     <div id="top">
       <TopNavigation
+        i18nStrings={{ overflowMenuTriggerText: t("menu"), overflowMenuTitleText: t("menu") }}
         identity={{
           href: base + "/",
           title: t("appName"),
@@ -190,7 +213,11 @@ function Top({ session, region }: { session?: Session; region: string }) {
                   iconName: "globe" as const,
                   ariaLabel: `${t("region")}: ${region}`,
                   items: items.map((id) => ({ id, text: id })),
-                  onItemClick: (e: { detail: { id: string } }) => setRegion(e.detail.id),
+                  onItemClick: (e: { detail: { id: string } }) => {
+                    // What is of one Region is not in the other: its list is.
+                    if (regionIn(path)) go(titles.find(([p]) => path.startsWith(p))?.[1] === "executions" ? "/state-machines" : "/" + path.split("/")[1]);
+                    setRegion(e.detail.id);
+                  },
                 },
               ]
             : []),
@@ -209,6 +236,18 @@ function Top({ session, region }: { session?: Session; region: string }) {
             items: [{ id: "light", text: t("light") }, { id: "dark", text: t("dark") }],
             onItemClick: (e) => setDark(e.detail.id === "dark"),
           },
+          ...(session
+            ? [
+                {
+                  type: "menu-dropdown" as const,
+                  text: zone === "utc" ? "UTC" : offset(),
+                  iconName: "calendar" as const,
+                  ariaLabel: `${t("timeZone")}: ${zone === "utc" ? "UTC" : `${t("zoneLocal")} (${offset()})`}`,
+                  items: [{ id: "local", text: `${t("zoneLocal")} (${offset()})` }, { id: "utc", text: "UTC" }],
+                  onItemClick: (e: { detail: { id: string } }) => setZone(e.detail.id === "utc" ? "utc" : "local"),
+                },
+              ]
+            : []),
           ...(session
             ? [
                 {

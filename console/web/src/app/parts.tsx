@@ -86,6 +86,20 @@ export const Arn = ({ arn }: { arn: string | undefined }) =>
     <>–</>
   );
 
+// Ids are names to copy, each on a line of its own: they are too long for a column.
+export const Ids = ({ items }: { items: readonly (readonly [label: string, id: string | undefined, href?: string])[] }) => (
+  <dl className="ids">
+    {items.map(([label, id, href]) => (
+      <div key={label}>
+        <dt>{label}</dt>
+        <dd className="arn">
+          {id && <Copy text={id} />} {id && href ? <Go href={href}>{id}</Go> : (id ?? "–")}
+        </dd>
+      </div>
+    ))}
+  </dl>
+);
+
 export const Code = ({ text }: { text: string }) => (
   <pre className="payload mono" tabIndex={0}>
     {text}
@@ -123,6 +137,12 @@ const shown: Record<string, [StatusIndicatorProps.Type, Key]> = {
   TIMED_OUT: ["error", "stTimedOut"],
   PENDING_REDRIVE: ["pending", "stPendingRedrive"],
   CAUGHT: ["warning", "stCaught"],
+};
+
+// statusText is a status in words.
+export const statusText = (status: string, t: T) => {
+  const s = shown[status.toUpperCase()];
+  return s ? t(s[1]) : status;
 };
 
 export function Status({ status }: { status: string | undefined }) {

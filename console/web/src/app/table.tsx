@@ -5,12 +5,15 @@ import Pagination from "@cloudscape-design/components/pagination";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import TextFilter from "@cloudscape-design/components/text-filter";
 import { useI18n, type Key } from "../i18n";
+import { useTyped } from "./address";
 import { Empty } from "./parts";
+import Preferences, { useView } from "./Preferences";
 
 // Narrower columns are no longer read, but spelled: on a phone a table is moved sideways instead.
 const narrowest = 110;
 
 export type ListProps<T> = {
+  name: string; // under which it is remembered how it is shown
   items: readonly T[];
   columns: TableProps.ColumnDefinition<T>[];
   header: ReactNode;
@@ -29,29 +32,46 @@ export type ListProps<T> = {
   text?: (t: T) => string; // what the filter looks into; all fields otherwise
 };
 
-// List is a table that can be searched, sorted and paged through.
+// List is a table that can be searched, sorted and paged through. What is searched for is in the
+// address (?q=…); which columns, how many rows and how they are sorted is remembered.
 export default function List<T>(p: ListProps<T>) {
   const { t } = useI18n();
   const find = typeof p.find === "string" ? t(p.find) : p.find.text;
-  const sorted = p.sort && p.columns.find((c) => c.id === p.sort!.id);
+  const [view, setView] = useView(p.name, { pageSize: p.pageSize, sort: p.sort && { descending: false, ...p.sort } });
+  const [sought, seek] = useTyped("q");
+  const sorted = view.sort && p.columns.find((c) => c.id === view.sort!.id);
   const { items, actions, collectionProps, filterProps, paginationProps, filteredItemsCount } = useCollection(p.items, {
     filtering: {
+      defaultFilteringText: sought,
       empty: p.empty,
       noMatch: (
         <Empty title={t("noMatches")}>
-          <Button onClick={() => actions.setFiltering("")}>{t("clearFilter")}</Button>
+          <Button
+            onClick={() => {
+              actions.setFiltering("");
+              seek("");
+            }}
+          >
+            {t("clearFilter")}
+          </Button>
         </Empty>
       ),
       filteringFunction: p.text && ((item, text) => p.text!(item).toLowerCase().includes(text.toLowerCase())),
     },
-    sorting: sorted ? { defaultState: { sortingColumn: sorted as never, isDescending: p.sort!.descending } } : {},
-    pagination: { pageSize: p.pageSize ?? 25 },
+    sorting: sorted ? { defaultState: { sortingColumn: sorted as never, isDescending: view.sort!.descending } } : {},
+    pagination: { pageSize: view.pageSize },
   });
   return (
     <Table
       {...collectionProps}
+      onSortingChange={(e) => {
+        collectionProps.onSortingChange?.(e);
+        const { id } = e.detail.sortingColumn as TableProps.ColumnDefinition<T>;
+        if (id) setView({ sort: { id, descending: e.detail.isDescending === true } });
+      }}
       items={items}
       columnDefinitions={p.columns.map((c) => ({ minWidth: narrowest, ...c }))}
+      visibleColumns={p.columns.map((c) => c.id!).filter((id) => !view.hidden.includes(id))}
       header={p.header}
       trackBy={p.trackBy}
       variant={p.variant}
@@ -66,13 +86,22 @@ export default function List<T>(p: ListProps<T>) {
       filter={
         p.filter ?? (
           <>
-            <TextFilter {...filterProps} filteringPlaceholder={find} filteringAriaLabel={find} countText={t("matchesN", { n: filteredItemsCount ?? 0 })} />
+            <TextFilter
+              {...filterProps}
+              onChange={(e) => {
+                filterProps.onChange(e);
+                seek(e.detail.filteringText);
+              }}
+              filteringPlaceholder={find} filteringAriaLabel={find}
+              countText={t("matchesN", { n: filteredItemsCount ?? 0 })}
+            />
             {p.besides && <div className="fields besides">{p.besides}</div>}
           </>
         )
       }
       pagination={<Pagination {...paginationProps} />}
-      wrapLines
+      preferences={<Preferences columns={p.columns} view={view} onChange={setView} />}
+      wrapLines={view.wrap}
     />
   );
 }

@@ -42,6 +42,11 @@ export const cloudtrail = lasting(async () => {
   const m = await import("./api-cloudtrail");
   return { m, c: new m.Client(settings()) };
 });
+// trailIn is CloudTrail of another Region than the chosen one.
+export const trailIn = async (region: string) => {
+  const { m, c } = await cloudtrail();
+  return { m, c: region === current().region ? c : new m.Client({ ...settings(), region }) };
+};
 export const iam = lasting(async () => {
   const m = await import("./api-iam");
   return { m, c: new m.Client({ ...settings(), region: "us-east-1" }) };

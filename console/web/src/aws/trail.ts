@@ -1,5 +1,6 @@
 // What the console asks CloudTrail.
-import { cloudtrail } from "./clients";
+import { trailIn } from "./clients";
+import { current } from "./session";
 import { inference, record, sessionName, type Record_ } from "../model/inference";
 import { pages } from "../app/load";
 
@@ -7,8 +8,8 @@ const maxPages = 20; // of 50 records
 
 export type Asked = { key?: string; value?: string; start?: Date; end?: Date };
 
-export async function lookup(q: Asked, most = maxPages, signal?: AbortSignal): Promise<{ items: Record_[]; more: boolean }> {
-  const { m, c } = await cloudtrail();
+export async function lookup(q: Asked, most = maxPages, signal?: AbortSignal, region = current().region): Promise<{ items: Record_[]; more: boolean }> {
+  const { m, c } = await trailIn(region);
   return pages(most, async (NextToken) => {
     const r = await c.send(
       new m.LookupEventsCommand({

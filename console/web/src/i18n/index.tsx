@@ -1,6 +1,6 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { I18nProvider } from "@cloudscape-design/components/i18n";
-import { saveLocale, savedLocale } from "../app/prefs";
+import { initialZone, saveLocale, savedLocale, saveZone, type Zone } from "../app/prefs";
 import type { Dict } from "./dict";
 import en from "./en";
 
@@ -17,7 +17,7 @@ const loaders: Record<Locale, () => Promise<Loaded>> = {
   },
 };
 
-type Ctx = { locale: Locale; setLocale: (l: Locale) => void; t: T; time: (d: Date | undefined) => string; clock: (d: Date | undefined) => string; number: (n: number) => string };
+type Ctx = { locale: Locale; setLocale: (l: Locale) => void; zone: Zone; setZone: (z: Zone) => void; t: T; time: (d: Date | undefined) => string; clock: (d: Date | undefined) => string; number: (n: number) => string };
 const C = createContext<Ctx | null>(null);
 export const useI18n = () => useContext(C)!;
 
@@ -32,6 +32,7 @@ function initialLocale(): Locale {
 export function Localized({ children }: { children: ReactNode }) {
   const [locale, setLocale] = useState<Locale>(initialLocale);
   const [cur, setCur] = useState<Loaded | null>(null);
+  const [zone, setZone] = useState<Zone>(initialZone);
   useEffect(() => {
     let live = true;
     void loaders[locale]().then((l) => live && setCur(l));
@@ -41,18 +42,26 @@ export function Localized({ children }: { children: ReactNode }) {
   }, [locale]);
   const value = useMemo<Ctx | null>(() => {
     if (!cur) return null;
-    const time = new Intl.DateTimeFormat(cur.locale, { dateStyle: "medium", timeStyle: "medium" });
-    const clock = new Intl.DateTimeFormat(cur.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
+    // Where it is not the clock on the wall, a time says so.
+    const timeZone = zone === "utc" ? "UTC" : undefined;
+    const mark = zone === "utc" ? " UTC" : "";
+    const time = new Intl.DateTimeFormat(cur.locale, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23", timeZone });
+    const clock = new Intl.DateTimeFormat(cur.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23", timeZone });
     const number = new Intl.NumberFormat(cur.locale);
     return {
       locale: cur.locale,
       setLocale,
+      zone,
+      setZone: (z) => {
+        saveZone(z);
+        setZone(z);
+      },
       t: (k, v) => fill(cur.dict[k], v),
-      time: (d) => (d ? time.format(d) : "–"),
+      time: (d) => (d ? time.format(d) + mark : "–"),
       clock: (d) => (d ? clock.format(d) : "–"),
       number: (n) => number.format(n),
     };
-  }, [cur]);
+  }, [cur, zone]);
   if (!cur || !value) return null;
   return (
     <C.Provider value={value}>

@@ -54,18 +54,26 @@ export const underlying = (id: string) => {
   return name.replace(geography, "");
 };
 
-export type Traffic = { region: string; calls: number; errors: number; tokens: number; latency?: number };
+// Traffic is how calls fared in a Region: passed is how often it was passed over for want of room.
+export type Traffic = { region: string; calls: number; errors: number; passed: number; tokens: number; latency?: number };
+
+const passed = new Set(["full", "out"]);
+const failed = new Set(["throttled", "failed", "refused", "cut"]);
 
 // traffic is how calls fared in each Region: attempts that failed count where they failed.
 export function traffic(records: readonly Record_[]): Traffic[] {
   const by = new Map<string, Traffic & { times: number[] }>();
   const at = (region: string) => {
     let x = by.get(region);
-    if (!x) by.set(region, (x = { region, calls: 0, errors: 0, tokens: 0, times: [] }));
+    if (!x) by.set(region, (x = { region, calls: 0, errors: 0, passed: 0, tokens: 0, times: [] }));
     return x;
   };
   for (const r of records) {
-    for (const a of r.attempts) if (a.region && a.outcome !== "served" && a.outcome !== "full" && a.outcome !== "out") at(a.region).errors++;
+    for (const a of r.attempts) {
+      if (!a.region) continue;
+      if (passed.has(a.outcome ?? "")) at(a.region).passed++;
+      else if (a.outcome === undefined ? a.error !== undefined : failed.has(a.outcome)) at(a.region).errors++;
+    }
     if (!r.served || r.errorCode) continue;
     const x = at(r.served);
     x.calls++;
@@ -77,3 +85,22 @@ export function traffic(records: readonly Record_[]): Traffic[] {
     .map(({ times, ...x }) => ({ ...x, latency: times.sort((a, b) => a - b)[Math.floor(times.length / 2)] }))
     .sort((a, b) => b.calls - a.calls || a.region.localeCompare(b.region));
 }
+
+export type Flow = Traffic & { source: string };
+
+// flows is the traffic from each Region in which calls were made.
+export function flows(records: readonly Record_[]): Flow[] {
+  const by = new Map<string, Record_[]>();
+  for (const r of records) by.set(r.region, [...(by.get(r.region) ?? []), r]);
+  return [...by.keys()].sort().flatMap((source) => traffic(by.get(source)!).map((x) => ({ ...x, source })));
+}
+
+const mostSources = 8; // Regions whose records are read for one page
+
+// sources are the Regions from which a profile may be called, as far as it tells: its own and
+// those it leads to. An application's profile is of one Region.
+export const sources = (p: Profile, here: string, type: string | undefined) =>
+  type === "APPLICATION" ? [regionOf(p.arn)] : [...new Set([here, ...destinations(p).filter(Boolean)])].slice(0, mostSources);
+
+// inRegion is the ARN that a system-defined profile has in another Region.
+export const inRegion = (arn: string, region: string) => arn.split(":").with(3, region).join(":");

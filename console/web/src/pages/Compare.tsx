@@ -17,7 +17,7 @@ import { sfn } from "../aws/clients";
 import { tail } from "../aws/history";
 import { ofExecution } from "../aws/trail";
 import { pages, useLoad } from "../app/load";
-import { Command, duration, Empty, Go, pretty, Problem, Status, to } from "../app/parts";
+import { Command, duration, Empty, Go, pretty, Problem, Status, statusText, to } from "../app/parts";
 import Rows, { type Column } from "../app/rows";
 import AslGraph from "../graph/AslGraph";
 import { read, statuses } from "../model/history";
@@ -62,7 +62,7 @@ export default function Compare() {
     },
     [machine, a],
   );
-  const options = (others.data?.items ?? []).map((x) => ({ value: x.executionArn!, label: x.name!, description: time(x.startDate), labelTag: x.status }));
+  const options = (others.data?.items ?? []).map((x) => ({ value: x.executionArn!, label: x.name!, description: time(x.startDate), labelTag: statusText(x.status!, t) }));
   const [f, s] = [first.data, second.data];
   const pairs = useMemo(() => {
     if (!f || !s) return [];

@@ -222,7 +222,7 @@ export default function Events() {
                 { label: t("time"), value: time(shown.time) },
                 { label: t("inferenceRegion"), value: shown.served ?? "–" },
                 { label: t("requestId"), value: <Arn arn={shown.requestId} /> },
-                ...(shown.executionArn ? [{ label: t("executions"), value: <Go href={`${to.execution(shown.executionArn)}${shown.state ? "?state=" + encodeURIComponent(shown.state) : ""}`}>{t("openExecution")}</Go> }] : []),
+                ...(shown.executionArn ? [{ label: t("execution"), value: <Go href={`${to.execution(shown.executionArn)}${shown.state ? "?state=" + encodeURIComponent(shown.state) : ""}`}>{t("openExecution")}</Go> }] : []),
               ]}
             />
             {inference(shown) && <Chain record={shown} key={shown.id} />}

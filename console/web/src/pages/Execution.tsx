@@ -23,11 +23,12 @@ import { sfn } from "../aws/clients";
 import { tail } from "../aws/history";
 import { ofExecution } from "../aws/trail";
 import { useLoad } from "../app/load";
-import { Arn, Code, duration, Go, pretty, Problem, Status, to, WhyButton } from "../app/parts";
-import RegionStrip from "../app/Regions";
+import { Code, duration, Go, Ids, pretty, Problem, Status, to, WhyButton } from "../app/parts";
+import RegionMap from "../app/Regions";
 import { png, save } from "../app/save";
 import { counts, read, statuses, type Visit } from "../model/history";
-import { byState, denied, shares, type Record_ } from "../model/inference";
+import { byState, denied, type Record_ } from "../model/inference";
+import { flows, traffic } from "../model/profile";
 import { calls, maps, within, type Picks } from "../model/run";
 import { useI18n } from "../i18n";
 import { useTexts } from "../i18n/page";
@@ -100,6 +101,7 @@ export default function Execution({ arn }: { arn: string }) {
     const { m, c } = await sfn();
     return c.send(new m.DescribeStateMachineForExecutionCommand({ executionArn: arn }), { abortSignal });
   }, [arn]);
+  const region = arn.split(":")[3] ?? "";
   const x = run.data?.x;
   const tasks = run.data?.events.filter((e) => /^Task(Succeeded|Failed)$/.test(String(e.type))).length ?? 0;
   const trail = useLoad(
@@ -198,11 +200,16 @@ export default function Execution({ arn }: { arn: string }) {
                 { label: t("started"), value: time(x.startDate) },
                 { label: t("duration"), value: duration(x.startDate, x.stopDate, t) },
                 { label: t("transitions"), value: run.data!.events.length },
-                { label: t("arn"), value: <Arn arn={x.executionArn} /> },
-                { label: t("stateMachines"), value: <Go href={to.machine(x.stateMachineArn!.split("/")[0]!)}>{x.stateMachineArn!.split(":")[6]}</Go> },
                 ...(x.stateMachineAliasArn || x.stateMachineVersionArn ? [{ label: tr("version"), value: (x.stateMachineAliasArn ?? x.stateMachineVersionArn)!.split(":")[7] }] : []),
                 ...(x.redriveCount ? [{ label: tr("redriveCount"), value: `${x.redriveCount} · ${time(x.redriveDate)}` }] : []),
                 ...(x.mapRunArn ? [{ label: tr("parent"), value: <Go href={"/map-runs/" + encodeURIComponent(x.mapRunArn)}>{tr("mapRun")}</Go> }] : []),
+              ]}
+            />
+            <Ids
+              items={[
+                [t("arn"), x.executionArn],
+                [t("stateMachine"), x.stateMachineArn!.split("/")[0]!, to.machine(x.stateMachineArn!.split("/")[0]!)],
+                [t("role"), definition.data?.roleArn, definition.data?.roleArn && to.iam("role", definition.data.roleArn.split("/").pop()!)],
               ]}
             />
             <ExpandableSection headerText={`${t("input")} · ${t("output")}`}>
@@ -220,7 +227,7 @@ export default function Execution({ arn }: { arn: string }) {
                 {t("trailUnavailable")} {(trail.error as Error).message}
               </Alert>
             ) : (
-              <RegionStrip source={arn.split(":")[3] ?? ""} shares={shares(records)} denied={records.filter((r) => denied(r.errorCode)).length} />
+              <RegionMap sources={[region]} flows={flows(records)} total={traffic(records)} denied={{ [region]: records.filter((r) => denied(r.errorCode)).length }} />
             )}
           </Container>
         )}

@@ -14,8 +14,9 @@ import Tabs from "@cloudscape-design/components/tabs";
 import later from "../app/later";
 import { noteError, sfn } from "../aws/clients";
 import Ask from "../app/Ask";
+import { put, useParam } from "../app/address";
 import { pages, useLoad } from "../app/load";
-import { Arn, Command, duration, Empty, Go, Problem, Status, to } from "../app/parts";
+import { Command, duration, Empty, Go, Ids, Problem, Status, statusText, to } from "../app/parts";
 import List from "../app/table";
 import { useI18n } from "../i18n";
 import { useTexts } from "../i18n/page";
@@ -43,7 +44,7 @@ export default function Machine({ arn }: { arn: string }) {
   const [saved, setSaved] = useState("");
   const [failed, setFailed] = useState<unknown>();
   const [deleting, setDeleting] = useState(false);
-  const [status, setStatus] = useState("");
+  const [status, setStatus] = useParam("status");
   const machine = useLoad(async (abortSignal) => {
     if (query.get("tab") === "definition") void workbench(); // on its way while the server is asked
     const { m, c } = await sfn();
@@ -82,13 +83,14 @@ export default function Machine({ arn }: { arn: string }) {
     }
   };
   if (!d) return machine.error ? <Problem error={machine.error} retry={machine.reload} /> : <Spinner size="large" />;
-  const option = (s: string) => ({ value: s, label: s === "" ? tr("anyStatus") : s });
+  const option = (s: string) => ({ value: s, label: s === "" ? tr("anyStatus") : statusText(s, t) });
   const executions = express ? (
     <Empty title={tr("listedNot")} />
   ) : (
     <SpaceBetween size="m">
       <Problem error={runs.error} retry={runs.reload} />
       <List
+        name="executions"
         label={t("executions")}
         items={runs.data?.items ?? []}
         loading={runs.loading}
@@ -171,20 +173,26 @@ export default function Machine({ arn }: { arn: string }) {
         {saved && <Flashbar items={[{ type: "success", content: saved, dismissible: true, onDismiss: () => setSaved("") }]} />}
         <Problem error={failed} />
         <Container>
-          <KeyValuePairs
-            columns={4}
-            items={[
-              { label: t("arn"), value: <Arn arn={d.stateMachineArn} /> },
-              { label: t("role"), value: <Arn arn={d.roleArn} /> },
-              { label: t("type"), value: d.type },
-              { label: t("created"), value: time(d.creationDate) },
-            ]}
-          />
+          <SpaceBetween size="s">
+            <KeyValuePairs
+              columns={4}
+              items={[
+                { label: t("type"), value: d.type },
+                { label: t("created"), value: time(d.creationDate) },
+              ]}
+            />
+            <Ids
+              items={[
+                [t("arn"), d.stateMachineArn],
+                [t("role"), d.roleArn, to.iam("role", d.roleArn!.split("/").pop()!)],
+              ]}
+            />
+          </SpaceBetween>
         </Container>
         <Tabs
           ariaLabel={d.name}
           activeTabId={tab}
-          onChange={(e) => setQuery({ tab: e.detail.activeTabId }, { replace: true })}
+          onChange={(e) => setQuery(put((q) => q.set("tab", e.detail.activeTabId)), { replace: true })}
           tabs={[
             part("executions", tr("executions"), executions),
             part(

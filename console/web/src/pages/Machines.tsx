@@ -28,6 +28,7 @@ export default function Machines() {
     <SpaceBetween size="m">
       <Problem error={error} retry={reload} />
       <List
+        name="machines"
         label={t("stateMachines")}
         items={data?.items ?? []}
         loading={loading}

@@ -12,8 +12,9 @@ import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import { noteError, sfn } from "../aws/clients";
+import { useParam } from "../app/address";
 import { pages, useLoad } from "../app/load";
-import { Arn, duration, Empty, Go, Problem, Status, to } from "../app/parts";
+import { duration, Empty, Go, Ids, Problem, Status, statusText, to } from "../app/parts";
 import List from "../app/table";
 import { useI18n } from "../i18n";
 import { useTexts } from "../i18n/page";
@@ -27,7 +28,7 @@ export default function MapRun({ arn }: { arn: string }) {
   const tr = useTexts(runTexts);
   const [edit, setEdit] = useState<{ maxConcurrency: string; count: string; percentage: string }>();
   const [error, setError] = useState<unknown>();
-  const [status, setStatus] = useState("");
+  const [status, setStatus] = useParam("status");
   const run = useLoad(
     async (abortSignal) => {
       const { m, c } = await sfn();
@@ -65,7 +66,7 @@ export default function MapRun({ arn }: { arn: string }) {
     }
   };
   const statuses = ["", "RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"];
-  const option = (s: string) => ({ value: s, label: s === "" ? tr("anyStatus") : s });
+  const option = (s: string) => ({ value: s, label: s === "" ? tr("anyStatus") : statusText(s, t) });
   const share = (k: number | undefined) => ({ width: `${all ? (100 * (k ?? 0)) / all : 0}%` });
   const field = (k: "maxConcurrency" | "count" | "percentage", label: string, hint?: string) => (
     <FormField label={label} description={hint}>
@@ -103,9 +104,9 @@ export default function MapRun({ arn }: { arn: string }) {
                 { label: tr("maxConcurrency"), value: number(r.maxConcurrency ?? 0) },
                 { label: tr("toleratedCount"), value: number(r.toleratedFailureCount ?? 0) },
                 { label: tr("toleratedPercentage"), value: number(r.toleratedFailurePercentage ?? 0) },
-                { label: t("arn"), value: <Arn arn={r.mapRunArn} /> },
               ]}
             />
+            <Ids items={[[t("arn"), r.mapRunArn]]} />
             {edit && (
               <ColumnLayout columns={3}>
                 {field("maxConcurrency", tr("maxConcurrency"), tr("maxConcurrencyHint"))}
@@ -144,6 +145,7 @@ export default function MapRun({ arn }: { arn: string }) {
         </Container>
         <Problem error={children.error} retry={children.reload} />
         <List
+          name="children"
           label={tr("children")}
           items={children.data?.items ?? []}
           loading={children.loading}

@@ -1,4 +1,3 @@
-import { useState } from "react";
 import Badge from "@cloudscape-design/components/badge";
 import Button from "@cloudscape-design/components/button";
 import Header from "@cloudscape-design/components/header";
@@ -8,6 +7,7 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { bedrock } from "../aws/clients";
 import { current, setRegion } from "../aws/session";
+import { useParam } from "../app/address";
 import { useLoad } from "../app/load";
 import { Copy, Empty, Go, Problem, to } from "../app/parts";
 import List from "../app/table";
@@ -24,7 +24,8 @@ export default function Models() {
   const { t, locale } = useI18n();
   const day = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
   const say = useTexts(texts);
-  const [want, setWant] = useState({ type: "", status: "", input: "" });
+  const fields = { type: useParam("type"), status: useParam("status"), input: useParam("input") };
+  const want = { type: fields.type[0], status: fields.status[0], input: fields.input[0] };
   const region = current().region;
   const { data, error, loading, reload } = useLoad(async (abortSignal) => {
     const { m, c } = await bedrock();
@@ -35,7 +36,7 @@ export default function Models() {
     const options = [{ value: "", label: say("any") }, ...[...new Set(values)].sort().map((value) => ({ value, label: show(value) }))];
     return (
       <FormField label={label}>
-        <Select options={options} selectedOption={options.find((o) => o.value === want[key]) ?? options[0]!} onChange={(e) => setWant({ ...want, [key]: e.detail.selectedOption.value ?? "" })} />
+        <Select options={options} selectedOption={options.find((o) => o.value === want[key]) ?? options[0]!} onChange={(e) => fields[key][1](e.detail.selectedOption.value ?? "")} />
       </FormField>
     );
   };
@@ -43,6 +44,7 @@ export default function Models() {
     <SpaceBetween size="m">
       <Problem error={error} retry={reload} />
       <List
+        name="models"
         label={t("models")}
         items={items}
         loading={loading}
@@ -100,7 +102,7 @@ export default function Models() {
               </SpaceBetween>
             ),
           },
-          { id: "modalities", header: t("modalities"), cell: (m) => `${(m.inputModalities ?? []).join(", ")} → ${(m.outputModalities ?? []).join(", ")}` },
+          { id: "modalities", header: t("modalities"), cell: (m) => ((m.inputModalities ?? []).length + (m.outputModalities ?? []).length ? `${(m.inputModalities ?? []).join(", ")} → ${(m.outputModalities ?? []).join(", ")}` : "–") },
           { id: "lifecycle", header: t("lifecycle"), cell: (m) => (life(m) === "LEGACY" ? <StatusIndicator type="warning">{m.modelLifecycle?.endOfLifeTime ? say("until", { time: day.format(new Date(m.modelLifecycle.endOfLifeTime)) }) : "LEGACY"}</StatusIndicator> : life(m)), minWidth: 120, sortingComparator: (a, b) => String(a.modelLifecycle?.status).localeCompare(String(b.modelLifecycle?.status)) },
           {
             id: "actions",

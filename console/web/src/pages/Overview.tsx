@@ -12,10 +12,10 @@ import { current } from "../aws/session";
 import { lookup } from "../aws/trail";
 import { pages, useLoad } from "../app/load";
 import { Command, duration, Empty, Go, Problem, Status, to, WhyButton } from "../app/parts";
-import RegionStrip from "../app/Regions";
+import RegionMap from "../app/Regions";
 import Backends, { Simulated, useBackends } from "./Backends";
-import { underlying } from "../model/profile";
-import { denied, inference, shares } from "../model/inference";
+import { flows, traffic, underlying } from "../model/profile";
+import { denied, inference } from "../model/inference";
 import { useI18n } from "../i18n";
 
 const day = 24 * 3600_000;
@@ -39,7 +39,7 @@ export default function Overview() {
         .slice(0, looked);
       const lists = await Promise.all(newest.map((x) => c.send(new m.ListExecutionsCommand({ stateMachineArn: x.stateMachineArn, maxResults: 100 }), { abortSignal })));
       const all = lists.flatMap((l) => l.executions ?? []).sort((a, b) => b.startDate!.getTime() - a.startDate!.getTime());
-      return { machines: machines.items.length, more: machines.more || newest.length < machines.items.length || lists.some((l) => l.nextToken), all };
+      return { machines: machines.items.length, more: machines.more || newest.length < machines.items.filter((x) => x.type === "STANDARD").length || lists.some((l) => l.nextToken), all };
     },
     [],
     () => every,
@@ -88,7 +88,7 @@ export default function Overview() {
           {models.error !== undefined ? (
             <Problem error={models.error} retry={models.reload} />
           ) : (
-            <RegionStrip source={region} shares={shares(models.data?.calls ?? [])} />
+            <RegionMap sources={[region]} flows={flows(models.data?.calls ?? [])} total={traffic(models.data?.calls ?? [])} denied={{ [region]: (models.data?.calls ?? []).filter((r) => denied(r.errorCode)).length }} />
           )}
         </Container>
         <Table
@@ -108,7 +108,7 @@ export default function Overview() {
           }
           columnDefinitions={[
             { id: "name", header: t("name"), cell: (x) => <Go href={to.execution(x.executionArn!)}>{x.name}</Go>, isRowHeader: true, minWidth: 120 },
-            { id: "machine", header: t("stateMachines"), cell: (x) => <Go href={to.machine(x.stateMachineArn!)}>{x.stateMachineArn!.split(":")[6]}</Go> },
+            { id: "machine", header: t("stateMachine"), cell: (x) => <Go href={to.machine(x.stateMachineArn!)}>{x.stateMachineArn!.split(":")[6]}</Go> },
             { id: "status", header: t("status"), cell: (x) => <Status status={x.status} />, minWidth: 130 },
             { id: "started", header: t("started"), cell: (x) => time(x.startDate), minWidth: 180 },
             { id: "duration", header: t("duration"), cell: (x) => duration(x.startDate, x.stopDate, t) },

@@ -12,10 +12,10 @@ import { bedrock } from "../aws/clients";
 import { current } from "../aws/session";
 import { lookup } from "../aws/trail";
 import { useLoad } from "../app/load";
-import { Arn, Code, Copy, Problem, to } from "../app/parts";
-import RegionStrip from "../app/Regions";
-import { denied, inference, shares } from "../model/inference";
-import { destinations, grants, kindOf } from "../model/profile";
+import { Code, Copy, Ids, Problem, to } from "../app/parts";
+import RegionMap from "../app/Regions";
+import { denied, inference } from "../model/inference";
+import { destinations, flows, grants, inRegion, kindOf, regionOf, sources, traffic as counted } from "../model/profile";
 import { useI18n } from "../i18n";
 import { useTexts } from "../i18n/page";
 import texts from "../i18n/pages/bedrock";
@@ -26,7 +26,7 @@ import Traffic from "./Traffic";
 const day = 24 * 3600_000;
 
 export default function Profile({ id }: { id: string }) {
-  const { t } = useI18n();
+  const { t, time } = useI18n();
   const say = useTexts(texts);
   const [, go] = useLocation();
   const [owning, own] = useState(false);
@@ -36,13 +36,24 @@ export default function Profile({ id }: { id: string }) {
     return c.send(new m.GetInferenceProfileCommand({ inferenceProfileIdentifier: id }), { abortSignal });
   }, [id]);
   const traffic = useLoad(
-    async (signal) => (data ? (await lookup({ key: "ResourceName", value: data.inferenceProfileArn, start: new Date(Date.now() - day) }, 10, signal)).items.filter(inference) : undefined),
+    async (signal) => {
+      if (!data) return undefined;
+      const from = sources({ id, arn: data.inferenceProfileArn!, models: (data.models ?? []).map((x) => x.modelArn!) }, region, data.type);
+      // A Region's calls are in its own trail. Where one of them cannot be read, the others still say something.
+      const found = await Promise.allSettled(from.map((r) => lookup({ key: "ResourceName", value: inRegion(data.inferenceProfileArn!, r), start: new Date(Date.now() - day) }, 10, signal, r)));
+      const first = found[0]!;
+      if (first.status === "rejected") throw first.reason;
+      const records = found.flatMap((f) => (f.status === "fulfilled" ? f.value.items : [])).filter(inference);
+      return { records, from: from.filter((r, i) => r === region || (found[i]!.status === "fulfilled" && records.some((x) => x.region === r))), read: from.filter((_, i) => found[i]!.status === "fulfilled") };
+    },
     [data?.inferenceProfileArn],
   );
   if (!data) return error ? <Problem error={error} retry={reload} /> : <Spinner size="large" />;
   const p = { id: data.inferenceProfileId!, arn: data.inferenceProfileArn!, models: (data.models ?? []).map((x) => x.modelArn!) };
   const application = data.type === "APPLICATION";
-  const refused = (traffic.data ?? []).filter((r) => denied(r.errorCode)).length;
+  const records = traffic.data?.records ?? [];
+  const refusals = records.filter((r) => denied(r.errorCode));
+  const refusedIn = Object.fromEntries((traffic.data?.from ?? []).map((r) => [r, refusals.filter((x) => x.region === r).length]));
   const policy = JSON.stringify(grants(p, region), null, 2);
   return (
     <ContentLayout
@@ -65,24 +76,29 @@ export default function Profile({ id }: { id: string }) {
     >
       <SpaceBetween size="m">
         <Container>
+          <SpaceBetween size="s">
           <KeyValuePairs
             columns={4}
             items={[
-              { label: t("profileId"), value: <Arn arn={p.id} /> },
-              { label: t("arn"), value: <Arn arn={p.arn} /> },
               { label: t("type"), value: t(kindOf({ id: p.id, type: data.type })) },
               { label: t("status"), value: data.status },
+              { label: t("destinations"), value: destinations(p).map((r) => r || t("anyRegion")).join(", ") },
+              ...(data.createdAt ? [{ label: t("created"), value: time(data.createdAt) }] : []),
             ]}
           />
+          <Ids items={[[t("profileId"), p.id], [t("arn"), p.arn], ...p.models.map((a): [string, string] => [p.models.length > 1 ? `${t("model")} (${regionOf(a) || t("anyRegion")})` : t("model"), a])]} />
+          </SpaceBetween>
         </Container>
-        <Container header={<Header variant="h2" description={t("profileTrafficHint", { region })}>{t("profileTraffic")}</Header>}>
+        <Container header={<Header variant="h2" description={t("profileTrafficHint", { region: (traffic.data?.read ?? [region]).join(", ") })}>{t("profileTraffic")}</Header>}>
           {traffic.error !== undefined ? (
             <Problem error={traffic.error} retry={traffic.reload} />
+          ) : !traffic.data ? (
+            <Spinner />
           ) : (
             <SpaceBetween size="m">
-              <RegionStrip source={region} shares={shares(traffic.data ?? [])} all={destinations(p)} denied={refused} />
-              <Traffic records={traffic.data ?? []} regions={destinations(p)} />
-              {refused > 0 && <StatusIndicator type="error">{say("refused", { n: refused })}</StatusIndicator>}
+              <RegionMap sources={traffic.data.from} flows={flows(records)} total={counted(records)} all={destinations(p)} denied={refusedIn} />
+              {traffic.data.from.length > 1 && <Traffic flows={flows(records)} />}
+              {refusals.length > 0 && <StatusIndicator type="error">{say("refused", { n: refusals.length })}</StatusIndicator>}
             </SpaceBetween>
           )}
         </Container>
@@ -90,13 +106,6 @@ export default function Profile({ id }: { id: string }) {
           <Code text={policy} />
         </Container>
         <Grantees profile={p} key={p.arn} />
-        <Container header={<Header variant="h2">{t("model")}</Header>}>
-          <SpaceBetween size="xs">
-            {p.models.map((a) => (
-              <Arn arn={a} key={a} />
-            ))}
-          </SpaceBetween>
-        </Container>
       </SpaceBetween>
       {owning && <OwnProfile name={data.inferenceProfileName!} arn={p.arn} remove={application} onDismiss={() => own(false)} />}
     </ContentLayout>

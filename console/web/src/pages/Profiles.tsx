@@ -38,6 +38,7 @@ export default function Profiles() {
     <SpaceBetween size="m">
       <Problem error={error} retry={reload} />
       <List
+        name="profiles"
         label={t("profiles")}
         items={items}
         loading={loading}
@@ -87,7 +88,7 @@ export default function Profiles() {
               </SpaceBetween>
             ),
           },
-          { id: "actions", header: t("actions"), cell: (p) => <Go href={to.playground(p.id)}>{t("openPlayground")}</Go> },
+          { id: "actions", header: t("actions"), cell: (p) => <Go href={to.playground(p.type === "APPLICATION" ? p.arn : p.id)}>{t("openPlayground")}</Go> },
         ]}
       />
     </SpaceBetween>

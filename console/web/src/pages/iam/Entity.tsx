@@ -17,7 +17,7 @@ import { noteError } from "../../aws/clients";
 import { attach, deleteInline, detach, entity, isAws, managed, putInline, putTrust, type Entity as Who, type Held, type Kind } from "../../aws/people";
 import Ask from "../../app/Ask";
 import { useLoad } from "../../app/load";
-import { Arn, Empty, Go, Problem, to } from "../../app/parts";
+import { Empty, Go, Ids, Problem, to } from "../../app/parts";
 import { useI18n } from "../../i18n";
 import { useTexts } from "../../i18n/page";
 import texts from "../../i18n/pages/iam";
@@ -57,14 +57,16 @@ export default function Entity({ kind, name }: { kind: Kind; name: string }) {
       <SpaceBetween size="m">
         <Problem error={failed} />
         <Container>
+          <SpaceBetween size="s">
           <KeyValuePairs
             columns={3}
             items={[
-              { label: t("arn"), value: <Arn arn={e.arn} /> },
               { label: say("created"), value: time(e.created) },
               ...(e.maxSession ? [{ label: say("maxSession"), value: say("hours", { n: e.maxSession / 3600 }) }] : [{ label: say("path"), value: e.path ?? "/" }]),
             ]}
           />
+          <Ids items={[[t("arn"), e.arn]]} />
+          </SpaceBetween>
         </Container>
         <Tabs
           tabs={[

@@ -45,6 +45,7 @@ export default function IamList({ kind }: { kind: Shown }) {
     <SpaceBetween size="m">
       <Problem error={error} retry={reload} />
       <List
+        name={kind}
         label={title}
         items={data?.items ?? []}
         loading={loading}

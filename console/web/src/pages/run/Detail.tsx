@@ -13,7 +13,7 @@ import Spinner from "@cloudscape-design/components/spinner";
 import Tabs from "@cloudscape-design/components/tabs";
 import { sfn } from "../../aws/clients";
 import { useLoad } from "../../app/load";
-import { Code, duration, Go, pretty, Problem, Status, to, WhyButton } from "../../app/parts";
+import { Code, duration, Go, pretty, Problem, Status, statusText, to, WhyButton } from "../../app/parts";
 import type { History, Visit } from "../../model/history";
 import { denied, type Record_ } from "../../model/inference";
 import { context, evaluation, expressions, find, result, type Expression } from "../../model/definition";
@@ -45,7 +45,7 @@ export default function Detail({ name, visits: all, v, choose, records, made, de
   // failed visits first: they are what is looked for
   const options = [...all]
     .sort((a, b) => Number(b.status === "failed") - Number(a.status === "failed") || a.id - b.id)
-    .map((v) => ({ value: String(v.id), label: v.where || `#${v.id}`, description: clock(v.from), labelTag: v.status }));
+    .map((v) => ({ value: String(v.id), label: v.where || `#${v.id}`, description: clock(v.from), labelTag: statusText(v.status, t) }));
   const own = (v && made.get(v.id)) ?? records.filter((r) => r.state === name);
   const found = useMemo(() => (name ? find(definition, name) : undefined), [definition, name]);
   const ownEvents = useMemo(() => (v ? events.filter((e) => h.visitOf.get(e.id!) === v) : []), [events, h, v]);

@@ -1,12 +1,14 @@
 import FormField from "@cloudscape-design/components/form-field";
 import Select from "@cloudscape-design/components/select";
-import { Status } from "../../app/parts";
+import { Status, statusText } from "../../app/parts";
 import type { MapChoice, Picks } from "../../model/run";
+import { useI18n } from "../../i18n";
 import { useTexts } from "../../i18n/page";
 import runTexts from "../../i18n/pages/run";
 
 // Iterations chooses which iteration of each Map state is looked at, those that failed first.
 export default function Iterations({ choices, picks, onPick }: { choices: MapChoice[]; picks: Picks; onPick: (p: Picks) => void }) {
+  const { t } = useI18n();
   const tr = useTexts(runTexts);
   const set = (name: string, index: number | undefined) => {
     const { [name]: _, ...rest } = picks;
@@ -17,7 +19,7 @@ export default function Iterations({ choices, picks, onPick }: { choices: MapCho
       {choices.map((m) => {
         const count = (...s: string[]) => m.iterations.filter((i) => s.includes(i.status)).length;
         const all = { value: "", label: tr("wholeRun"), description: tr("iterationCounts", { failed: count("failed", "aborted"), running: count("running"), succeeded: count("succeeded", "caught") }) };
-        const options = [all, ...m.iterations.filter((i, n) => m.iterations.findIndex((o) => o.index === i.index) === n).map((i) => ({ value: String(i.index), label: tr("iterationN", { n: i.index }), labelTag: i.status }))];
+        const options = [all, ...m.iterations.filter((i, n) => m.iterations.findIndex((o) => o.index === i.index) === n).map((i) => ({ value: String(i.index), label: tr("iterationN", { n: i.index }), labelTag: statusText(i.status, t) }))];
         const index = picks[m.name];
         const now = m.iterations.find((i) => i.index === index);
         return (
