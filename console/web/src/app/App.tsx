@@ -242,7 +242,7 @@ function Top({ session, region }: { session?: Session; region: string }) {
                   type: "menu-dropdown" as const,
                   text: zone === "utc" ? "UTC" : offset(),
                   iconName: "calendar" as const,
-                  ariaLabel: `${t("timeZone")}: ${zone === "utc" ? "UTC" : `${t("zoneLocal")} (${offset()})`}`,
+                  ariaLabel: `${t("timeZone")}: ${zone === "utc" ? "UTC" : offset()}`,
                   items: [{ id: "local", text: `${t("zoneLocal")} (${offset()})` }, { id: "utc", text: "UTC" }],
                   onItemClick: (e: { detail: { id: string } }) => setZone(e.detail.id === "utc" ? "utc" : "local"),
                 },

@@ -7,6 +7,7 @@ import Button from "@cloudscape-design/components/button";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
+import { current } from "../aws/session";
 import { useI18n, type Key, type T } from "../i18n";
 import { denied } from "../model/inference";
 
@@ -19,7 +20,8 @@ export const to = {
   profile: (id: string) => "/profiles/" + encodeURIComponent(id),
   playground: (id?: string) => "/playground" + (id ? "?model=" + encodeURIComponent(id) : ""),
   iam: (kind: "role" | "user" | "policy", id: string) => `/iam/${kind === "policy" ? "policies" : kind + "s"}/${encodeURIComponent(id)}`,
-  record: (id: string) => "/events?id=" + encodeURIComponent(id),
+  // A record is in the trail of the Region in which the call was made.
+  record: (id: string, region?: string) => "/events?id=" + encodeURIComponent(id) + (region && region !== current().region ? "&in=" + region : ""),
 };
 
 // param is a part of the address as it was before it was put there.

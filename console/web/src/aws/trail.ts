@@ -25,12 +25,30 @@ export async function lookup(q: Asked, most = maxPages, signal?: AbortSignal, re
   });
 }
 
+const beside = 6; // Regions that are asked at a time
+
+// everywhere looks in the trails of several Regions, the newest records first. done says how many
+// were read.
+export async function everywhere(q: Asked, regions: readonly string[], most: number, signal: AbortSignal, done: (n: number) => void): Promise<{ items: Record_[]; more: boolean }> {
+  const queue = [...regions];
+  const found: { items: Record_[]; more: boolean }[] = [];
+  await Promise.all(
+    Array.from({ length: Math.min(beside, regions.length) }, async () => {
+      for (let r; (r = queue.shift()); ) {
+        found.push(await lookup(q, most, signal, r));
+        done(found.length);
+      }
+    }),
+  );
+  return { items: found.flatMap((f) => f.items).sort((a, b) => b.time.getTime() - a.time.getTime()), more: found.some((f) => f.more) };
+}
+
 // ofExecution are the records of an execution's model calls. Its role's session has its name.
 export async function ofExecution(arn: string, start: Date | undefined, end: Date | undefined, signal?: AbortSignal): Promise<Record_[]> {
   const name = sessionName(arn.split(":")[7] ?? "");
   const q: Asked = name ? { key: "Username", value: name } : { key: "EventSource", value: "bedrock.amazonaws.com" };
   // The record of a call can be a little older or younger than the event of it.
-  const { items } = await lookup({ ...q, start: start && new Date(start.getTime() - 2000), end: end && new Date(end.getTime() + 5000) }, maxPages, signal);
+  const { items } = await lookup({ ...q, start: start && new Date(start.getTime() - 2000), end: end && new Date(end.getTime() + 5000) }, maxPages, signal, arn.split(":")[3]);
   return items.filter((r) => r.executionArn === arn && inference(r));
 }
 

@@ -14,11 +14,15 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Table from "@cloudscape-design/components/table";
 import Toggle from "@cloudscape-design/components/toggle";
 import later from "../app/later";
-import { lookup, type Asked } from "../aws/trail";
+import { everywhere, type Asked } from "../aws/trail";
+import { put, useParam } from "../app/address";
 import { useLoad } from "../app/load";
+import Preferences, { useView } from "../app/Preferences";
 import { Arn, Code, Copy, Empty, Go, pretty, Problem, to, WhyButton } from "../app/parts";
 import { denied, inference, type Record_ } from "../model/inference";
 import { current } from "../aws/session";
+import { readFilter, writeFilter } from "../model/filter";
+import { regionName, regions } from "../model/regions";
 import { useI18n, type Key } from "../i18n";
 import { useTexts } from "../i18n/page";
 import texts from "../i18n/pages/trail";
@@ -45,16 +49,21 @@ const short = (arn: string | undefined) => arn?.replace(/^arn:[^:]*:[^:]*:[^:]*:
 type Row = Record_ & { resource: string };
 
 export default function Events() {
-  const { t, time } = useI18n();
+  const { t, time, locale } = useI18n();
   const [query, setQuery] = useSearchParams();
-  const [range, setRange] = useState(query.get("id") ? "90d" : "24h");
-  const [reads, setReads] = useState(query.get("id") !== null);
+  const [chosenRange, setRange] = useParam("range", "24h", "events");
+  const [chosenReads, setReads] = useParam("reads", "", "events");
+  const byId = query.get("id") !== null; // then time and kind do not matter
+  const range = byId ? "90d" : ranges.some(([id]) => id === chosenRange) ? chosenRange : "24h";
+  const reads = byId || chosenReads === "1";
+  const here = current().region;
+  const [where, setWhere] = useParam("in"); // the Region whose trail is read; "all" of them
+  const wanted = where === "all" ? [here, ...regions.filter((r) => r !== here)] : [where || here];
+  const [done, setDone] = useState(0);
   const [loads, setLoads] = useState(1);
-  // A link may name what to look for: ?id=…, ?name=InvokeModel.
-  const [filter, setFilter] = useState<PropertyFilterProps.Query>(() => ({
-    operation: "and",
-    tokens: Object.keys(attribute).flatMap((propertyKey) => (query.get(propertyKey) ? [{ propertyKey, operator: "=", value: query.get(propertyKey)! }] : [])),
-  }));
+  const [view, setView] = useView("events-table", { hidden: ["source", "region", "state", "tokens", "id"], wrap: false });
+  // A link may name what to look for: ?id=…, ?name=InvokeModel, ?f=errorCode!=AccessDenied.
+  const [filter, setFilter] = useState<PropertyFilterProps.Query>(() => readFilter(query, Object.keys(attribute)));
   const say = useTexts(texts);
   const [open, setOpen] = useState<Row>();
   const [picked, pick] = useState<Row[]>([]);
@@ -64,10 +73,11 @@ export default function Events() {
   const { data, error, loading, reload } = useLoad(
     async (signal) => {
       const span = ranges.find(([id]) => id === range)![2];
-      const r = await lookup({ ...asked, start: new Date(Date.now() - span) }, perLoad * loads, signal);
+      setDone(0);
+      const r = await everywhere({ ...asked, start: new Date(Date.now() - span) }, wanted, perLoad * loads, signal, setDone);
       return { ...r, items: r.items.map((x): Row => ({ ...x, resource: x.resources.join(" ") })) };
     },
-    [asked.key, asked.value, range, loads],
+    [asked.key, asked.value, range, loads, where],
   );
   // A console reads all the time; what changed something, asked a model or was refused is what is looked for.
   const rows = useMemo(() => (data?.items ?? []).filter((r) => reads || !r.readOnly || inference(r) || r.errorCode), [data, reads]);
@@ -77,6 +87,7 @@ export default function Events() {
     property("source", "eventSource"),
     property("user", "userName"),
     property("served", "inferenceRegion"),
+    property("region", "sourceRegion"),
     property("resource", "resourceName"),
     property("errorCode", "errorCode"),
     property("state", "step"),
@@ -86,14 +97,14 @@ export default function Events() {
   ];
   const { items, collectionProps, paginationProps, propertyFilterProps, filteredItemsCount } = useCollection(rows, {
     propertyFiltering: { filteringProperties, defaultQuery: filter, noMatch: <Empty title={t("noMatches")} />, empty: <Empty title={t("noMatches")} /> },
-    pagination: { pageSize: 25 },
+    pagination: { pageSize: view.pageSize },
     sorting: {},
   });
   const filteringOptions = useMemo(() => {
     const seen = new Set<string>();
     const out: { propertyKey: string; value: string }[] = [];
     for (const r of rows)
-      for (const k of ["name", "source", "user", "served", "errorCode", "state"] as const) {
+      for (const k of ["name", "source", "user", "served", "region", "errorCode", "state"] as const) {
         const value = r[k];
         if (!value || seen.has(k + value)) continue;
         seen.add(k + value);
@@ -102,7 +113,24 @@ export default function Events() {
     return out;
   }, [rows]);
   // what the address asks for is shown at once
-  const shown = open ?? rows.find((r) => r.id === query.get("id"));
+  const shown = open ?? rows.find((r) => r.id === (query.get("record") ?? query.get("id")));
+  const show = (r: Row | undefined) => {
+    setOpen(r);
+    setQuery(put((q) => (r ? q.set("record", r.id) : q.delete("record"))), { replace: true });
+  };
+  const columns = [
+    { id: "time", header: t("time"), cell: (r: Row) => time(r.time), minWidth: 180 },
+    { id: "name", header: t("eventName"), cell: (r: Row) => r.name, isRowHeader: true, minWidth: 130 },
+    { id: "user", header: t("userName"), cell: (r: Row) => r.user || "–", minWidth: 110 },
+    { id: "source", header: t("eventSource"), cell: (r: Row) => r.source.replace(".amazonaws.com", ""), minWidth: 100 },
+    { id: "region", header: t("sourceRegion"), cell: (r: Row) => r.region || "–", minWidth: 140 },
+    { id: "served", header: t("inferenceRegion"), cell: (r: Row) => r.served ?? "–", minWidth: 140 },
+    { id: "error", header: t("errorCode"), cell: (r: Row) => (r.errorCode ? <StatusIndicator type="error">{r.errorCode}</StatusIndicator> : "–"), minWidth: 170 },
+    { id: "resource", header: t("resourceName"), cell: (r: Row) => <span className="arn" title={r.resources[0]}>{short(r.resources[0])}</span>, minWidth: 240 },
+    { id: "state", header: t("step"), cell: (r: Row) => r.state ?? "–", minWidth: 110 },
+    { id: "tokens", header: t("tokens"), cell: (r: Row) => (r.inputTokens === undefined ? "–" : t("tokensInOut", { i: r.inputTokens, o: r.outputTokens ?? 0 })), minWidth: 120 },
+    { id: "id", header: t("eventId"), cell: (r: Row) => <Arn arn={r.id} />, minWidth: 240 },
+  ];
   const count = filteredItemsCount ?? rows.length;
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -116,31 +144,41 @@ export default function Events() {
         items={items}
         variant="full-page"
         loading={loading && rows.length === 0}
-        loadingText={t("loading")}
+        loadingText={wanted.length > 1 ? t("regionsRead", { n: done, all: wanted.length }) : t("loading")}
         trackBy="id"
         selectionType="multi"
         selectedItems={picked}
         isItemDisabled={(r) => picked.length >= compared && !picked.some((x) => x.id === r.id)}
         onSelectionChange={(e) => {
           pick(e.detail.selectedItems.slice(0, compared));
-          setOpen(e.detail.selectedItems.at(-1));
+          show(e.detail.selectedItems.at(-1));
         }}
-        onRowClick={(e) => setOpen(e.detail.item)}
+        onRowClick={(e) => show(e.detail.item)}
         enableKeyboardNavigation
         ariaLabels={{ tableLabel: t("eventHistory"), selectionGroupLabel: t("eventHistory"), allItemsSelectionLabel: () => say("compareHint"), itemSelectionLabel: (_, r) => `${r.name} ${time(r.time)}` }}
-        wrapLines
+        wrapLines={view.wrap}
+        visibleColumns={columns.map((c) => c.id).filter((id) => !view.hidden.includes(id) || (id === "region" && wanted.length > 1))}
+        preferences={<Preferences columns={columns} view={view} onChange={setView} />}
         header={
           <Header
             variant="h1"
             counter={data && `(${count}${data.more ? "+" : ""})`}
-            description={current().region}
+            description={where === "all" ? t("trailOfAll") : t("trailOf", { region: where || here })}
             actions={
               <SpaceBetween direction="horizontal" size="xs" alignItems="center">
-                <Toggle checked={reads} onChange={(e) => setReads(e.detail.checked)}>
+                <Toggle checked={reads} disabled={byId} onChange={(e) => setReads(e.detail.checked ? "1" : "")}>
                   {t("showReads")}
                 </Toggle>
                 <Select
+                  ariaLabel={t("sourceRegion")}
+                  filteringType="auto"
+                  selectedOption={where === "all" ? { value: "all", label: t("allRegions") } : { value: where || here, label: where || here }}
+                  options={[{ value: "all", label: t("allRegions") }, ...(regions.includes(here) ? regions : [here, ...regions]).map((r) => ({ value: r, label: r, description: regionName(r, locale), tags: r === here ? [t("chosenRegion")] : undefined }))]}
+                  onChange={(e) => setWhere(e.detail.selectedOption.value === here ? "" : e.detail.selectedOption.value!)}
+                />
+                <Select
                   ariaLabel={t("range")}
+                  disabled={byId}
                   selectedOption={{ value: range, label: t(ranges.find(([id]) => id === range)![1]) }}
                   options={ranges.map(([value, k]) => ({ value, label: t(k) }))}
                   onChange={(e) => setRange(e.detail.selectedOption.value!)}
@@ -167,7 +205,7 @@ export default function Events() {
               propertyFilterProps.onChange(e);
               setFilter(e.detail); // of which one token is asked of CloudTrail
               setOpen(undefined);
-              if (query.get("id")) setQuery({}, { replace: true });
+              setQuery(put((q) => (q.delete("record"), writeFilter(q, e.detail, Object.keys(attribute)))), { replace: true });
             }}
             filteringOptions={filteringOptions}
             filteringPlaceholder={t("filterRecords")}
@@ -178,15 +216,7 @@ export default function Events() {
         }
         pagination={<Pagination {...paginationProps} />}
         empty={<Empty title={t("noMatches")} />}
-        columnDefinitions={[
-          { id: "time", header: t("time"), cell: (r) => time(r.time), minWidth: 190 },
-          { id: "name", header: t("eventName"), cell: (r) => r.name, isRowHeader: true },
-          { id: "user", header: t("userName"), cell: (r) => r.user || "–", minWidth: 110 },
-          { id: "source", header: t("eventSource"), cell: (r) => r.source.replace(".amazonaws.com", "") },
-          { id: "served", header: t("inferenceRegion"), cell: (r) => r.served ?? "–", minWidth: 140 },
-          { id: "error", header: t("errorCode"), cell: (r) => (r.errorCode ? <StatusIndicator type="error">{r.errorCode}</StatusIndicator> : "–"), minWidth: 150 },
-          { id: "resource", header: t("resourceName"), cell: (r) => <span className="arn" title={r.resources[0]}>{short(r.resources[0])}</span>, minWidth: 200 },
-        ]}
+        columnDefinitions={columns}
       />
       <div ref={place}>
       <Container
@@ -196,7 +226,7 @@ export default function Events() {
             actions={
               shown && (
                 <SpaceBetween direction="horizontal" size="s" alignItems="center">
-                  <Go href={"/iam/simulator?event=" + encodeURIComponent(shown.id)}>{t("iamSimulator")}</Go>
+                  <Go href={`/iam/simulator?event=${encodeURIComponent(shown.id)}&in=${shown.region}`}>{t("iamSimulator")}</Go>
                   <Copy text={pretty(shown.json)} label={t("copy")} />
                 </SpaceBetween>
               )

@@ -33,7 +33,7 @@ export default function Simulator() {
   const say = useTexts(texts);
   const [query] = useSearchParams();
   const id = query.get("event");
-  const record = useLoad(async (signal) => (id ? ((await lookup({ key: "EventId", value: id }, 1, signal)).items[0] ?? null) : undefined), [id]);
+  const record = useLoad(async (signal) => (id ? ((await lookup({ key: "EventId", value: id }, 1, signal, query.get("in") ?? undefined)).items[0] ?? null) : undefined), [id]);
   const r = record.data;
   return (
     <ContentLayout header={<Header variant="h1" description={say("principalHint")}>{say("simulator")}</Header>}>

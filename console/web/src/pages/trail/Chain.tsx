@@ -24,7 +24,7 @@ export default function Chain({ record }: { record: Record_ }) {
       if (!arn) return { calls: [record] };
       const start = new Date(record.time.getTime() - around);
       const [starts, calls] = await Promise.all([
-        lookup({ key: "EventName", value: "StartExecution", start, end: new Date(record.time.getTime() + 2000) }, mosts, signal),
+        lookup({ key: "EventName", value: "StartExecution", start, end: new Date(record.time.getTime() + 2000) }, mosts, signal, record.region),
         ofExecution(arn, start, new Date(record.time.getTime() + around), signal),
       ]);
       const same = calls.filter((c) => c.state === record.state).sort((a, b) => a.time.getTime() - b.time.getTime());
@@ -44,7 +44,7 @@ export default function Chain({ record }: { record: Record_ }) {
           <>
             {data.started && (
               <li>
-                <Go href={to.record(data.started.id)}>{say("startedBy", { who: data.started.user, name })}</Go> · {time(data.started.time)}
+                <Go href={to.record(data.started.id, data.started.region)}>{say("startedBy", { who: data.started.user, name })}</Go> · {time(data.started.time)}
               </li>
             )}
             <li>
@@ -66,7 +66,7 @@ export default function Chain({ record }: { record: Record_ }) {
                 {say("thisCall")}: {say("call", { name: c.name, time: time(c.time) })}
               </b>
             ) : (
-              <Go href={to.record(c.id)}>{say("call", { name: c.name, time: time(c.time) })}</Go>
+              <Go href={to.record(c.id, c.region)}>{say("call", { name: c.name, time: time(c.time) })}</Go>
             )}
             <ul>
               {tried(c).map((a, i) => (
