@@ -74,7 +74,7 @@ func command() *cobra.Command {
 		return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), runCommand(), validateCommand(), evalCommand(), policyCommand(), trailCommand(), residencyCommand(), catalogCommand(), configCommand(), versionCommand())
+	root.AddCommand(serveCommand(), runCommand(), validateCommand(), evalCommand(), policyCommand(), trailCommand(), residencyCommand(), catalogCommand(), consoleCommand(), configCommand(), versionCommand())
 	for _, c := range root.Commands() {
 		usage(c)
 	}
