@@ -50,9 +50,11 @@ func (x *Execution) mapState(th *thread) {
 		x.completed(th)
 		return
 	}
-	slots := min(n, MaxIterations)
-	if most > 0 {
-		slots = int(min(int64(slots), most))
+	slots := n
+	for _, limit := range [...]int64{int64(x.cfg.Limits.Iterations), most} {
+		if limit > 0 {
+			slots = int(min(int64(slots), limit))
+		}
 	}
 	slots = max(1, min(slots, MaxThreads-x.live.n))
 	for range slots {

@@ -59,16 +59,27 @@ type Limits struct {
 	Events   int64         // history events
 	DataSize int           // bytes of a task's, state's or execution's input and output
 	Duration time.Duration // of the execution
+
+	// Whatever a Map's MaxConcurrency says:
+	Iterations  int   // of one inline Map at a time
+	Children    int   // of one Map Run at a time
+	RunRedrives int64 // of one Map Run
 }
 
 // StandardLimits are AWS's limits of a Standard execution.
 func StandardLimits() Limits {
-	return Limits{Events: 25_000, DataSize: 256 << 10, Duration: 365 * 24 * time.Hour}
+	return mapLimits(Limits{Events: 25_000, DataSize: 256 << 10, Duration: 365 * 24 * time.Hour})
 }
 
 // ExpressLimits are AWS's limits of an Express execution.
 func ExpressLimits() Limits {
-	return Limits{DataSize: 256 << 10, Duration: 5 * time.Minute}
+	return mapLimits(Limits{DataSize: 256 << 10, Duration: 5 * time.Minute})
+}
+
+// mapLimits is l with AWS's limits of Maps, which are the same for all.
+func mapLimits(l Limits) Limits {
+	l.Iterations, l.Children, l.RunRedrives = 40, 10_000, 1000
+	return l
 }
 
 // What one Step may do before it asks to be continued. Ending a Parallel or Map
@@ -79,19 +90,8 @@ const (
 	MaxStepBytes   = 4 << 20 // of the documents in the events
 )
 
-// MaxIterations is how many iterations of one inline Map run at a time, whatever
-// its MaxConcurrency; AWS's limit.
-const MaxIterations = 40
-
-// MaxChildren is how many children of one Map Run run at a time, whatever its
-// MaxConcurrency; AWS's limit.
-const MaxChildren = 10_000
-
-// MaxRunRedrives is how often a Map Run can be redriven; AWS's limit.
-const MaxRunRedrives = 1000
-
 // MaxThreads is how many branches and iterations may run at a time before every
-// further Map state runs its iterations one after the other.
+// further Map state runs its iterations one after the other, whatever the limits.
 const MaxThreads = 4096
 
 // Input is something that happened outside.

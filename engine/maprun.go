@@ -53,18 +53,12 @@ const (
 	kidAgain // is to be redriven
 )
 
-// slots is how many kids may run at a time.
-func (r *mapRun) slots() int {
-	if n := r.set.MaxConcurrency; n > 0 && n < MaxChildren {
-		return int(n)
-	}
-	return MaxChildren
-}
-
-// wants reports whether a kid is to be started now.
-func (c *composite) wants() bool {
+// wants reports whether a kid is to be started now, where a run may have so many
+// at a time (0: any number).
+func (c *composite) wants(most int) bool {
 	r := c.run
-	return !r.over && (r.revived || r.running < r.slots() && (r.again > 0 || r.next < c.items.Len()))
+	room := (most == 0 || r.running < most) && (r.set.MaxConcurrency == 0 || int64(r.running) < r.set.MaxConcurrency)
+	return !r.over && (r.revived || room && (r.again > 0 || r.next < c.items.Len()))
 }
 
 // finished reports whether every kid has come to its end.
@@ -273,9 +267,9 @@ func (x *Execution) dispatch(th *thread) {
 	r := th.comp.run
 	switch {
 	case r.revived:
-		if r.redrives >= MaxRunRedrives {
+		if n := x.cfg.Limits.RunRedrives; n > 0 && r.redrives >= n {
 			x.fail(th, failure{err: new(runtimeError), runtime: true, cause: new(x.prefix(th) + fmt.Sprintf(
-				"The Map Run '%s' has been redriven %d times, which is the limit.", r.arn, MaxRunRedrives))})
+				"The Map Run '%s' has been redriven %d times, which is the limit.", r.arn, n))})
 			return
 		}
 		if x.emit(Event{Type: MapRunRedriven, Thread: th.id, Ref: r.id, Prev: th.cursor, State: th.state.Name,
@@ -620,7 +614,7 @@ func (c *composite) started1(e *Event) error {
 
 // turn puts th where its run says: among those that can go on, or not.
 func (x *Execution) turn(th *thread) {
-	if th.phase == mapping && th.comp.wants() {
+	if th.phase == mapping && th.comp.wants(x.cfg.Limits.Children) {
 		x.ready.push(th)
 	} else {
 		th.leave()

@@ -19,7 +19,8 @@ import (
 // events so far are replayed, through their durable form, and must give the
 // same execution; and they must be a history.
 //
-//	machine [events=N] [data=N] [express] [seed=N] [refuse=WHY]   <definition>: a new execution
+//	machine [events=N] [data=N] [iterations=N] [children=N] [redrives=N] [express] [seed=N] [refuse=WHY]
+//	                                                 <definition>: a new execution
 //	start | again                                    <input>
 //	done task=N | submitted task=N                   <output>
 //	fail task=N [error=E] [cause=C]
@@ -58,6 +59,12 @@ func command(t *testing.T, sp **sim, d *datadriven.TestData) (string, error) {
 				d.ScanArgs(t, "events", &cfg.Limits.Events)
 			case "data":
 				d.ScanArgs(t, "data", &cfg.Limits.DataSize)
+			case "iterations":
+				d.ScanArgs(t, "iterations", &cfg.Limits.Iterations)
+			case "children":
+				d.ScanArgs(t, "children", &cfg.Limits.Children)
+			case "redrives":
+				d.ScanArgs(t, "redrives", &cfg.Limits.RunRedrives)
 			case "seed":
 				d.ScanArgs(t, "seed", &cfg.Seed)
 			case "refuse":

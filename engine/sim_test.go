@@ -55,7 +55,7 @@ func (s *sim) step(in Input) Batch {
 	if err != nil {
 		s.t.Fatalf("Step(%#v): %v", in, err)
 	}
-	if n := 2 * (s.x.live.n + 2*MaxIterations); len(b.Events) > MaxStepEvents+n || len(b.Effects) > MaxStepEffects+2*n {
+	if n := 2 * (s.x.live.n + 2*StandardLimits().Iterations); len(b.Events) > MaxStepEvents+n || len(b.Effects) > MaxStepEffects+2*n {
 		s.t.Fatalf("a batch of %d events and %d effects", len(b.Events), len(b.Effects))
 	}
 	s.events = append(s.events, b.Events...)

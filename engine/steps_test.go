@@ -43,7 +43,7 @@ func TestLongRuns(t *testing.T) {
 				for i := range b.Events {
 					size += len(b.Events[i].Data.JSON())
 				}
-				if len(b.Events) > MaxStepEvents+2*MaxIterations || len(b.Effects) > MaxStepEffects+8 || size > MaxStepBytes+1<<20 {
+				if len(b.Events) > MaxStepEvents+2*StandardLimits().Iterations || len(b.Effects) > MaxStepEffects+8 || size > MaxStepBytes+1<<20 {
 					t.Fatalf("step %d: %d events, %d effects, %d bytes", steps, len(b.Events), len(b.Effects), size)
 				}
 				for _, e := range b.Effects {
@@ -75,7 +75,7 @@ func TestLongRuns(t *testing.T) {
 			if steps < 2 {
 				t.Error("was not cut")
 			}
-			if live > MaxThreads+MaxIterations+1 {
+			if live > MaxThreads+StandardLimits().Iterations+1 {
 				t.Errorf("%d threads at a time", live)
 			}
 			t.Logf("%d steps, %d events, at most %d threads", steps, len(events), live)

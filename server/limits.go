@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"tokaido/engine"
 	"tokaido/flow"
 )
 
@@ -13,6 +14,11 @@ type LimitsConfig struct {
 	DataSize        *int           `yaml:"dataSize"`        // bytes of an input or output, of a state, a task or an execution
 	Duration        *time.Duration `yaml:"duration"`        // of a Standard execution
 	ExpressDuration *time.Duration `yaml:"expressDuration"` // of an Express execution
+
+	// Whatever a Map's MaxConcurrency says:
+	MapIterations  *int   `yaml:"mapIterations"`  // of an inline Map at a time
+	MapRunChildren *int   `yaml:"mapRunChildren"` // executions of a Map Run at a time
+	MapRunRedrives *int64 `yaml:"mapRunRedrives"`
 
 	OpenExecutions *int `yaml:"openExecutions"` // Standard ones; 0, unlike AWS's 1,000,000, unless it is set
 
@@ -36,6 +42,7 @@ func defaultLimits() LimitsConfig {
 	l := flow.AWSLimits()
 	return LimitsConfig{
 		Events: &l.Standard.Events, DataSize: &l.Standard.DataSize, Duration: &l.Standard.Duration, ExpressDuration: &l.Express.Duration,
+		MapIterations: &l.Standard.Iterations, MapRunChildren: &l.Standard.Children, MapRunRedrives: &l.Standard.RunRedrives,
 		OpenExecutions: &l.Open, StateMachines: &l.Machines, Activities: &l.Activities, Versions: &l.Versions, Aliases: &l.Aliases, Tags: &l.Tags, Pollers: &l.Pollers,
 		Redrivable: &l.Redrivable, Retention: &l.Retention,
 	}
@@ -45,10 +52,14 @@ func defaultLimits() LimitsConfig {
 func (c *LimitsConfig) flow() *flow.Limits {
 	l := flow.AWSLimits()
 	set(&l.Standard.Events, c.Events)
-	set(&l.Standard.DataSize, c.DataSize)
-	set(&l.Express.DataSize, c.DataSize)
 	set(&l.Standard.Duration, c.Duration)
 	set(&l.Express.Duration, c.ExpressDuration)
+	for _, e := range []*engine.Limits{&l.Standard, &l.Express} {
+		set(&e.DataSize, c.DataSize)
+		set(&e.Iterations, c.MapIterations)
+		set(&e.Children, c.MapRunChildren)
+		set(&e.RunRedrives, c.MapRunRedrives)
+	}
 	set(&l.Open, c.OpenExecutions)
 	set(&l.Machines, c.StateMachines)
 	set(&l.Activities, c.Activities)
@@ -69,24 +80,33 @@ func set[T any](to, from *T) {
 
 func (c *LimitsConfig) check(bad func(string, ...any)) {
 	l := c.flow()
-	for _, n := range []struct {
-		name string
-		n    int64
-	}{
-		{"events", l.Standard.Events}, {"dataSize", int64(l.Standard.DataSize)}, {"duration", int64(l.Standard.Duration)},
-		{"expressDuration", int64(l.Express.Duration)}, {"openExecutions", int64(l.Open)}, {"stateMachines", int64(l.Machines)}, {"activities", int64(l.Activities)},
-		{"versions", int64(l.Versions)}, {"aliases", int64(l.Aliases)}, {"tags", int64(l.Tags)}, {"pollers", int64(l.Pollers)},
-		{"redrivable", int64(l.Redrivable)}, {"retention", int64(l.Retention)},
-	} {
-		if n.n < 0 {
-			bad("limits.%s: is negative", n.name)
-		}
-	}
+	notNegative(bad, "events", l.Standard.Events)
+	notNegative(bad, "dataSize", l.Standard.DataSize)
+	notNegative(bad, "duration", l.Standard.Duration)
+	notNegative(bad, "expressDuration", l.Express.Duration)
+	notNegative(bad, "mapIterations", l.Standard.Iterations)
+	notNegative(bad, "mapRunChildren", l.Standard.Children)
+	notNegative(bad, "mapRunRedrives", l.Standard.RunRedrives)
+	notNegative(bad, "openExecutions", l.Open)
+	notNegative(bad, "stateMachines", l.Machines)
+	notNegative(bad, "activities", l.Activities)
+	notNegative(bad, "versions", l.Versions)
+	notNegative(bad, "aliases", l.Aliases)
+	notNegative(bad, "tags", l.Tags)
+	notNegative(bad, "pollers", l.Pollers)
+	notNegative(bad, "redrivable", l.Redrivable)
+	notNegative(bad, "retention", l.Retention)
 	if n := l.Standard.Events; n > 0 && n < minEvents {
 		bad("limits.events: %d events are too few for any execution, %d are the least", n, minEvents)
 	}
 	if n := l.Standard.DataSize; n > maxDataSize {
 		bad("limits.dataSize: %d bytes are more than the %d that a request has room for", n, maxDataSize)
+	}
+}
+
+func notNegative[T int | int64 | time.Duration](bad func(string, ...any), name string, n T) {
+	if n < 0 {
+		bad("limits.%s: %v is negative; 0 is no limit", name, n)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestLimits(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	file := filepath.Join(t.TempDir(), "tokaido.yaml")
-	if err := os.WriteFile(file, []byte("limits:\n  events: 0\n  dataSize: 1048576\n  expressDuration: 15m\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("limits:\n  events: 0\n  dataSize: 1048576\n  expressDuration: 15m\n  mapIterations: 4\n  mapRunChildren: 5\n  mapRunRedrives: 0\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Read(file); err != nil {
@@ -28,6 +28,8 @@ func TestLimits(t *testing.T) {
 	}
 	want := flow.AWSLimits()
 	want.Standard.Events, want.Standard.DataSize, want.Express.DataSize, want.Express.Duration = 0, 1<<20, 1<<20, 15*time.Minute
+	want.Standard.Iterations, want.Standard.Children, want.Standard.RunRedrives = 4, 5, 0
+	want.Express.Iterations, want.Express.Children, want.Express.RunRedrives = 4, 5, 0
 	if got := *c.Limits.flow(); got != want {
 		t.Errorf("%+v", got)
 	}
@@ -43,7 +45,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%q is not in\n%s", line, b)
 		}
 	}
-	for _, bad := range []string{"events: -1", "events: 3", "dataSize: 5000000", "retention: -1h", "eventz: 1"} {
+	for _, bad := range []string{"events: -1", "events: 3", "dataSize: 5000000", "retention: -1h", "mapRunChildren: -1", "eventz: 1"} {
 		if err := os.WriteFile(file, []byte("limits:\n  "+bad+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -117,22 +117,20 @@ type Driver struct {
 
 // Stats are plain numbers about a driver.
 type Stats struct {
-	Live     int64 // executions in memory
-	Timers   int64 // entries in the heaps
-	Tasks    int64 // tasks being performed, or waiting to be
-	Opened   int64 // executions that have not ended, in memory or not
-	Started  int64 // executions begun since Open
-	Ended    int64
-	EndedAs  [engine.PendingRedrive + 1]int64 // of these, by status
-	Steps    int64
-	Events   int64
-	Commits  int64 // durable writes
-	Rows     int64 // in them
-	Reloaded int64 // executions read back into memory
+	Live    int64 // executions in memory
+	Timers  int64 // entries in the heaps
+	Tasks   int64 // tasks being performed, or waiting to be
+	Opened  int64 // executions that have not ended, in memory or not
+	Started int64 // executions begun since Open
+	Ended   int64
+	EndedAs [engine.PendingRedrive + 1]int64 // of these, by status
+	Events  int64
+	Commits int64 // durable writes
+	Rows    int64 // in them
 }
 
 type counters struct {
-	live, timers, tasks, opened, kept, started, ended, steps, events, commits, rows, reloaded atomic.Int64
+	live, timers, tasks, opened, kept, started, ended, events, commits, rows atomic.Int64
 
 	endedAs [engine.PendingRedrive + 1]atomic.Int64
 }
@@ -142,7 +140,7 @@ func (d *Driver) Stats() Stats {
 	c := &d.counters
 	s := Stats{
 		Live: c.live.Load(), Timers: c.timers.Load(), Tasks: c.tasks.Load(), Opened: c.opened.Load(), Started: c.started.Load(), Ended: c.ended.Load(),
-		Steps: c.steps.Load(), Events: c.events.Load(), Commits: c.commits.Load(), Rows: c.rows.Load(), Reloaded: c.reloaded.Load(),
+		Events: c.events.Load(), Commits: c.commits.Load(), Rows: c.rows.Load(),
 	}
 	for i := range c.endedAs {
 		s.EndedAs[i] = c.endedAs[i].Load()

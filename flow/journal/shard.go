@@ -534,7 +534,6 @@ func (s *shard) load(e Entry) (*run, error) {
 		}
 		return nil, err
 	}
-	s.d.counters.reloaded.Add(1)
 	s.live[r.id] = r
 	for _, ef := range r.x.Pending() {
 		switch ef := ef.(type) {
@@ -713,7 +712,6 @@ func (s *shard) step(r *run, in engine.Input, m *message) (held []message) {
 		}
 		return held
 	}
-	s.d.counters.steps.Add(1)
 	s.d.counters.events.Add(int64(len(b.Events)))
 	s.near(r, b, at)
 	f := &flight{run: r}
