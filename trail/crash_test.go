@@ -84,6 +84,18 @@ func (d *memDisk) Remove(name string) error {
 	return nil
 }
 
+func (d *memDisk) Rename(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.files[from]
+	if f == nil {
+		return os.ErrNotExist
+	}
+	d.files[to] = f
+	delete(d.files, from)
+	return nil
+}
+
 func (d *memDisk) WriteFile(name string, b []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

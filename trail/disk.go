@@ -31,6 +31,8 @@ type disk interface {
 	// Create must refuse a name that is taken.
 	Create(name string) (file, error)
 	Remove(name string) error
+	// Rename must put the file from in the place of to, if there is one, at once.
+	Rename(from, to string) error
 	// WriteFile must put data, whole, under a name, which may be taken.
 	WriteFile(name string, data []byte) error
 	// ReadFile must return an error that is os.ErrNotExist where there is none.
@@ -110,6 +112,8 @@ func (d *folder) Create(name string) (file, error) {
 }
 
 func (d *folder) Remove(name string) error { return d.root.Remove(name) }
+
+func (d *folder) Rename(from, to string) error { return d.root.Rename(from, to) }
 
 func (d *folder) WriteFile(name string, data []byte) error {
 	return durable.WriteFile(filepath.Join(d.root.Name(), name), data)

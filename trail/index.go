@@ -24,7 +24,7 @@ type index struct {
 // indexed is one segment. Exactly one of live and sealed is set.
 type indexed struct {
 	name   string
-	file   file
+	file   file   // one that can be replaced
 	first  uint64 // sequence of its first record
 	live   *live
 	sealed *sealed
@@ -111,14 +111,14 @@ func newIndex() *index { return new(index) }
 func (x *index) addSegment(name string, f file, first uint64, l *live) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.segments = append(x.segments, &indexed{name: name, file: f, first: first, live: l})
+	x.segments = append(x.segments, &indexed{name: name, file: &replaceable{file: f}, first: first, live: l})
 }
 
 // addSealed adds a segment that has its index in a file.
 func (x *index) addSealed(name string, f file, first uint64, s *sealed) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.segments = append(x.segments, &indexed{name: name, file: f, first: first, sealed: s})
+	x.segments = append(x.segments, &indexed{name: name, file: &replaceable{file: f}, first: first, sealed: s})
 }
 
 // dropSegment forgets the last segment, which has no records.
@@ -135,6 +135,13 @@ func (x *index) dropFirst() *indexed {
 	s := x.segments[0]
 	x.segments = slices.Clone(x.segments[1:])
 	return s
+}
+
+// has reports whether a segment is still there.
+func (x *index) has(name string) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return slices.ContainsFunc(x.segments, func(s *indexed) bool { return s.name == name })
 }
 
 // firstRecord is the sequence of the first record that is kept.

@@ -162,7 +162,7 @@ func (l *Log) retain() {
 	segments := l.index.list()
 	var total int64
 	for _, s := range segments {
-		n, err := s.file.Size()
+		n, err := bytesOnDisk(s.file)
 		if err != nil {
 			l.opts.Logger.Error("trail: no segment is removed", "err", err)
 			return
@@ -176,7 +176,7 @@ func (l *Log) retain() {
 		if s.first-1+uint64(s.sealed.Records) > l.published.Load() {
 			break // what is published must not be older than the base
 		}
-		size, _ := s.file.Size()
+		size, _ := bytesOnDisk(s.file)
 		if (l.opts.RetainFor == 0 || s.sealed.To >= oldest) && (l.opts.RetainBytes == 0 || total <= l.opts.RetainBytes) {
 			break
 		}
@@ -208,6 +208,8 @@ func (l *Log) remove(n int) error {
 	if err := l.disk.WriteFile(baseName, p.Note); err != nil {
 		return err
 	}
+	l.names.Lock()
+	defer l.names.Unlock()
 	for range n {
 		s := l.index.dropFirst()
 		err := errors.Join(s.close(), l.disk.Remove(s.name), l.removeIndex(s.name))

@@ -287,6 +287,8 @@ func (c *chain) scan(f *segmentFile, each func(at int64, body []byte) error) (s 
 	first, prev, err := parseHeader(head)
 	s.end = max(f.from, headerSize)
 	switch {
+	case last && f.packed:
+		return s, bad(0, followed)
 	case f.from > 0: // it was looked at
 	case err != nil:
 		// A segment gets records only after its header is durable.

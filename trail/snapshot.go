@@ -12,7 +12,9 @@ import (
 type snapshot struct {
 	base  []byte // content of the base; nil: there is none
 	files []segmentFile
-	total int64 // bytes of the files
+	total int64 // bytes of the segments
+
+	blocks *blockCache
 }
 
 // standingTogether opens base and segments that belong together: the first
@@ -42,7 +44,7 @@ func (s *snapshot) first() (seq uint64, ok bool) {
 }
 
 func takeSnapshot(d disk) (s *snapshot, err error) {
-	s = new(snapshot)
+	s = &snapshot{blocks: new(blockCache)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -61,7 +63,7 @@ func takeSnapshot(d disk) (s *snapshot, err error) {
 		if firstOf(name) < first {
 			continue // removed but for the file
 		}
-		f, err := d.Open(name)
+		f, err := openSegment(d, name, s.blocks)
 		if err != nil {
 			return s, err
 		}
@@ -69,7 +71,7 @@ func takeSnapshot(d disk) (s *snapshot, err error) {
 		if err != nil {
 			return s, errors.Join(err, f.Close())
 		}
-		s.files = append(s.files, segmentFile{name: name, f: f, size: size, last: i == len(names)-1})
+		s.files = append(s.files, segmentFile{name: name, f: f, size: size, last: i == len(names)-1, packed: isPacked(f)})
 		s.total += size
 	}
 	return s, nil

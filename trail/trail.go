@@ -79,6 +79,10 @@ type Options struct {
 	RetainFor   time.Duration
 	RetainBytes int64
 
+	// CompressAfter is how old the records of a full segment are when it is compressed,
+	// in the background; 0: none is.
+	CompressAfter time.Duration
+
 	partEvery int64 // 0: the constant
 }
 
@@ -104,7 +108,10 @@ type Log struct {
 
 	latest    chan *Checkpoint // to be published, the last of them counts
 	published atomic.Uint64    // records that the published one covers
-	helpers   sync.WaitGroup   // that publish and that seal
+	helpers   sync.WaitGroup   // that publish, seal and compress
+	blocks    *blockCache      // of compressed segments
+	sealedOne chan struct{}    // gets one when a segment has its index
+	names     sync.Mutex       // held while a segment is removed, or replaced by its compressed form
 	known     int64            // bytes of the last segment that Open did not have to read
 
 	// owned by run (and by Open before it starts)
@@ -172,6 +179,7 @@ func open(d disk, opts Options) (*Log, error) {
 	l := &Log{
 		opts: opts, disk: d, index: newIndex(), chain: chain{next: 1},
 		room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}), latest: make(chan *Checkpoint, 1), landed: make(chan error, 1),
+		blocks: new(blockCache), sealedOne: make(chan struct{}, 1),
 	}
 	orphans, err := l.recover()
 	if err != nil {
@@ -180,6 +188,9 @@ func open(d disk, opts Options) (*Log, error) {
 	}
 	if opts.Signer != nil {
 		l.helpers.Go(l.publish)
+	}
+	if opts.CompressAfter > 0 {
+		l.helpers.Go(l.compressOld)
 	}
 	l.head = Head{l.chain.next - 1, l.chain.prev}
 	go l.run()
@@ -196,8 +207,8 @@ func (o *Options) check() error {
 	switch {
 	case o.SegmentSize < headerSize || o.SegmentSize > MaxSegmentSize:
 		return fmt.Errorf("trail: SegmentSize is %d, must be between %d and %d", o.SegmentSize, headerSize, MaxSegmentSize)
-	case o.RetainFor < 0 || o.RetainBytes < 0 || o.CheckpointEvery < 0 || o.Gather < 0:
-		return errors.New("trail: RetainFor, RetainBytes, CheckpointEvery and Gather must not be negative")
+	case o.RetainFor < 0 || o.RetainBytes < 0 || o.CheckpointEvery < 0 || o.Gather < 0 || o.CompressAfter < 0:
+		return errors.New("trail: RetainFor, RetainBytes, CheckpointEvery, Gather and CompressAfter must not be negative")
 	case o.Signer == nil && (o.RetainFor > 0 || o.RetainBytes > 0):
 		return errors.New("trail: records can be removed only from a log that is signed")
 	}
@@ -216,10 +227,13 @@ func (l *Log) recover() (orphans []uint64, err error) {
 	if names, err = l.rebase(names); err != nil {
 		return nil, err
 	}
+	if err := removeLeft(l.disk); err != nil {
+		return nil, err
+	}
 	open := map[string]uint64{} // EventID of an Intent to its sequence
 	for i, name := range names {
 		last := i == len(names)-1
-		f, err := l.disk.Open(name)
+		f, err := openSegment(l.disk, name, l.blocks)
 		if err != nil {
 			return nil, err
 		}
@@ -241,7 +255,7 @@ func (l *Log) recover() (orphans []uint64, err error) {
 		if err != nil {
 			return nil, err
 		}
-		seg, first, known := segmentFile{name: name, f: f, size: size, last: last}, l.chain.next, newLive()
+		seg, first, known := segmentFile{name: name, f: f, size: size, last: last, packed: isPacked(f)}, l.chain.next, newLive()
 		lastFrame := int64(0)
 		if last {
 			if s := l.partOf(name, f); s != nil {
@@ -362,6 +376,10 @@ func (l *Log) seal(s *indexed, size, last int64, opened chain) {
 			if sealed, err = openSealed(x, s.file, &c, false); err == nil {
 				sealed.Open, sealed.OpenAt, sealed.Foreign = nil, nil, nil
 				l.index.seal(of, sealed)
+				select {
+				case l.sealedOne <- struct{}{}:
+				default:
+				}
 				return
 			}
 			err = errors.Join(err, x.Close())

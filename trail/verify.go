@@ -33,7 +33,9 @@ type Check struct {
 // Report is what Verify found.
 type Report struct {
 	Segments int
-	Bytes    int64
+	Bytes    int64  // of the segments, uncompressed
+	Packed   int    // segments that are compressed
+	OnDisk   int64  // bytes that the segments take there
 	Removed  uint64 // records before the first that is kept; a signed base stands for them
 	Head     Head
 	First    time.Time // of the first record that is kept
@@ -311,10 +313,15 @@ func (rep *findings) end() error {
 type segmentFile struct {
 	name string
 	f    file
-	size int64
+	size int64 // uncompressed
 	last bool
 	from int64 // 0: from its start
+
+	packed bool // it is compressed
 }
+
+// followed is what is wrong with a last segment that is compressed.
+const followed = "the segment is compressed, so another one came after it, which is missing: the log's end was cut off"
 
 // verifier is the machinery of one Verify.
 type verifier struct {
@@ -605,6 +612,12 @@ func (rep *findings) assemble(ctx context.Context, v *verifier) error {
 			finish()
 			now = it.begin
 			rep.Segments++
+			if now.packed {
+				rep.Packed++
+			}
+			if n, err := bytesOnDisk(now.f); err == nil {
+				rep.OnDisk += n
+			}
 			rep.Marked = false
 			if err := rep.header(now, it.header); err != nil {
 				return err
@@ -645,6 +658,8 @@ func (rep *findings) header(s *segmentFile, head []byte) error {
 	bad := func(why string, torn bool) error { return &Corrupt{File: s.name, Reason: why, Torn: torn} }
 	first, prev, err := parseHeader(head)
 	switch {
+	case s.last && s.packed:
+		return bad(followed, false)
 	case err != nil:
 		return bad(err.Error(), s.last && s.size <= headerSize)
 	case first != rep.c.next || s.name != segmentName(first):

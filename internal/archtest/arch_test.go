@@ -60,6 +60,7 @@ var homes = map[string]string{
 	"github.com/jackc/pgx":          "store/postgres",
 	"golang.org/x/mod":              "trail",
 	"filippo.io/edwards25519":       "trail",
+	"github.com/klauspost/compress": "trail",
 	"go.opentelemetry.io":           "telemetry",
 	"github.com/prometheus":         "telemetry",
 }
