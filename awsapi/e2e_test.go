@@ -38,7 +38,7 @@ func whole(t *testing.T) (url, key, secret string, logged *bytes.Buffer) {
 	}
 	t.Cleanup(func() { log.Close() })
 	g := gate.New(log, nil)
-	ops := append(iamctl.Ops(dir), sts.Ops(dir, g)...)
+	ops := append(iamctl.Ops(dir, log), sts.Ops(dir, g)...)
 	ops = append(ops, cloudtrail.Ops(log, cloudtrail.Options{})...)
 	logged = &bytes.Buffer{}
 	s, err := awsapi.New(awsapi.Config{Directory: dir, Gate: g, Ops: ops, Logger: slog.New(slog.NewTextHandler(logged, nil))})

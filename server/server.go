@@ -242,7 +242,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
 		Ops: slices.Concat(
 			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Telling(bedrockctl.Ops(runtime), models, s.backends.tell(new(health), s.probes)), bedrockctl.LoggingOps(invocations),
-			iamctl.Ops(people), organizations.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), accessanalyzer.Ops(), cloudtrail.Ops(audit, cloudtrail.Options{LookupsPerSecond: cfg.Trail.LookupsPerSecond}), cloudtrail.TrailOps(files), cloudtrail.ProofOps(trail.NewProver(audit), publicKeys(receipts, cfg)), s3.Ops(files),
+			iamctl.Ops(people, audit), organizations.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), accessanalyzer.Ops(), cloudtrail.Ops(audit, cloudtrail.Options{LookupsPerSecond: cfg.Trail.LookupsPerSecond}), cloudtrail.TrailOps(files), cloudtrail.ProofOps(trail.NewProver(audit), publicKeys(receipts, cfg)), s3.Ops(files),
 		),
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ package apitest
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -54,6 +55,19 @@ func (r *Records) Find(_ context.Context, requestID string) (found []*trail.Reco
 		}
 	}
 	return found, nil
+}
+
+// Lookup finds the records of an access key, the newest first, in one page.
+func (r *Records) Lookup(_ context.Context, q trail.Query) (p trail.Page, err error) {
+	if q.Attribute != trail.ByAccessKeyID {
+		return p, errors.New("apitest: records are looked up by key only")
+	}
+	for _, rec := range slices.Backward(r.All()) {
+		if rec.Identity.AccessKeyID == q.Value {
+			p.Records = append(p.Records, &rec)
+		}
+	}
+	return p, nil
 }
 
 // Last is the newest record; there must be one.

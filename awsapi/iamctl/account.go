@@ -10,9 +10,11 @@ import (
 	"strings"
 
 	"tokaido/awsapi"
+	"tokaido/awsapi/wire"
 	"tokaido/fault"
 	"tokaido/iam"
 	"tokaido/principal"
+	"tokaido/trail"
 	"tokaido/value"
 )
 
@@ -171,8 +173,8 @@ func setAlias(f func(*principal.Directory, context.Context, string) error) build
 	}
 }
 
-// keyLastUsed says whose a key is. When it was last used is not kept, and is
-// answered as for a key that never was.
+// keyLastUsed says whose a key is, and what the newest record of a call with it
+// says. Records that are gone are as those of a key that was never used.
 func keyLastUsed(t *table, _ *awsapi.Request, a *awsapi.Args) call {
 	id := a.Need("AccessKeyId")
 	owner, ok := t.dir.KeyOwner(id)
@@ -180,13 +182,44 @@ func keyLastUsed(t *table, _ *awsapi.Request, a *awsapi.Args) call {
 	if ok && owner != "" {
 		c = t.on(principal.KindUser, owner)
 	}
-	return c.doing(func(context.Context) (value.Value, error) {
+	return c.doing(func(ctx context.Context) (value.Value, error) {
 		if !ok {
 			return none, &fault.Error{Kind: fault.Client, Code: "AccessDenied", Status: http.StatusForbidden, Message: "The Access Key with id " + id + " cannot be found."}
 		}
-		return value.Object(member("UserName", text(owner)),
-			member("AccessKeyLastUsed", value.Object(member("ServiceName", str("N/A")), member("Region", str("N/A"))))), nil
+		used := value.Object(member("ServiceName", str("N/A")), member("Region", str("N/A")))
+		r, err := t.lastUse(ctx, id)
+		if err != nil {
+			return none, fmt.Errorf("when the key %s was last used: %w", id, err)
+		}
+		if r != nil {
+			used = value.Object(member("LastUsedDate", wire.ISO8601(r.Time)), member("ServiceName", str(strings.TrimSuffix(r.Source, ".amazonaws.com"))), member("Region", str(r.Region)))
+		}
+		return value.Object(member("UserName", text(owner)), member("AccessKeyLastUsed", used)), nil
 	})
+}
+
+// maxRejected is how many pages of the trail may hold nothing but calls that only
+// named a key, and were not signed with it, before a use of it is given up.
+const maxRejected = 20
+
+// lastUse is the newest record of a call that a key signed; nil if there is none.
+func (t *table) lastUse(ctx context.Context, key string) (*trail.Record, error) {
+	q := trail.Query{Attribute: trail.ByAccessKeyID, Value: key}
+	for range maxRejected {
+		p, err := t.log.Lookup(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range p.Records {
+			if r.Identity.Type != "Unknown" {
+				return r, nil
+			}
+		}
+		if q.Token = p.Next; q.Token == "" {
+			break
+		}
+	}
+	return nil, nil
 }
 
 // refusedLinkedRole refuses what nothing here would use.

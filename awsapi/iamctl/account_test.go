@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	"tokaido/trail"
 )
 
 const trustStates = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"states.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
@@ -106,6 +108,17 @@ func TestAliasesAndKeys(t *testing.T) {
 	r := f.must("GetAccessKeyLastUsed", "AccessKeyId", id)
 	if r.text("UserName") != "u" || r.text("AccessKeyLastUsed/ServiceName") != "N/A" || r.text("AccessKeyLastUsed/LastUsedDate") != "" {
 		t.Errorf("%+v", r)
+	}
+	// A call that only names the key is none that it signed.
+	if err := f.Log.Append(t.Context(), &trail.Record{Source: "bedrock.amazonaws.com", Region: "us-west-2", Identity: trail.Identity{Type: "Unknown", AccessKeyID: id}}); err != nil {
+		t.Fatal(err)
+	}
+	if r := f.must("GetAccessKeyLastUsed", "AccessKeyId", id); r.text("AccessKeyLastUsed/Region") != "N/A" {
+		t.Errorf("%+v", r)
+	}
+	used := f.must("GetAccessKeyLastUsed", "AccessKeyId", f.Root.AccessKeyID).at("AccessKeyLastUsed")
+	if at, err := time.Parse(time.RFC3339, used.text("LastUsedDate")); err != nil || time.Since(at).Abs() > time.Hour || used.text("ServiceName") != "iam" || used.text("Region") != "us-east-1" {
+		t.Errorf("the key that asks: %+v, %v", used, err)
 	}
 	if status, e := f.ask("GetAccessKeyLastUsed", "AccessKeyId", "AKIAAAAAAAAAAAAAAAAA"); status != 403 {
 		t.Errorf("%d %+v", status, e)

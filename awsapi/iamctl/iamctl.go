@@ -48,11 +48,20 @@ type call struct {
 // once to decide and once to perform.
 type build func(t *table, r *awsapi.Request, a *awsapi.Args) call
 
-type table struct{ dir *principal.Directory }
+type table struct {
+	dir *principal.Directory
+	log Log
+}
+
+// Log is the trail, which knows when a key was last used: nothing is written for
+// that. Lookup must find the newest records first.
+type Log interface {
+	Lookup(context.Context, trail.Query) (trail.Page, error)
+}
 
 // Ops are the operations.
-func Ops(dir *principal.Directory) []awsapi.Op {
-	t := &table{dir}
+func Ops(dir *principal.Directory, log Log) []awsapi.Op {
+	t := &table{dir, log}
 	var ops []awsapi.Op
 	for _, o := range operations {
 		ops = append(ops, t.op(o))

@@ -32,7 +32,7 @@ type fixture struct {
 }
 
 func serve(t *testing.T) *fixture {
-	s := apitest.Serve(t, principal.ControlOptions{}, func(dir *principal.Directory, _ *gate.Gate, _ *apitest.Records) []awsapi.Op { return iamctl.Ops(dir) })
+	s := apitest.Serve(t, principal.ControlOptions{}, func(dir *principal.Directory, _ *gate.Gate, log *apitest.Records) []awsapi.Op { return iamctl.Ops(dir, log) })
 	return &fixture{s, t, s.Root}
 }
 
@@ -336,7 +336,7 @@ func TestAuthorizationsAreAWS(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := serve(t)
-	for _, op := range iamctl.Ops(f.Dir) {
+	for _, op := range iamctl.Ops(f.Dir, f.Log) {
 		needs := needsWithAll(t, op)
 		if len(needs) != 1 {
 			t.Errorf("%s needs %v", op.Name, needs)

@@ -28,8 +28,8 @@ type fixture struct {
 }
 
 func serve(t *testing.T, control principal.ControlOptions) *fixture {
-	return &fixture{apitest.Serve(t, control, func(dir *principal.Directory, _ *gate.Gate, _ *apitest.Records) []awsapi.Op {
-		return append(organizations.Ops(dir), iamctl.Ops(dir)...)
+	return &fixture{apitest.Serve(t, control, func(dir *principal.Directory, _ *gate.Gate, log *apitest.Records) []awsapi.Op {
+		return append(organizations.Ops(dir), iamctl.Ops(dir, log)...)
 	}), t}
 }
 
