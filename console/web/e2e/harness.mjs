@@ -1,6 +1,6 @@
 // A server of its own, a browser, and pages that are watched.
 import { chromium } from "playwright-core";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -63,6 +63,13 @@ export async function serve({ dev = true, config = "" } = {}) {
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+// command is what a command of the binary prints.
+export function command(...args) {
+  const env = { ...process.env };
+  for (const k of Object.keys(env)) if (k.startsWith("AWS_")) delete env[k];
+  return execFileSync(binary, args, { encoding: "utf8", env, stdio: ["ignore", "pipe", "ignore"], timeout: patience });
 }
 
 // open is a page with a cold cache, that says what went wrong on it.

@@ -1,7 +1,8 @@
 // The two stories of the article, clicked through as somebody would, and signing in.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { axe, launch, open, serve } from "./harness.mjs";
+import { GetSessionTokenCommand, STSClient } from "@aws-sdk/client-sts";
+import { axe, command, launch, open, serve } from "./harness.mjs";
 import { pattern, speaker } from "./texts.mjs";
 import { profile, refusedDefinition } from "./seed.mjs";
 
@@ -336,6 +337,33 @@ export async function signIn(ctx) {
     await p.reload();
     await expect("a tab that was told to stays signed in", heading("Overview"));
     await o.close();
+
+    // As AWS's identity brokers do: temporary credentials for a token, and the token for a page.
+    const at = { endpoint: plain.url, region: "us-east-1", credentials: { accessKeyId: key.AccessKeyId, secretAccessKey: key.SecretAccessKey } };
+    const { Credentials: c } = await new STSClient(at).send(new GetSessionTokenCommand({}));
+    const got = await fetch(plain.url + "/console/federation", {
+      method: "POST",
+      body: new URLSearchParams({ Action: "getSigninToken", Session: JSON.stringify({ sessionId: c.AccessKeyId, sessionKey: c.SecretAccessKey, sessionToken: c.SessionToken }) }),
+    });
+    const { SigninToken } = await got.json();
+    const login = `${plain.url}/console/federation?${new URLSearchParams({ Action: "login", Issuer: "https://broker.example.com/", Destination: plain.url + "/console/models?input=IMAGE", SigninToken })}`;
+    const f = await open(browser, { url: plain.url, id: "federation", bad: ctx.bad });
+    await f.page.goto(login);
+    await f.page.getByRole("heading", { name: /^Model catalog/ }).waitFor().catch(() => bad("a federated sign-in does not lead to its destination"));
+    if (f.page.url() !== plain.url + "/console/models?input=IMAGE") bad("after a federated sign-in the address is " + f.page.url());
+    await f.page.getByRole("button", { name: /root/ }).first().click();
+    await f.page.getByRole("menuitem", { name: "Sign out" }).click();
+    await f.page.getByRole("link", { name: /broker\.example\.com/ }).waitFor().catch(() => bad("who signs out is not shown the way back to who signed him in"));
+    await f.page.goto("about:blank");
+    await f.page.goto(login);
+    await f.page.getByText("this sign-in link was used already").waitFor().catch(() => bad("a federated sign-in works twice"));
+    await f.close();
+
+    // Who comes late has a new link printed.
+    const late = await open(browser, { url: plain.url, id: "late", bad: ctx.bad });
+    await late.page.goto(command("console", "--endpoint", plain.url, "--data-dir", plain.data).trim());
+    await late.page.getByRole("heading", { name: "Overview", exact: true }).waitFor().catch(() => bad("the link of `tokaido console` does not sign in"));
+    await late.close();
   } finally {
     await browser.close();
     await plain.stop();

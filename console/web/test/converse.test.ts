@@ -95,6 +95,7 @@ describe("a call with everything", () => {
     expect(asJavaScript(s)).toContain(`"bytes": readFileSync("it's.png")`);
     expect(asGo(s)).toContain(`ImageSourceMemberBytes{Value: read("it's.png")}`);
     expect(asGo(s)).toContain(`jsonOf("{\\"type\\":\\"object\\"`);
+    expect(asGo(s)).not.toContain('Description: aws.String("")'); // which the API refuses
     for (const code of [asCli(s), asPython(s), asJavaScript(s), asGo(s)]) expect(code).not.toContain("\\u0000");
   });
   it("becomes a state, without files, and its last message the state's input", () => {

@@ -90,7 +90,7 @@ export function asGo(s: Snippet): string {
     c.topP !== undefined && `TopP: aws.Float32(${c.topP})`,
     c.stopSequences?.length && `StopSequences: []string{${c.stopSequences.map((x) => JSON.stringify(x)).join(", ")}}`,
   ].filter(Boolean);
-  const specs = (s.toolConfig?.tools ?? []).map((t: any) => `\t\t\t&types.ToolMemberToolSpec{Value: types.ToolSpecification{Name: aws.String(${JSON.stringify(t.toolSpec.name)}), Description: aws.String(${JSON.stringify(t.toolSpec.description ?? "")}), InputSchema: &types.ToolInputSchemaMemberJson{Value: document.NewLazyDocument(jsonOf(${str(JSON.stringify(t.toolSpec.inputSchema.json))}))}}},\n`).join("");
+  const specs = (s.toolConfig?.tools ?? []).map((t: any) => `\t\t\t&types.ToolMemberToolSpec{Value: types.ToolSpecification{Name: aws.String(${JSON.stringify(t.toolSpec.name)}), ${t.toolSpec.description ? `Description: aws.String(${JSON.stringify(t.toolSpec.description)}), ` : ""}InputSchema: &types.ToolInputSchemaMemberJson{Value: document.NewLazyDocument(jsonOf(${str(JSON.stringify(t.toolSpec.inputSchema.json))}))}}},\n`).join("");
   const documents = specs !== "" || messages.includes("jsonOf(");
   return `package main
 
@@ -113,7 +113,7 @@ func main() {
 	}
 	out, err := bedrockruntime.NewFromConfig(cfg).ConverseStream(ctx, &bedrockruntime.ConverseStreamInput{
 		ModelId: aws.String(${JSON.stringify(s.modelId)}),
-${s.system?.length ? `\t\tSystem: []types.SystemContentBlock{&types.SystemContentBlockMemberText{Value: ${str((s.system[0] as { text: string }).text)}}},\n` : ""}		Messages: []types.Message{
+${s.system?.length ? `\t\tSystem:  []types.SystemContentBlock{&types.SystemContentBlockMemberText{Value: ${str((s.system[0] as { text: string }).text)}}},\n` : ""}		Messages: []types.Message{
 ${messages}		},
 ${config.length ? `\t\tInferenceConfig: &types.InferenceConfiguration{${config.join(", ")}},\n` : ""}${specs ? `\t\tToolConfig: &types.ToolConfiguration{Tools: []types.Tool{\n${specs}\t\t}},\n` : ""}	})
 	if err != nil {
@@ -159,7 +159,8 @@ export function asTask(s: Asked, name: string): { definition: string; files: num
     Type: "Task",
     Resource: "arn:aws:states:::aws-sdk:bedrockruntime:converse",
     Arguments: args,
-    Output: "{% $states.result.Output.Message.Content[0].Text %}",
+    // A model with tools may call one and say nothing; one that thinks does not begin with what it says.
+    Output: s.toolConfig ? "{% $states.result.Output.Message %}" : "{% $join($states.result.Output.Message.Content.Text) %}",
     Retry: [{ ErrorEquals: ["BedrockRuntime.ThrottlingException"], IntervalSeconds: 1, MaxAttempts: 3, BackoffRate: 2 }],
     End: true,
   };
