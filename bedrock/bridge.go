@@ -75,7 +75,7 @@ func named(f Family, m *catalog.Model) family {
 	case Llama:
 		return llama(m)
 	case Mistral:
-		return mistral(m)
+		return newMistral(m)
 	}
 	return nil
 }
@@ -153,19 +153,6 @@ func first(v value.Value) value.Member {
 		return value.Member{}
 	}
 	return v.Member(0)
-}
-
-// joinedText is the text of Converse's content blocks; ok says that there is
-// nothing else.
-func joinedText(content []value.Value) (s string, ok bool) {
-	for _, b := range content {
-		t := b.Get("text")
-		if !t.IsString() {
-			return "", false
-		}
-		s += t.Str()
-	}
-	return s, true
 }
 
 // merged puts turns of one side that follow each other into one: families differ

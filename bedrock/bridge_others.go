@@ -82,7 +82,7 @@ func (novaChunks) end(u Usage, emit func(value.Value) error) error {
 
 // parse reads a prompt's turns back; one without marks, or with others than a
 // conversation has, is a single turn of the user.
-func (f prompted) parse(v value.Value) (*Conversation, error) {
+func (f *prompted) parse(v value.Value) (*Conversation, error) {
 	c := &Conversation{}
 	var images []Block
 	for name, x := range v.Members() {
@@ -99,10 +99,12 @@ func (f prompted) parse(v value.Value) (*Conversation, error) {
 			if !x.IsString() || x.Str() == "" {
 				return nil, malformed("#/prompt", "expected type: String")
 			}
-			c.System, c.Messages = f.read(x.Str())
-			if len(c.Messages) == 0 {
-				c.System, c.Messages = nil, []Message{{false, []Block{{Kind: Text, Text: x.Str()}}}}
+			said, ok := f.read(x.Str())
+			if !ok {
+				said = &Conversation{Messages: []Message{{false, []Block{{Kind: Text, Text: x.Str()}}}}}
 			}
+			c.System, c.Messages, c.Tools = said.System, said.Messages, said.Tools
+			f.tools = c.Tools
 		case name == f.limit:
 			n, ok := x.Int()
 			if !ok || n < 1 || n > 1<<31-1 {
@@ -139,7 +141,7 @@ func (c *Conversation) placeImages(images []Block) error {
 		m := &c.Messages[i]
 		var out []Block
 		for _, b := range m.Content {
-			for !m.Assistant && n < len(images) {
+			for !m.Assistant && b.Kind == Text && n < len(images) {
 				before, after, found := strings.Cut(b.Text, imageMark)
 				if !found {
 					break
@@ -150,7 +152,7 @@ func (c *Conversation) placeImages(images []Block) error {
 				out, b.Text = append(out, images[n]), after
 				n++
 			}
-			if b.Text != "" {
+			if b.Kind != Text || b.Text != "" {
 				out = append(out, b)
 			}
 		}
@@ -172,12 +174,33 @@ func imageOf(data string) (Block, bool) {
 	return Block{}, false
 }
 
-func (f prompted) whole(r *reply) (value.Value, error) {
-	s, ok := joinedText(r.content)
-	if !ok {
-		return value.Value{}, badAnswer(errors.New("an answer that is not only text"))
+func (f *prompted) whole(r *reply) (value.Value, error) {
+	var said strings.Builder
+	var calls []call
+	for _, b := range r.content {
+		switch m := first(b); {
+		case m.Key == "text" && calls == nil:
+			said.WriteString(m.Value.Str())
+		case m.Key == "toolUse" && f.form != noCalls:
+			calls = append(calls, call{m.Value.Get("name").Str(), m.Value.Get("input")})
+		default:
+			return value.Value{}, badAnswer(errors.New("an answer with a block " + m.Key))
+		}
 	}
-	return f.said(s, text(chatLength(r.stop)), &r.usage), nil
+	said.WriteString(f.called(calls, said.Len() > 0))
+	return f.said(said.String(), text(chatLength(r.stop)), &r.usage), nil
+}
+
+// called is calls as the model would have said them; after says that it has said
+// something before.
+func (f *prompted) called(calls []call, after bool) string {
+	switch {
+	case len(calls) == 0:
+		return ""
+	case after:
+		return "\n\n" + f.tag + f.form.write(calls)
+	}
+	return f.tag + f.form.write(calls)
 }
 
 func chatLength(stop string) string {
@@ -187,21 +210,42 @@ func chatLength(stop string) string {
 	return "stop"
 }
 
-func (f prompted) chunks(Head) chunker { return &promptChunks{family: f} }
+func (f *prompted) chunks(Head) chunker { return &promptChunks{family: f} }
 
 type promptChunks struct {
-	family prompted
+	family *prompted
 	stop   string
+	said   bool
+	calls  []call
+	inputs strings.Builder // of the last call
 }
 
 func (w *promptChunks) event(name string, p value.Value, emit func(value.Value) error) error {
 	switch name {
+	case "contentBlockStart":
+		if w.family.form == noCalls {
+			return badAnswer(errors.New("a call of a tool"))
+		}
+		w.calls = append(w.calls, call{name: p.Get("start").Get("toolUse").Get("name").Str()})
+		w.inputs.Reset()
 	case "contentBlockDelta":
+		if s := p.Get("delta").Get("toolUse").Get("input"); s.IsString() && len(w.calls) > 0 {
+			w.inputs.WriteString(s.Str())
+		}
 		t := p.Get("delta").Get("text")
 		if !t.IsString() {
 			return nil // reasoning has no place here
 		}
+		w.said = w.said || t.Str() != ""
 		return emit(w.family.said(t.Str(), value.Null(), nil))
+	case "contentBlockStop":
+		if n := len(w.calls); n > 0 && w.calls[n-1].args.IsUndefined() {
+			args, err := arguments(w.inputs.String())
+			if err != nil {
+				return badAnswer(err)
+			}
+			w.calls[n-1].args = args
+		}
 	case "messageStop":
 		w.stop = p.Get("stopReason").Str()
 	}
@@ -209,74 +253,15 @@ func (w *promptChunks) event(name string, p value.Value, emit func(value.Value) 
 }
 
 func (w *promptChunks) end(u Usage, emit func(value.Value) error) error {
+	for i := range w.calls {
+		if w.calls[i].args.IsUndefined() {
+			w.calls[i].args = object()
+		}
+	}
+	if s := w.family.called(w.calls, w.said); s != "" {
+		if err := emit(w.family.said(s, value.Null(), nil)); err != nil {
+			return err
+		}
+	}
 	return emit(w.family.said("", text(chatLength(w.stop)), &u))
-}
-
-func llamaSaid(s string, stop value.Value, u *Usage) value.Value {
-	in, out := value.Null(), value.Null()
-	if u != nil {
-		in, out = number(int64(u.Input)), number(int64(u.Output))
-	}
-	return object(member("generation", text(s)), member("prompt_token_count", in), member("generation_token_count", out), member("stop_reason", stop))
-}
-
-func mistralSaid(s string, stop value.Value, _ *Usage) value.Value {
-	return object(member("outputs", value.Array(object(member("text", text(s)), member("stop_reason", stop)))))
-}
-
-// llamaRead splits a prompt as llama writes it; no messages if it is another.
-func llamaRead(begin, open, shut, end string) func(string) ([]Block, []Message) {
-	return func(prompt string) (system []Block, messages []Message) {
-		rest := strings.TrimPrefix(strings.TrimSpace(prompt), begin)
-		for rest != "" {
-			rest = strings.TrimLeft(rest, "\n")
-			after, ok := strings.CutPrefix(rest, open)
-			role, after, ok2 := strings.Cut(after, shut)
-			if !ok || !ok2 {
-				// The end: what is open is the answer's own header, its blank lines trimmed.
-				if ok && after == "" && strings.TrimSpace(shut) != "" && strings.HasSuffix(rest, strings.TrimSpace(shut)) {
-					return system, messages
-				}
-				return nil, nil
-			}
-			said, next, closed := strings.Cut(after, end)
-			if !closed && role == "assistant" && strings.TrimSpace(said) == "" {
-				return system, messages
-			}
-			b := []Block{{Kind: Text, Text: said}}
-			switch role {
-			case "system":
-				system = append(system, b...)
-			case "user", "assistant":
-				messages = append(messages, Message{role == "assistant", b})
-			default:
-				return nil, nil
-			}
-			rest = next
-		}
-		return system, messages
-	}
-}
-
-// mistralRead splits a prompt as mistral writes it.
-func mistralRead(prompt string) (_ []Block, messages []Message) {
-	rest := strings.TrimPrefix(strings.TrimSpace(prompt), "<s>")
-	for rest = strings.TrimSpace(rest); rest != ""; rest = strings.TrimSpace(rest) {
-		after, ok := strings.CutPrefix(rest, "[INST]")
-		said, next, closed := strings.Cut(after, "[/INST]")
-		if !ok || !closed {
-			return nil, nil
-		}
-		messages = append(messages, Message{false, []Block{{Kind: Text, Text: strings.TrimSpace(said)}}})
-		if strings.TrimSpace(next) == "" {
-			return nil, messages
-		}
-		answer, more, ended := strings.Cut(next, "</s>")
-		if !ended {
-			return nil, nil
-		}
-		messages = append(messages, Message{true, []Block{{Kind: Text, Text: strings.TrimSpace(answer)}}})
-		rest = more
-	}
-	return nil, messages
 }

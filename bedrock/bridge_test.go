@@ -157,6 +157,8 @@ func FuzzBridge(f *testing.F) {
 	f.Add(uint8(1), uint8(4), `{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`)
 	f.Add(uint8(2), uint8(4), `{"prompt":"<|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>"}`)
 	f.Add(uint8(3), uint8(4), `{"prompt":"<s>[INST] a [/INST] b</s>"}`)
+	f.Add(uint8(3), uint8(4), `{"messages":[{"role":"assistant","content":"","tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"a","content":"x"}],"tool_choice":"any"}`)
+	f.Add(uint8(4), uint8(2), `{"messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}]}`)
 	f.Add(uint8(2), uint8(4), `{"prompt":"a<|image|>b<|image|>","images":["/9j/AAAA","iVBORw0KGgoA"]}`)
 	f.Add(uint8(5), uint8(4), `{"message":"a","chat_history":[{"role":"CHATBOT","message":"b","tool_calls":[{"name":"f","parameters":{}}]}],"tool_results":[{"call":{"name":"f","parameters":{}},"outputs":[{"text":"x"}]}],"tools":[{"name":"f","parameter_definitions":{"a":{"type":"str"}}}]}`)
 	f.Add(uint8(4), uint8(5), `{"messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":"x"}]}`)
@@ -186,6 +188,8 @@ func FuzzBridge(f *testing.F) {
 func FuzzBridgeStream(f *testing.F) {
 	f.Add(uint8(0), uint8(4), `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}`)
 	f.Add(uint8(4), uint8(5), `{"event_type":"tool-calls-generation","tool_calls":[{"name":"f","parameters":{}}]}`)
+	f.Add(uint8(2), uint8(4), `{"generation":"<|python_tag|>{","stop_reason":"stop"}`)
+	f.Add(uint8(3), uint8(4), `{"choices":[{"message":{"content":"a"},"stop_reason":"length"}]}`)
 	f.Add(uint8(4), uint8(0), `{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]},"finish_reason":"stop"}]}`)
 	families := []Family{Anthropic, Nova, Llama, Mistral, Chat, Cohere}
 	models := []string{haikuID, novaID, llamaID, oldID, gptOSSID, haikuID}

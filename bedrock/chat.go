@@ -90,6 +90,12 @@ func (chat) user(out []value.Value, content []Block) ([]value.Value, error) {
 		switch b.Kind {
 		case Text:
 			parts = append(parts, object(kind("text"), member("text", text(b.Text))))
+		case Document:
+			t, err := b.asText()
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, object(kind("text"), member("text", text(t.Text))))
 		case Image:
 			images = true
 			parts = append(parts, object(kind("image_url"), member("image_url", object(member("url", text("data:image/"+b.Format+";base64,"+b.Data))))))
@@ -187,7 +193,7 @@ func (chat) answer(body value.Value) ([]value.Value, string, error) {
 		}
 		out = append(out, object(member("toolUse", object(member("toolUseId", c.Get("id")), member("name", f.Get("name")), member("input", args)))))
 	}
-	return out, chatStop(choice.Get("finish_reason").Str()), nil
+	return out, chatStop(chatReasonOf(choice)), nil
 }
 
 func chatStop(s string) string {
@@ -246,6 +252,9 @@ func (t *chatEvents) event(c value.Value, emit func(string, value.Value) error) 
 	}
 	choice := c.Get("choices").At(0)
 	d := choice.Get("delta")
+	if d.IsUndefined() {
+		d = choice.Get("message") // Mistral's on AWS
+	}
 	send := func(kind int, v value.Value) error {
 		if err := t.block(kind, emit); err != nil {
 			return err
@@ -267,7 +276,7 @@ func (t *chatEvents) event(c value.Value, emit func(string, value.Value) error) 
 			return err
 		}
 	}
-	reason := choice.Get("finish_reason").Str()
+	reason := chatReasonOf(choice)
 	if reason == "" {
 		return nil
 	}

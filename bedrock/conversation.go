@@ -716,6 +716,26 @@ func (b *Block) textOf() (string, bool) {
 	return string(t), true
 }
 
+// asText is a document as a block of text, for models that read no documents: what
+// else there is to it, and formats that are not text, are refused.
+func (b *Block) asText() (Block, error) {
+	s, ok := b.textOf()
+	if len(b.Parts) > 0 {
+		s, ok = strings.Join(b.Parts, "\n"), true
+	}
+	switch {
+	case !ok:
+		return Block{}, unsupportedBlock(Document)
+	case b.Cite:
+		return Block{}, unsupported("document.citations for this model", "enabled")
+	}
+	head := "Document: " + b.Name + "\n"
+	if b.Context != "" {
+		head += "Context: " + b.Context + "\n"
+	}
+	return Block{Kind: Text, Text: head + "\n" + s}, nil
+}
+
 // merge adds extra to v, which it must not contradict, object by object.
 func merge(v, extra value.Value, at string) (value.Value, error) {
 	for name, x := range extra.Members() {

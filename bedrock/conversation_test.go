@@ -373,7 +373,7 @@ func FuzzConversation(f *testing.F) {
 func FuzzModelsAnswer(f *testing.F) {
 	f.Add(`{"content":[{"type":"text","text":"x"}],"stop_reason":"end_turn"}`, `{"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":{}}}`)
 	f.Fuzz(func(t *testing.T, whole, chunk string) {
-		for _, fam := range []family{anthropic{}, nova{}, chat{}, cohere{}, llama(modelOf(t, "meta.llama3-8b-instruct-v1:0")), mistral(modelOf(t, "mistral.mistral-7b-instruct-v0:2"))} {
+		for _, fam := range []family{anthropic{}, nova{}, chat{}, cohere{}, llama(modelOf(t, "meta.llama3-8b-instruct-v1:0")), newMistral(modelOf(t, "mistral.mistral-7b-instruct-v0:2"))} {
 			if v, err := value.ParseString(whole); err == nil {
 				content, _, err := fam.answer(v)
 				if err == nil && !value.Valid(value.Array(content...).JSON()) {

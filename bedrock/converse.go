@@ -87,11 +87,44 @@ type Prepared struct {
 	family       family
 }
 
+// Models whose tools AWS's Converse refuses, and those that it takes them for in
+// whole answers only (Amazon Bedrock user guide, "Supported models and model
+// features"; Llama 3.3 is not in its table, and answers so).
+var (
+	withoutTools = []string{"meta.llama3-8b-", "meta.llama3-70b-", "meta.llama3-2-1b-", "meta.llama3-2-3b-", "mistral.mistral-7b-", "mistral.mixtral-", "deepseek.r1-"}
+	wholeTools   = []string{"meta.llama3-1-", "meta.llama3-2-", "meta.llama3-3-", "meta.llama4-", "mistral.mistral-large-2402-", "mistral.mistral-large-2407-", "mistral.mistral-small-2402-", "mistral.pixtral-large-2502-", "writer.palmyra-x"}
+)
+
+// checkTools refuses tools as AWS does.
+func (c *Conversation) checkTools(m *catalog.Model, stream bool) error {
+	is := func(p string) bool { return strings.HasPrefix(m.ID, p) }
+	switch {
+	case len(c.Tools) == 0:
+	case slices.ContainsFunc(withoutTools, is):
+		return invalidf("This model doesn't support tool use.")
+	case stream && slices.ContainsFunc(wholeTools, is):
+		return invalidf("This model doesn't support tool use in streaming mode.")
+	}
+	return nil
+}
+
 // Prepare reads a Converse request and writes it in the words of the plan's
 // model. It calls nobody.
 func (rt *Runtime) Prepare(p *Plan, request value.Value) (*Prepared, error) {
+	return rt.prepare(p, request, false)
+}
+
+// PrepareStream is Prepare for ConverseStream.
+func (rt *Runtime) PrepareStream(p *Plan, request value.Value) (*Prepared, error) {
+	return rt.prepare(p, request, true)
+}
+
+func (rt *Runtime) prepare(p *Plan, request value.Value, stream bool) (*Prepared, error) {
 	c, err := ParseConversation(request)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.checkTools(p.Model, stream); err != nil {
 		return nil, err
 	}
 	f := familyOf(p.Model)

@@ -126,7 +126,7 @@ func (in *Inference) Converse(ctx context.Context, from From, modelID string, re
 func (in *Inference) ConverseStream(ctx context.Context, from From, modelID string, request value.Value, begun func(bedrock.Begun), emit func(string, value.Value) error) (*bedrock.Result, error) {
 	var c *bedrock.Prepared
 	return in.act(ctx, from, "ConverseStream", bedrock.ActionStream, modelID,
-		func(p *bedrock.Plan) (err error) { c, err = in.Runtime.Prepare(p, request); return err },
+		func(p *bedrock.Plan) (err error) { c, err = in.Runtime.PrepareStream(p, request); return err },
 		func(ctx context.Context, p *bedrock.Plan, a *gate.Act, x *exchange) (*bedrock.Result, error) {
 			noteMetadata(a, c)
 			x.metadata = c.Conversation.Metadata

@@ -292,24 +292,40 @@ func converse(t *testing.T, open func(*testing.T, Behaviour) bedrock.Backend) {
 
 const toolConfig = `"toolConfig":{"tools":[{"toolSpec":{"name":"weather","description":"tells the weather","inputSchema":{"json":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}}}]}`
 
+// calling are models that call tools: one of each family, and of each way in which
+// Llama is told of them.
+func calling(t *testing.T) (out []*catalog.Model) {
+	for _, id := range []string{
+		models[bedrock.Anthropic], models[bedrock.Nova], models[bedrock.Chat], models[bedrock.Cohere], models[bedrock.Mistral],
+		"meta.llama3-1-70b-instruct-v1:0", "meta.llama3-3-70b-instruct-v1:0", "meta.llama4-scout-17b-instruct-v1:0",
+	} {
+		m, ok := Catalog().Model(id)
+		if !ok {
+			t.Fatalf("the catalog has no %s", id)
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
 func tools(t *testing.T, open func(*testing.T, Behaviour) bedrock.Backend) {
 	b := open(t, Behaviour{})
-	for _, f := range []bedrock.Family{bedrock.Anthropic, bedrock.Nova, bedrock.Chat, bedrock.Cohere} {
-		whole, streamed := talk(t, b, model(t, f), `{"messages":[{"role":"user","content":[{"text":"use weather for Tokyo"}]}],`+toolConfig+`}`)
+	for _, f := range calling(t) {
+		whole, streamed := talk(t, b, f, `{"messages":[{"role":"user","content":[{"text":"use weather for Tokyo"}]}],`+toolConfig+`}`)
 		content := whole.Get("output").Get("message").Get("content")
 		use := content.At(content.Len() - 1).Get("toolUse")
 		if use.Get("name").Str() != "weather" || use.Get("input").Get("city").Str() == "" || whole.Get("stopReason").Str() != "tool_use" {
-			t.Errorf("%s answers %s", f, whole)
+			t.Errorf("%s answers %s", f.ID, whole)
 			continue
 		}
 		last := streamed.Get("content").At(streamed.Get("content").Len() - 1).Get("toolUse")
 		if !value.Equal(last.Get("input"), use.Get("input")) || last.Get("name").Str() != "weather" || streamed.Get("stopReason").Str() != "tool_use" {
-			t.Errorf("%s streams %s", f, streamed)
+			t.Errorf("%s streams %s", f.ID, streamed)
 		}
-		whole, _ = talk(t, b, model(t, f), `{"messages":[{"role":"user","content":[{"text":"use weather for Tokyo"}]},{"role":"assistant","content":[{"toolUse":`+use.JSON()+`}]},
+		whole, _ = talk(t, b, f, `{"messages":[{"role":"user","content":[{"text":"use weather for Tokyo"}]},{"role":"assistant","content":[{"toolUse":`+use.JSON()+`}]},
 			{"role":"user","content":[{"toolResult":{"toolUseId":"`+use.Get("toolUseId").Str()+`","content":[{"text":"it rains"}]}}]}],`+toolConfig+`}`)
 		if s := whole.Get("output").Get("message").Get("content").At(0).Get("text").Str(); !strings.Contains(s, "it rains") {
-			t.Errorf("%s, given the result, answers %s", f, whole)
+			t.Errorf("%s, given the result, answers %s", f.ID, whole)
 		}
 	}
 }

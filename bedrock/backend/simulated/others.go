@@ -1,12 +1,14 @@
 package simulated
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
 
 	"tokaido/bedrock"
+	"tokaido/bedrock/catalog"
 	"tokaido/value"
 )
 
@@ -362,5 +364,60 @@ func (f chat) chunks(c bedrock.Call, q *request, r *reply) iter.Seq[value.Value]
 			return
 		}
 		part(obj(), chatStop(r), f.usage(q, r))
+	}
+}
+
+// bridged answers as chat completions do, in another form.
+type bridged struct {
+	chat
+	bridge *bedrock.Bridge
+}
+
+// tellsOfTools is who answers a model's request if it is one of those that tell
+// of tools in their prompts, or in a second form, and this request does; nil if not.
+func tellsOfTools(m *catalog.Model, v value.Value) *bridged {
+	f := bedrock.FamilyOf(m)
+	if f != bedrock.Llama && (f != bedrock.Mistral || !v.Has("messages")) {
+		return nil
+	}
+	b, err := bedrock.NewBridge(f, bedrock.Chat, m, v)
+	if err != nil || f == bedrock.Llama && !b.Body().Has("tools") {
+		return nil
+	}
+	return &bridged{bridge: b}
+}
+
+func head(c bedrock.Call) bedrock.Head {
+	return bedrock.Head{ID: ident("", c, 24), Model: bedrock.ShortName(c.Model)}
+}
+
+func (f *bridged) whole(c bedrock.Call, q *request, r *reply) value.Value {
+	v, err := f.bridge.Answer(f.chat.whole(c, q, r), head(c), usage(q, r))
+	if err != nil {
+		panic(err) // what this package wrote, the bridge reads
+	}
+	return v
+}
+
+func (f *bridged) chunks(c bedrock.Call, q *request, r *reply) iter.Seq[value.Value] {
+	return func(yield func(value.Value) bool) {
+		errEnough := errors.New("nobody takes the chunks")
+		emit := func(v value.Value) error {
+			if !yield(v) {
+				return errEnough
+			}
+			return nil
+		}
+		s := f.bridge.Stream(head(c))
+		for v := range f.chat.chunks(c, q, r) {
+			if err := s.Chunk(v, emit); errors.Is(err, errEnough) {
+				return
+			} else if err != nil {
+				panic(err)
+			}
+		}
+		if err := s.End(usage(q, r), emit); err != nil && !errors.Is(err, errEnough) {
+			panic(err)
+		}
 	}
 }

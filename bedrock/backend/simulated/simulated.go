@@ -304,6 +304,9 @@ func parse(c bedrock.Call) (family, *request, error) {
 	if _, claude := f.(anthropic); claude && v.Has("prompt") && !v.Has("messages") { // a body of the models before Claude 3
 		return nil, nil, refuse("%q is not supported on this API. Please use the Messages API instead.", bedrock.ShortName(c.Model))
 	}
+	if told := tellsOfTools(c.Model, v); told != nil {
+		f, v = told, told.bridge.Body()
+	}
 	q, err := f.parse(v)
 	if err == nil && c.Model.ContextWindow > 0 && q.input > c.Model.ContextWindow {
 		err = refuse("Input is too long for requested model.")

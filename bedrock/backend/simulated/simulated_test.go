@@ -148,6 +148,7 @@ func collect(v value.Value, s *strings.Builder) {
 	s.WriteString(v.Get("generation").Str())
 	s.WriteString(v.Get("outputs").At(0).Get("text").Str())
 	s.WriteString(v.Get("choices").At(0).Get("delta").Get("content").Str())
+	s.WriteString(v.Get("choices").At(0).Get("message").Get("content").Str())
 }
 
 func events(t *testing.T, s iter.Seq2[bedrock.Chunk, error]) (out []string) {
