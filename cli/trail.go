@@ -25,7 +25,7 @@ import (
 )
 
 func trailCommand() *cobra.Command {
-	return group("trail", "The audit log: verify, search, export and prove", trailVerify(), trailSearch(), trailExport(), trailProve(), trailKeys())
+	return group("trail", "The audit log: verify, search, export, prove and compact", trailVerify(), trailSearch(), trailExport(), trailProve(), trailCompact(), trailKeys())
 }
 
 // trailFlags say which log is meant and with which keys it is checked.
@@ -215,6 +215,9 @@ func printReport(w io.Writer, rep *trail.Report, err error, took time.Duration) 
 	if n := rep.Head.Records - rep.Signed; n > 0 {
 		line("  not signed   the last %d records: chained, and signed at the next checkpoint", n)
 	}
+	if rep.Packed > 0 {
+		line("  on disk      %s, which stand for %s: %d of %d segments are compressed", size(rep.OnDisk), size(rep.Bytes), rep.Packed, rep.Segments)
+	}
 	r := &rep.Receipts
 	line("  receipts     %d good, %d bad, %d inferences without", r.Good, len(r.Bad)+r.BadMore, r.Missing)
 	for _, b := range r.Bad {
@@ -236,6 +239,7 @@ func reportValue(rep *trail.Report, err error) value.Value {
 	m := []value.Member{
 		{Key: "ok", Value: value.Bool(err == nil)}, num("records", rep.Head.Records), num("removed", rep.Removed), num("signed", rep.Signed),
 		num("checkpoints", uint64(rep.Checkpoints)), num("segments", uint64(rep.Segments)), num("bytes", uint64(rep.Bytes)),
+		num("compressed", uint64(rep.Packed)), num("bytesOnDisk", uint64(rep.OnDisk)),
 		str("origin", rep.Origin), str("head", fmt.Sprintf("%x", rep.Head.Hash)),
 		{Key: "receipts", Value: value.Object(num("good", uint64(rep.Receipts.Good)), num("bad", uint64(len(rep.Receipts.Bad)+rep.Receipts.BadMore)),
 			num("missing", uint64(rep.Receipts.Missing)), value.Member{Key: "list", Value: value.Array(bad...)})},
@@ -669,6 +673,56 @@ it. Proofs are of what the latest checkpoint covers.`,
 	c.Flags().StringVar(&since, "since", "", "`file` of an earlier checkpoint: prove that the log has all that it had then")
 	c.Flags().StringVar(&to, "to", "", "`file` to write to (default: standard output)")
 	return c
+}
+
+func trailCompact() *cobra.Command {
+	var f trailFlags
+	c := &cobra.Command{
+		Use:   "compact",
+		Short: "Compress all segments that are full, at once",
+		Long: `Compress all segments that are full, which then take a tenth of the disk or less. The log
+says the same as before, byte by byte: it verifies, and is searched and proven from as it
+is. A server does this by itself, a day after the last record of a segment or when
+trail.compressAfter says; this command is for a log that no server has open.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, _, err := f.where(c)
+			if err != nil {
+				return err
+			}
+			show, end := progressBar(c)
+			done, err := trail.Compress(c.Context(), dir, show)
+			end()
+			if errors.Is(err, trail.ErrOpen) {
+				return fmt.Errorf("a server has %s open, and compresses its segments itself: trail.compressAfter says when", dir)
+			}
+			w := c.OutOrStdout()
+			if done.Segments > 0 {
+				fmt.Fprintf(w, "%d segments compressed: %s are %s now (%.1f %%).\n", done.Segments, size(done.Before), size(done.After), 100*float64(done.After)/float64(done.Before))
+			}
+			if done.Already > 0 {
+				fmt.Fprintf(w, "%d segments were compressed before.\n", done.Already)
+			}
+			if err == nil && done == (trail.Compressed{}) {
+				fmt.Fprintln(w, "No segment is full yet: there is nothing to compress.")
+			}
+			return err
+		},
+	}
+	f.add(c)
+	return c
+}
+
+// size is a number of bytes as people say it.
+func size(n int64) string {
+	for _, u := range []struct {
+		bytes float64
+		name  string
+	}{{1e12, "TB"}, {1e9, "GB"}, {1e6, "MB"}, {1e3, "KB"}} {
+		if float64(n) >= u.bytes {
+			return fmt.Sprintf("%.1f %s", float64(n)/u.bytes, u.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
 }
 
 func trailKeys() *cobra.Command {

@@ -28,6 +28,7 @@ type TrailConfig struct {
 	CheckpointEvery time.Duration `yaml:"checkpointEvery"` // how long a record waits for a signature; 0: 10s
 	RetainFor       time.Duration `yaml:"retainFor"`       // what is older may be removed; 0: nothing is
 	RetainBytes     int64         `yaml:"retainBytes"`     // what is beyond may be removed; 0: nothing is
+	CompressAfter   time.Duration `yaml:"compressAfter"`   // how old records are when their segment, which is full, is compressed; 0: none is
 	RequireReceipts bool          `yaml:"requireReceipts"` // refuse an answer without a good receipt
 	PeerKeys        []string      `yaml:"peerKeys"`        // public keys that other nodes sign receipts with
 	DeliverEvery    time.Duration `yaml:"deliverEvery"`    // log files of CreateTrail's trails; 0: 5m
@@ -43,6 +44,15 @@ const (
 	inferencesGrouped = "grouped"
 )
 
+const (
+	// defaultCompressAfter: compressed, a segment takes a tenth of the disk and is searched and
+	// verified as fast, so it should not take somebody to ask for it. In a day a copy of
+	// new files elsewhere has them as they were written, and copies each once more.
+	defaultCompressAfter = 24 * time.Hour
+	// minCompressAfter is the least that can be meant.
+	minCompressAfter = time.Second
+)
+
 // gatherFor is how long records wait in memory for others where inferences are
 // grouped.
 const gatherFor = 5 * time.Millisecond
@@ -51,11 +61,14 @@ const gatherFor = 5 * time.Millisecond
 func (c *TrailConfig) check() error {
 	var errs []error
 	for name, d := range map[string]time.Duration{
-		"checkpointEvery": c.CheckpointEvery, "retainFor": c.RetainFor, "deliverEvery": c.DeliverEvery, "digestEvery": c.DigestEvery,
+		"checkpointEvery": c.CheckpointEvery, "retainFor": c.RetainFor, "compressAfter": c.CompressAfter, "deliverEvery": c.DeliverEvery, "digestEvery": c.DigestEvery,
 	} {
 		if d < 0 {
 			errs = append(errs, fmt.Errorf("trail.%s: is negative: %v", name, d))
 		}
+	}
+	if d := c.CompressAfter; d > 0 && d < minCompressAfter {
+		errs = append(errs, fmt.Errorf("trail.compressAfter: is %v, must be 0s (segments are not compressed) or at least %v", d, minCompressAfter))
 	}
 	if c.Inferences != "" && c.Inferences != inferencesDurable && c.Inferences != inferencesGrouped {
 		errs = append(errs, fmt.Errorf("trail.inferences: %q is neither %s nor %s", c.Inferences, inferencesDurable, inferencesGrouped))
@@ -92,7 +105,7 @@ func (s *Server) openTrail(cfg Config, logger *slog.Logger) (*trail.Log, *trail.
 	}
 	audit, err := trail.Open(filepath.Join(cfg.DataDir, TrailDir), trail.Options{
 		Sync: true, Logger: logger, Signer: signer, Gather: gather,
-		CheckpointEvery: cfg.Trail.CheckpointEvery, RetainFor: cfg.Trail.RetainFor, RetainBytes: cfg.Trail.RetainBytes,
+		CheckpointEvery: cfg.Trail.CheckpointEvery, RetainFor: cfg.Trail.RetainFor, RetainBytes: cfg.Trail.RetainBytes, CompressAfter: cfg.Trail.CompressAfter,
 	})
 	return audit, &trail.Receipts{Keys: keys, Peers: peers, Require: cfg.Trail.RequireReceipts}, err
 }

@@ -206,11 +206,11 @@ func Compress(ctx context.Context, dir string, progress func(done, total int64))
 	if _, err := os.Stat(dir); err != nil {
 		return c, err
 	}
-	if durable.Locked(filepath.Join(dir, lockName)) {
-		return c, ErrOpen
-	}
 	d, err := openFolder(dir)
 	if err != nil {
+		if durable.Locked(filepath.Join(dir, lockName)) {
+			err = ErrOpen
+		}
 		return c, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
