@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 export const shots = resolve(process.env.SHOTS ?? "e2e/shots"); // git-ignored
 export const patience = 45_000; // for anything to appear; the machine may be busy
 export const wait = (ms) => new Promise((done) => setTimeout(done, ms));
-const binary = resolve(process.env.TOKAIDO_BIN ?? "../../bin/tokaido");
+export const binary = resolve(process.env.TOKAIDO_BIN ?? "../../bin/tokaido");
 
 export function chromiumPath() {
   return [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) => p && existsSync(p));

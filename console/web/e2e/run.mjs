@@ -8,6 +8,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { axe, chromiumPath, launch, open, serve, shots, until, wait } from "./harness.mjs";
 import { list } from "./pages.mjs";
+import { proven } from "./proof.mjs";
 import { connect, seed, settled } from "./seed.mjs";
 import { abroad, designed, own, people, refused, signIn, tools } from "./stories.mjs";
 
@@ -49,6 +50,7 @@ const config = `bedrock:
       name: Our two sites
       model: anthropic.claude-sonnet-4-5-20250929-v1:0
       routes: {ap-northeast-1: [ap-northeast-1, ap-northeast-3]}
+trail: {checkpointEvery: 1s}
 `;
 const server = await serve({ config });
 let browser;
@@ -57,7 +59,7 @@ try {
   const made = await seed();
   await until("the seeded executions to end", settled);
   browser = await launch();
-  const ctx = { url: server.url, bad };
+  const ctx = { url: server.url, data: server.data, bad };
   // How long one waits for a page, with a cold cache and nothing beside it: stated, not asserted.
   const alone = [];
   if (only.length === 0)
@@ -74,6 +76,7 @@ try {
     if (wanted("stories", "people")) jobs.push(() => people(browser, ctx, locale));
     if (wanted("stories", "own")) jobs.push(() => own(browser, ctx, locale));
     if (wanted("stories", "designed")) jobs.push(() => designed(browser, ctx, locale));
+    if (wanted("stories", "proven")) jobs.push(() => proven(browser, ctx, locale));
     if (wanted("stories", "tools")) jobs.push(() => tools(browser, ctx, locale));
   }
   if (wanted("sign-in")) jobs.push(() => signIn(ctx));

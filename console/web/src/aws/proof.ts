@@ -1,6 +1,7 @@
 // The operation of CloudTrail's that AWS's SDK does not know: the log's checkpoint, the public keys
 // and the proof of an event. It is asked for as the SDK asks for others, with a shape of our own.
-import { cloudtrail } from "./clients";
+import { trailIn } from "./clients";
+import { current } from "./session";
 import { LookupEventsCommand } from "./api-cloudtrail";
 import type { Standing } from "../model/proof";
 
@@ -55,7 +56,8 @@ class Command extends (LookupEventsCommand as any) {
 // command is for a client of CloudTrail's.
 export const command = (input: ProofInput) => new Command(input) as never;
 
-export async function standing(input: ProofInput, abortSignal?: AbortSignal): Promise<Standing> {
-  const { c } = await cloudtrail();
+// standing is how the log stands. An event is found in the trail of its Region.
+export async function standing(input: ProofInput, abortSignal?: AbortSignal, region = current().region): Promise<Standing> {
+  const { c } = await trailIn(region);
   return (await c.send(command(input), { abortSignal })) as Standing;
 }

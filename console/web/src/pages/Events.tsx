@@ -29,6 +29,7 @@ import texts from "../i18n/pages/trail";
 import Chain from "./trail/Chain";
 
 const Compare = later(() => import("./trail/Compare"));
+const Proof = later(() => import("./trail/Proof"));
 const compared = 5; // events side by side
 
 // Attributes by which CloudTrail itself can look; it takes one of them a call, so the first is
@@ -256,6 +257,7 @@ export default function Events() {
               ]}
             />
             {inference(shown) && <Chain record={shown} key={shown.id} />}
+            <Proof record={shown} key={"proof-" + shown.id} />
             <Code text={pretty(shown.json)} />
           </SpaceBetween>
         )}

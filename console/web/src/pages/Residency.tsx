@@ -23,11 +23,12 @@ import { lookup } from "../aws/trail";
 import { download } from "../app/download";
 import { useLoad } from "../app/load";
 import { Meter } from "../app/Regions";
-import { Command, Empty, Go, Problem, to } from "../app/parts";
+import { Empty, Go, Problem, to } from "../app/parts";
 import { boundary, call, csv, operations, report, went, type By, type Call, type Group } from "../model/residency";
 import { useI18n, type Key } from "../i18n";
 import { useTexts } from "../i18n/page";
 import texts from "../i18n/pages/residency";
+import ReportProof, { type Checked } from "./trail/ReportProof";
 import "./residency.css";
 
 const ranges: [string, Key, number][] = [
@@ -48,6 +49,7 @@ export default function Residency() {
   const text = query.get("boundary") ?? (region.startsWith("ap-northeast-") && region !== "ap-northeast-2" ? "jp" : "");
   const [typed, setTyped] = useState(text);
   const [loads, setLoads] = useState(1);
+  const [proof, setProof] = useState<Checked>();
   const change = (m: Record<string, string>) => setQuery({ period: range[0], by, boundary: text, ...m }, { replace: true });
   const { data, error, loading, reload } = useLoad(
     async (signal) => {
@@ -98,7 +100,7 @@ export default function Residency() {
                 <Button
                   iconName="download"
                   disabled={!data}
-                  onClick={() => download(file + ".json", "application/json", JSON.stringify({ made: data!.at, region, period: range[0], boundary: inside, complete: !data!.more, report: { ...r, outside: r.outside.map((c) => c.record.requestId) }, records: data!.calls.map((c) => JSON.parse(c.record.json)) }, null, 2))}
+                  onClick={() => download(file + ".json", "application/json", JSON.stringify({ made: data!.at, region, period: range[0], boundary: inside, complete: !data!.more, report: { ...r, outside: r.outside.map((c) => c.record.requestId) }, proof, records: data!.calls.map((c) => JSON.parse(c.record.json)) }, null, 2))}
                 >
                   {say("exportJson")}
                 </Button>
@@ -204,16 +206,7 @@ export default function Residency() {
             />
             <Container header={<Header variant="h2">{say("proof")}</Header>}>
               <SpaceBetween size="m">
-                <div>
-                  <Box variant="awsui-key-label">{say("receipts")}</Box>
-                  <StatusIndicator type={r.receipts === r.answered ? "success" : "info"}>{say("receiptsHint", { n: number(r.receipts), all: number(r.answered) })}</StatusIndicator>
-                </div>
-                <div>
-                  <Box variant="awsui-key-label">{say("chain")}</Box>
-                  <Box>{say("chainHint")}</Box>
-                  <Command text="tokaido trail verify" />
-                  <Command text={`tokaido residency report${inside ? " --boundary " + text.replace(/\s+/g, "") : ""}`} />
-                </div>
+                <ReportProof at={data.at} calls={data.calls} command={`tokaido residency report${inside ? " --boundary " + text.replace(/\s+/g, "") : ""}`} report={setProof} />
                 <div>
                   <Box variant="awsui-key-label">{say("digests")}</Box>
                   {trails.error !== undefined ? (

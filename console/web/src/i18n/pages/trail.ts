@@ -19,7 +19,7 @@ export default texts(
     ownCall: "A client's own call, by {who}",
     refusedBefore: "Refused before anything was sent",
     nowhere: "No Region answered",
-    receipt: "Receipt signed by {region}'s key",
+    receipt: "Carries a receipt of {region}",
   },
   {
     compare: "比較",
@@ -39,6 +39,6 @@ export default texts(
     ownCall: "{who} によるクライアントの直接呼び出し",
     refusedBefore: "送信前に拒否",
     nowhere: "応答したリージョンはありません",
-    receipt: "{region} の鍵で署名された受領証",
+    receipt: "{region} の受領証あり",
   },
 );
