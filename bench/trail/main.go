@@ -190,6 +190,22 @@ func large(work string, n int) {
 		check(l.Close())
 		fmt.Printf("\nlarge log: %d records, %.1f GB, written in %v without waiting for the disk\n", n, float64(bytesOf(dir))/1e9, time.Since(began).Round(100*time.Millisecond))
 	}
+	used(dir, opts, ring, n)
+	began, cpu := time.Now(), cpuTime()
+	c, err := trail.Compress(context.Background(), dir, nil)
+	check(err)
+	took, cpu := time.Since(began), cpuTime()-cpu
+	if c.Segments > 0 {
+		fmt.Printf("\ncompressed: %d full segments, %.2f GB to %.2f GB (1:%.1f), %.0f MB/s, %.0f MB/s of processor time; read back and compared\n", c.Segments, float64(c.Before)/1e9, float64(c.After)/1e9,
+			float64(c.Before)/float64(c.After), float64(c.Before)/1e6/took.Seconds(), float64(c.Before)/1e6/cpu.Seconds())
+		used(dir, opts, ring, n)
+	}
+	fmt.Println()
+	receipts(work, k)
+}
+
+// used measures what is done with a log that is there.
+func used(dir string, opts trail.Options, ring *trail.Ring, n int) {
 	before := heap()
 	began := time.Now()
 	l, err := trail.Open(dir, opts)
@@ -256,11 +272,10 @@ func large(work string, n int) {
 	took, used = time.Since(began), cpuTime()-used
 	fmt.Printf("residency report, by profile and day, with a boundary: %d calls in %v: %.0f records/s; %.2f µs of processor time each\n",
 		r.Total.Served.Calls+r.Total.Failed, took.Round(10*time.Millisecond), float64(n)/took.Seconds(), float64(used.Microseconds())/float64(n))
-	receipts(work, k)
 }
 
 // receipts measures signing and checking, a core each, and verifying a log in
-// which each record has one.
+// which each record has one, and one in which every other has.
 func receipts(work string, k *trail.Keys) {
 	s, err := k.Region("ap-northeast-3")
 	check(err)
@@ -281,8 +296,16 @@ func receipts(work string, k *trail.Keys) {
 	for range n {
 		check(p.Check(ring))
 	}
-	fmt.Printf("receipts: %v to sign one, %v to check one\n", signing.Round(100*time.Nanosecond), (time.Since(began) / n).Round(100*time.Nanosecond))
-	dir := filepath.Join(work, "receipts")
+	fmt.Printf("receipts: %v to sign one, %v to check one by itself\n", signing.Round(100*time.Nanosecond), (time.Since(began) / n).Round(100*time.Nanosecond))
+	for _, each := range []int{1, 2} {
+		verifyReceipts(work, k, each)
+	}
+}
+
+// verifyReceipts verifies a log in which each so-and-so-many-th record has a receipt.
+func verifyReceipts(work string, k *trail.Keys, each int) {
+	const n = 50_000
+	dir := filepath.Join(work, fmt.Sprint("receipts", each))
 	signer, err := k.Log()
 	check(err)
 	l, err := trail.Open(dir, trail.Options{Signer: signer})
@@ -290,27 +313,32 @@ func receipts(work string, k *trail.Keys) {
 	for i := range n {
 		r := record(i)
 		r.ErrorCode, r.ErrorMessage, r.Relaxed = "", "", true
-		c.RequestID, c.Region, c.Time = r.RequestID, r.Additional.Get("inferenceRegion").Str(), r.Time
-		s, err := k.Region(c.Region)
-		check(err)
-		p, err := c.Sign(s)
-		check(err)
-		r.Additional = r.Additional.With(trail.ReceiptMember, p.Value())
+		if i%each == 0 {
+			c := trail.Claim{RequestID: r.RequestID, Region: r.Additional.Get("inferenceRegion").Str(), Model: "anthropic.claude-sonnet-4-5-20250929-v1:0", Time: r.Time}
+			s, err := k.Region(c.Region)
+			check(err)
+			p, err := c.Sign(s)
+			check(err)
+			r.Additional = r.Additional.With(trail.ReceiptMember, p.Value())
+		}
 		check(l.Append(context.Background(), r))
 	}
 	check(l.Close())
-	public, err = trail.Public(k.Dir())
+	public, err := trail.Public(k.Dir())
 	check(err)
-	ring, err = trail.NewRing(public...)
+	ring, err := trail.NewRing(public...)
 	check(err)
-	before := cpuTime()
-	rep, err := trail.Verify(context.Background(), dir, trail.Check{Keys: ring})
-	check(err)
-	if rep.Receipts.Good != n {
-		log.Fatalf("%+v", rep.Receipts)
+	for _, workers := range []int{1, runtime.NumCPU()} {
+		began, before := time.Now(), cpuTime()
+		rep, err := trail.Verify(context.Background(), dir, trail.Check{Keys: ring, Workers: workers})
+		check(err)
+		if rep.Receipts.Good != n/each {
+			log.Fatalf("%+v", rep.Receipts)
+		}
+		took, used := time.Since(began), cpuTime()-before
+		fmt.Printf("verify, %d workers, a receipt on 1 of %d records: %.0f records/s; %.1f µs of processor time each, so %.0f records/s and core\n",
+			workers, each, n/took.Seconds(), float64(used.Microseconds())/n, n/used.Seconds())
 	}
-	fmt.Printf("verify, a receipt on each record: %.1f µs of processor time each, so %.0f records/s and core\n",
-		float64((cpuTime()-before).Microseconds())/n, n/(cpuTime()-before).Seconds())
 }
 
 func bytesOf(dir string) (n int64) { return sizes(dir, ".trail") }
