@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +32,9 @@ type memDisk struct {
 	half                                      bool // a write that fails writes half
 	slow                                      bool // others run while a sync does
 	aux                                       bool // it keeps other files than segments too
+
+	room int  // bytes of all files; 0: there is room
+	anew bool // what is written over takes room of its own, until it is written
 }
 
 type memFile struct {
@@ -141,8 +145,20 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 		}
 		p = p[:len(p)/2]
 	}
-	for int64(len(f.data)) < off+int64(len(p)) {
-		f.data = append(f.data, 0)
+	if room := f.d.room; err == nil && room > 0 {
+		for _, other := range f.d.files {
+			room -= len(other.data)
+		}
+		need := off + int64(len(p)) - int64(len(f.data))
+		if f.d.anew {
+			need = int64(len(p))
+		}
+		if need > int64(room) {
+			return 0, syscall.ENOSPC
+		}
+	}
+	if n := off + int64(len(p)) - int64(len(f.data)); n > 0 {
+		f.data = append(f.data, make([]byte, n)...)
 	}
 	copy(f.data[off:], p)
 	return len(p), err
@@ -264,10 +280,14 @@ func TestCutAtEveryByte(t *testing.T) {
 			break
 		}
 	}
-	for n := 0; n <= len(tail); n++ {
+	for i := range 2 * (len(tail) + 1) {
+		n, ahead := i/2, i%2 == 1
 		cut := d.copy()
 		name, f := cut.only()
 		f.data = append(f.data[:acknowledged], tail[:n]...)
+		if ahead { // the rest of it, and more, are zeros that had been there
+			f.data = padded(f.data)
+		}
 		want := uint64(3)
 		if n >= one {
 			want++
@@ -450,7 +470,7 @@ func (d *memDisk) copyOther(t *testing.T, name string, x *memDisk) *memFile {
 func TestPowerFailure(t *testing.T) {
 	k, _ := keyring(t)
 	signer := logSigner(t, k)
-	indexed := 0
+	indexed, ahead := 0, 0
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		d := newMemDisk()
@@ -498,6 +518,11 @@ func TestPowerFailure(t *testing.T) {
 		if after.files[indexName(segmentName(1))] != nil {
 			indexed++
 		}
+		if last, err := after.List(); err != nil {
+			t.Fatal(err)
+		} else if b := after.files[last[len(last)-1]].data; b[len(b)-1] == 0 {
+			ahead++
+		}
 		l, err := open(after, opts)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
@@ -515,8 +540,8 @@ func TestPowerFailure(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 	}
-	if indexed == 0 {
-		t.Error("no crash came after an index was written")
+	if indexed == 0 || ahead == 0 {
+		t.Errorf("%d crashes came after an index was written, %d while there were zeros ahead", indexed, ahead)
 	}
 }
 
@@ -885,6 +910,14 @@ func FuzzSegment(f *testing.F) {
 	f.Add(x.data)
 	f.Add(x.data[:headerSize])
 	f.Add([]byte{})
+	f.Add(padded(x.data))
+	f.Add(padded(x.data[:len(x.data)-frameSize]))
+	f.Add(padded(x.data[:len(x.data)/2]))
+	f.Add(padded(x.data[:headerSize]))
+	f.Add(make([]byte, aheadUnit))
+	hole := padded(x.data)
+	clear(hole[len(x.data)/4 : len(x.data)/2])
+	f.Add(hole)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d := newMemDisk()
 		d.files[segmentName(1)] = &memFile{d: d, data: b}

@@ -47,23 +47,33 @@ func TestFindIn(t *testing.T) {
 // TestVerifyWhileWritten verifies a log that is written now and then: it may see
 // the half of a write, and must not take it for damage because nothing follows.
 func TestVerifyWhileWritten(t *testing.T) {
+	t.Run("growing", func(t *testing.T) { verifyWhileWritten(t, Options{}) })
+	t.Run("over-zeros", func(t *testing.T) { verifyWhileWritten(t, Options{Sync: true}) })
+}
+
+func verifyWhileWritten(t *testing.T, opts Options) {
 	k, ringOf := keyring(t)
 	dir := t.TempDir()
-	l := mustOpen(t, dir, Options{Signer: logSigner(t, k), CheckpointEvery: time.Millisecond})
+	opts.Signer, opts.CheckpointEvery = logSigner(t, k), time.Millisecond
+	l := mustOpen(t, dir, opts)
 	var wg sync.WaitGroup
 	const rounds = 6
+	each := 500
+	if opts.Sync {
+		each = 100
+	}
 	wg.Go(func() {
-		for i := range 500 * rounds {
+		for i := range each * rounds {
 			if err := l.Append(t.Context(), record(i)); err != nil {
 				t.Error(err)
 			}
-			if i%500 == 499 {
+			if i%each == each-1 {
 				time.Sleep(15 * offlineWait) // nothing grows, for what is tried again
 			}
 		}
 	})
 	verified := 0
-	for n := uint64(0); n < 500*rounds; verified++ {
+	for n := uint64(0); n < uint64(each)*rounds; verified++ {
 		rep, err := Verify(t.Context(), dir, Check{Keys: ringOf()})
 		if err != nil {
 			t.Fatalf("%d: %v\n%+v", verified, err, rep)
@@ -78,11 +88,20 @@ func TestVerifyWhileWritten(t *testing.T) {
 // TestReadersWhileWritten: whoever reads a log while it is written, begins new
 // segments and loses old ones finds it whole.
 func TestReadersWhileWritten(t *testing.T) {
+	t.Run("growing", func(t *testing.T) {
+		readersWhileWritten(t, 1500, Options{SegmentSize: 8 << 10, RetainBytes: 64 << 10})
+	})
+	t.Run("over-zeros", func(t *testing.T) {
+		readersWhileWritten(t, 400, Options{SegmentSize: 32 << 10, RetainBytes: 128 << 10, Sync: true})
+	})
+}
+
+func readersWhileWritten(t *testing.T, total int, opts Options) {
 	k, ringOf := keyring(t)
 	dir := t.TempDir()
 	ring := ringOf
-	l := mustOpen(t, dir, Options{SegmentSize: 8 << 10, RetainBytes: 64 << 10, Signer: logSigner(t, k), CheckpointEvery: time.Millisecond})
-	const total = 1500
+	opts.Signer, opts.CheckpointEvery = logSigner(t, k), time.Millisecond
+	l := mustOpen(t, dir, opts)
 	if err := l.Append(t.Context(), record(0)); err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +202,7 @@ func TestReadersWhileWritten(t *testing.T) {
 	<-written
 	mustClose(t, l)
 	rep, err := Verify(ctx, dir, Check{Keys: ring()})
-	if err != nil || rep.Head.Records != total || rep.Removed == 0 {
+	if err != nil || rep.Head.Records != uint64(total) || rep.Removed == 0 {
 		t.Errorf("%+v, %v", rep, err)
 	}
 }

@@ -262,11 +262,12 @@ func (p *Prover) readTo(ctx context.Context, records uint64, deadline <-chan tim
 			return errGoneRecord
 		}
 		s := &segments[i]
-		size, err := s.file.Size()
+		last := i == len(segments)-1
+		size, err := sizeOf(s.file, last)
 		if err != nil {
 			return err
 		}
-		done, err := r.chain.scan(&segmentFile{name: s.name, f: s.file, size: size, last: i == len(segments)-1, from: r.at}, each)
+		done, err := r.chain.scan(&segmentFile{name: s.name, f: s.file, size: size, last: last, from: r.at}, each)
 		if done.end > 0 {
 			r.at = done.end
 		}
@@ -277,7 +278,7 @@ func (p *Prover) readTo(ctx context.Context, records uint64, deadline <-chan tim
 			return err
 		case r.chain.next > records:
 			return nil
-		case i == len(segments)-1:
+		case last:
 			return fmt.Errorf("trail: the log ends with record %d, its checkpoint is of %d", r.chain.next-1, records)
 		}
 		r.first, r.at = segments[i+1].first, 0

@@ -23,6 +23,7 @@ import (
 //	        CRC32C of the length and the payload u32
 //	        payload {"seq":N,"prev":"HEX","r":{…}}, or "checkpoint\n" and a signed note
 //	mark    a frame of length 0 with the top bit, only at the very end
+//	zeros   behind the end, in the last segment only; see ahead.go
 //
 // Numbers are little-endian. The hash of a record is SHA-256 of its payload,
 // and prev is that of the payload before it, whether record or checkpoint.

@@ -67,11 +67,12 @@ func takeSnapshot(d disk) (s *snapshot, err error) {
 		if err != nil {
 			return s, err
 		}
-		size, err := f.Size()
+		last := i == len(names)-1
+		size, err := sizeOf(f, last)
 		if err != nil {
 			return s, errors.Join(err, f.Close())
 		}
-		s.files = append(s.files, segmentFile{name: name, f: f, size: size, last: i == len(names)-1, packed: isPacked(f)})
+		s.files = append(s.files, segmentFile{name: name, f: f, size: size, last: last, packed: isPacked(f)})
 		s.total += size
 	}
 	return s, nil

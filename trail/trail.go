@@ -127,10 +127,15 @@ type Log struct {
 	parting  chan struct{} // closed when that file is written; nil: none is being written
 	backlog  []*entry      // relaxed ones whose write failed
 	buf      []byte        // of a batch that was written, for the next one
-	next     *batch        // being made; nil: nothing waits
-	flying   *batch        // on its way to the disk; nil: none
-	gather   gather
-	landed   chan error // of the sync of flying
+
+	zeroed    int64      // the file has zeros behind at up to here; not behind it if that is less
+	extending *extension // more of them are being written; nil: none are
+	unzeroed  time.Time  // none are written before
+
+	next   *batch // being made; nil: nothing waits
+	flying *batch // on its way to the disk; nil: none
+	gather gather
+	landed chan error // of the sync of flying
 }
 
 // Head is the end of the log: what a signature must cover.
@@ -252,6 +257,10 @@ func (l *Log) recover() (orphans []uint64, err error) {
 			}
 		}
 		size, err := f.Size()
+		whole := size
+		if err == nil && last {
+			size, err = writtenSize(f)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -302,6 +311,10 @@ func (l *Log) recover() (orphans []uint64, err error) {
 			}
 		} else if err != nil {
 			return nil, err
+		} else if whole > size { // a crash left zeros
+			if err := errors.Join(f.Truncate(size), f.Sync()); err != nil {
+				return nil, err
+			}
 		}
 		l.file, l.at, l.last = f, s.end, cmp.Or(s.last, lastFrame)
 		if !last {
@@ -496,7 +509,7 @@ func (l *Log) begin() error {
 		return errors.Join(fmt.Errorf("begin segment %s: %w", name, err), f.Close(), l.disk.Remove(name))
 	}
 	l.index.addSegment(name, f, l.chain.next, newLive())
-	l.file, l.at, l.last, l.synced, l.marked, l.opened = f, headerSize, 0, l.opts.Sync, false, l.chain
+	l.file, l.at, l.zeroed, l.last, l.synced, l.marked, l.opened = f, headerSize, 0, 0, l.opts.Sync, false, l.chain
 	return nil
 }
 

@@ -428,6 +428,9 @@ func (v *verifier) read() {
 				send(item{err: err})
 				return
 			}
+			if len(p.b) == 0 { // the writer took its mark away, or the zeros, and begins the next segment
+				break
+			}
 			at += int64(len(p.b))
 			select {
 			case v.work <- p:

@@ -272,9 +272,9 @@ func (l *Log) write() (err error, broken bool) {
 	}
 	if len(b.buf) > 0 {
 		l.marked = false
-		if _, err := l.file.WriteAt(b.buf, l.at); err != nil {
+		if err := l.put(b.buf); err != nil {
 			err = fmt.Errorf("trail: write: %w", err)
-			terr := l.file.Truncate(l.at)
+			terr := l.cut(l.at)
 			l.answer(b.entries, errors.Join(err, terr))
 			if terr != nil {
 				return errors.Join(err, terr), true
@@ -298,9 +298,25 @@ func (l *Log) write() (err error, broken bool) {
 	l.flying, b.began = b, time.Now()
 	f := l.file
 	go func() { l.landed <- f.Sync() }()
+	l.ahead()
 	// Nobody sees these before the log's head moves.
 	l.index.addAll(b.entries)
 	return nil, false
+}
+
+// put writes at the end. The zeros ahead give way: where there is no room for
+// both, what they took may do.
+func (l *Log) put(b []byte) error {
+	l.clear(l.at + int64(len(b)))
+	_, err := l.file.WriteAt(b, l.at)
+	if err != nil && l.zeroed > l.at {
+		l.unzeroed = time.Now().Add(aheadPause)
+		if err := l.cut(l.at); err != nil {
+			return err
+		}
+		_, err = l.file.WriteAt(b, l.at)
+	}
+	return err
 }
 
 // land takes what came of the sync of a batch.
@@ -377,6 +393,7 @@ func (l *Log) answer(group []*entry, err error) {
 // without it Open must believe less. So its error is nobody's.
 func (l *Log) mark() {
 	if l.synced && !l.marked {
+		l.clear(l.at + frameSize)
 		_, err := l.file.WriteAt(mark[:], l.at)
 		l.marked = err == nil
 	}
@@ -394,7 +411,7 @@ func (l *Log) rotate() (err error, broken bool) {
 			return err, true
 		}
 	}
-	if err := l.file.Truncate(l.at); err != nil { // the mark
+	if err := l.cut(l.at); err != nil { // the mark, and the zeros
 		return fmt.Errorf("trail: end segment: %w", err), false
 	}
 	l.marked = false
@@ -438,6 +455,10 @@ func (l *Log) finish() error {
 		}
 		l.part()
 	}
+	if err := l.cut(l.at); err != nil {
+		return fmt.Errorf("trail: end: %w", err)
+	}
+	l.marked = false
 	l.mark()
 	return nil
 }
