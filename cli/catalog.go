@@ -102,14 +102,18 @@ configuration adds. With --region those that can be called from there.`,
 		Example: `  tokaido catalog list --region ap-northeast-1 --provider anthropic --type profile
   tokaido catalog list --profiles --region ap-northeast-3`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkFormat(format, "text", "json"); err != nil {
+			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
 			}
-			if how != "" && how != typeOnDemand && how != typeProfile {
-				return usageError{fmt.Errorf("--type is %q, want %s or %s", how, typeOnDemand, typeProfile)}
+			if how != "" {
+				if err := oneOf("type", how, typeOnDemand, typeProfile); err != nil {
+					return err
+				}
 			}
-			if _, ok := lifecycles[life]; !ok && life != "" {
-				return usageError{fmt.Errorf("--lifecycle is %q, want active, legacy or gone", life)}
+			if life != "" {
+				if err := oneOf("lifecycle", life, "active", "legacy", "gone"); err != nil {
+					return err
+				}
 			}
 			_, all, err := f.catalog(c)
 			if err != nil {
@@ -117,6 +121,9 @@ configuration adds. With --region those that can be called from there.`,
 			}
 			if _, ok := all.Region(region); !ok && region != "" {
 				return usageError{fmt.Errorf("--region: there is no Region %q", region)}
+			}
+			if provider != "" && !slices.ContainsFunc(all.Models, func(m *catalog.Model) bool { return strings.EqualFold(m.Provider, provider) }) {
+				return usageError{fmt.Errorf("--provider: no model is of %q", provider)}
 			}
 			fits := func(m *catalog.Model) bool {
 				return (provider == "" || strings.EqualFold(provider, m.Provider)) && (life == "" || lifecycles[life] == m.Status)
@@ -273,7 +280,7 @@ Region needs to be allowed.`,
 		Example: `  tokaido catalog show jp.anthropic.claude-sonnet-4-5-20250929-v1:0 --region ap-northeast-3`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkFormat(format, "text", "json"); err != nil {
+			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
 			}
 			cfg, all, err := f.catalog(c)

@@ -65,7 +65,7 @@ gone once no Region lists it; with --forget it cannot be called any more.`,
   tokaido catalog update --region ap-northeast-1,ap-northeast-3 --dry-run`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, files []string) error {
-			if err := checkFormat(format, "text", "json"); err != nil {
+			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
 			}
 			if len(files) == 0 && len(regions) == 0 {

@@ -91,12 +91,21 @@ printed as a diff. The exit status is 1 if there are errors; warnings are a yes.
 			if k.lang, err = chooseLang(k.lang); err != nil {
 				return err
 			}
-			report, ok := policyReporters[format]
-			if !ok {
-				return usageError{fmt.Errorf("--format is %q, want text, json, sarif or github", format)}
+			if err := oneOf("format", format, "text", "json", "sarif", "github"); err != nil {
+				return err
 			}
-			if _, ok := policyTypes[k.kind]; !ok && k.kind != "" {
-				return usageError{fmt.Errorf("--type is %q, want identity, trust, resource, boundary, session, scp or rcp", k.kind)}
+			report := policyReporters[format]
+			if k.kind != "" {
+				if err := oneOf("type", k.kind, "identity", "trust", "resource", "boundary", "session", "scp", "rcp"); err != nil {
+					return err
+				}
+			}
+			if k.forFile == "" {
+				for _, name := range ofMachines {
+					if c.Flags().Changed(name) {
+						return usageError{fmt.Errorf("--%s is said of a definition: it needs --for", name)}
+					}
+				}
 			}
 			if k.forFile == "-" && slices.Contains(files, "-") {
 				return usageError{fmt.Errorf("--for and FILE are both standard input")}

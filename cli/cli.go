@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -63,35 +65,49 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // command is the whole tree of commands.
 func command() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "tokaido",
-		Short:         "Step Functions × Bedrock with cross-Region inference, on your own machines",
+		Use:   "tokaido",
+		Short: "Step Functions × Bedrock with cross-Region inference, on your own machines",
+		Long: `Step Functions × Bedrock with cross-Region inference, on your own machines.
+
+Standard output has the answer, standard error everything else. The exit status is 0
+for yes, 1 for a no or a failure, and 2 for a command that was not understood.`,
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("tokaido {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), runCommand(), validateCommand(), evalCommand(), policyCommand(), trailCommand(), residencyCommand(), catalogCommand(), consoleCommand(), configCommand(), versionCommand())
-	for _, c := range root.Commands() {
-		usage(c)
-	}
+	usage(root)
 	return root
 }
 
-// usage makes wrong arguments and unknown subcommands usage errors.
+// usage makes wrong arguments and unknown subcommands usage errors, in words of
+// ours.
 func usage(c *cobra.Command) {
 	check := c.Args
 	if check == nil {
 		check = cobra.NoArgs
 	}
 	c.Args = func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
+		err := check(cmd, args)
+		if err == nil {
+			return nil
 		}
-		return nil
+		_, operands, _ := strings.Cut(cmd.Use, " ")
+		switch n := len(strings.Fields(operands)); {
+		case cmd.HasSubCommands():
+		case len(args) < n:
+			err = fmt.Errorf("%s is missing", operands)
+		default:
+			err = fmt.Errorf("%q is one argument too many", args[n])
+		}
+		return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
 	}
 	for _, sub := range c.Commands() {
 		usage(sub)
@@ -103,16 +119,32 @@ func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use:   use,
 		Short: short,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  noCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(subs...)
 	return c
+}
+
+// noCommand refuses what is no subcommand.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("unknown command %q for %q; did you mean %q?", args[0], cmd.CommandPath(), near[0])
+	}
+	return fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+}
+
+// oneOf refuses a flag's value that is none of those that are known.
+func oneOf(flag, is string, known ...string) error {
+	if slices.Contains(known, is) {
+		return nil
+	}
+	last := len(known) - 1
+	return usageError{fmt.Errorf("--%s is %q, want %s or %s", flag, is, strings.Join(known[:last], ", "), known[last])}
 }
 
 // configFlags are the flags that say which configuration is in force.

@@ -47,6 +47,9 @@ With --plain it is JSONata as such: the input is $, and there is no $states.`,
 				if !c.Flags().Changed(d.flag) {
 					continue
 				}
+				if plain && d.flag != "input" {
+					return usageError{fmt.Errorf("--%s is a part of $states, which --plain has not", d.flag)}
+				}
 				v, err := document("--"+d.flag, d.text, c.InOrStdin())
 				if err != nil {
 					return err

@@ -71,7 +71,7 @@ sts decode-authorization-message'; - is standard input. With --policy the polici
 			case x.event != "":
 				return x.events()
 			case text == "":
-				return usageError{errors.New("requires at least 1 arg(s): a request id, an error's text, or --event")}
+				return usageError{errors.New("a request id, an error's text, or --event is missing")}
 			}
 			return x.explain(text)
 		},

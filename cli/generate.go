@@ -37,15 +37,16 @@ func (f *machineFlags) add(c *cobra.Command) {
 	f.config.data(c)
 }
 
-// language of the texts for people.
+// ofMachines are the flags that say something of a machine only; its Region and
+// account are also those of a template.
+var ofMachines = []string{"name", "resource", "kms-key", "logging", "tracing", "value", "application", "role"}
+
+// chooseLang is the language of the texts for people.
 func chooseLang(lang string) (string, error) {
 	if lang == "" {
 		lang = language(os.Getenv)
 	}
-	if lang != "en" && lang != "ja" {
-		return "", usageError{fmt.Errorf("--lang is %q, want en or ja", lang)}
-	}
-	return lang, nil
+	return lang, oneOf("lang", lang, "en", "ja")
 }
 
 // generate makes the policies of the definition in a file.
@@ -78,7 +79,9 @@ func (f *machineFlags) generate(c *cobra.Command, file string) (*policygen.Resul
 	}
 	at := 0
 	if f.resource != "" {
-		if at = slices.Index(names, f.resource); at < 0 {
+		if at = slices.Index(names, f.resource); at < 0 && len(names) == 1 && names[0] == "" {
+			return nil, usageError{fmt.Errorf("--resource is %q, but %s is a definition, not a template", f.resource, file)}
+		} else if at < 0 {
 			return nil, fmt.Errorf("%s has no state machine %q; it has %s", file, f.resource, strings.Join(names, ", "))
 		}
 	} else if len(defs) > 1 {
@@ -166,8 +169,8 @@ targets (what the roles of Credentials need) and findings.`,
 			if err != nil {
 				return err
 			}
-			if !slices.Contains(policygen.Formats, format) {
-				return usageError{fmt.Errorf("--format is %q, want %s", format, strings.Join(policygen.Formats, ", "))}
+			if err := oneOf("format", format, policygen.Formats...); err != nil {
+				return err
 			}
 			res, err := f.generate(c, args[0])
 			if err != nil {

@@ -49,18 +49,15 @@ of Regions, as in "jp,ap-northeast-2".`,
   tokaido residency report --boundary jp events.json`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkFormat(format, "text", "json", "csv", "html"); err != nil {
+			if err := oneOf("format", format, "text", "json", "csv", "html"); err != nil {
 				return err
 			}
-			if lang == "" {
-				lang = language(os.Getenv)
-			}
-			if lang != "en" && lang != "ja" {
-				return usageError{fmt.Errorf("--lang is %q, want en or ja", lang)}
+			lang, err := chooseLang(lang)
+			if err != nil {
+				return err
 			}
 			now := time.Now()
 			o := residency.Options{Profile: profile}
-			var err error
 			if o.By, err = residency.ParseBy(by); err != nil {
 				return usageError{fmt.Errorf("--by: %w", err)}
 			}

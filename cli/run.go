@@ -43,6 +43,13 @@ follows the first dot; --case chooses the test case where there are several.`,
 			if err != nil {
 				return err
 			}
+			models, err := cfg.Catalog()
+			if err != nil {
+				return err
+			}
+			if _, ok := models.Region(region); !ok {
+				return usageError{fmt.Errorf("--region: there is no Region %q", region)}
+			}
 			once, err := prepare(args[0], c.InOrStdin())
 			if err != nil {
 				return err
@@ -55,14 +62,14 @@ follows the first dot; --case chooses the test case where there are several.`,
 			if policy != "" {
 				b, err := os.ReadFile(policy)
 				if err != nil {
-					return err
+					return fmt.Errorf("--policy: %w", err)
 				}
 				once.Policy = string(b)
 			}
 			if mock != "" {
 				cfg.Mocks = mock
 				if once.TestCase, err = testCase(mock, once.Name, which); err != nil {
-					return err
+					return fmt.Errorf("--mock: %w", err)
 				}
 			} else if which != "" {
 				return usageError{fmt.Errorf("--case is %q, but there is no --mock", which)}

@@ -39,9 +39,8 @@ CloudFormation template with state machines; - is standard input. The exit
 status is 1 if a definition has an error; warnings alone are a yes.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
-			report, ok := reporters[format]
-			if !ok {
-				return usageError{fmt.Errorf("--format is %q, want text, json or github", format)}
+			if err := oneOf("format", format, "text", "json", "github"); err != nil {
+				return err
 			}
 			findings := []finding{}
 			for _, file := range files {
@@ -51,7 +50,7 @@ status is 1 if a definition has an error; warnings alone are a yes.`,
 				}
 				findings = append(findings, found...)
 			}
-			if err := report(c.OutOrStdout(), findings); err != nil {
+			if err := reporters[format](c.OutOrStdout(), findings); err != nil {
 				return err
 			}
 			errs := 0

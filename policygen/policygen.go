@@ -14,6 +14,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -48,7 +49,8 @@ type Options struct {
 	// copies: an inference profile's or a model's id. nil: none is known.
 	Application func(arn string) (copies string, ok bool)
 
-	// Values are what a computed field can be, by "State.Field".
+	// Values are what a computed field can be, by "State.Field". One that a policy does
+	// not depend on is refused.
 	Values map[string][]string
 
 	// Unknown says that a text only stands for what is filled in later, as
@@ -113,7 +115,7 @@ func Generate(m Machine, o Options) (*Result, error) {
 	if o.Catalog == nil {
 		o.Catalog = catalog.Load()
 	}
-	g := &generator{m: m, o: o, r: newReader(m.Program, m.ARN(), o.Unknown), partition: arn.PartitionOf(m.Region)}
+	g := &generator{m: m, o: o, r: newReader(m.Program, m.ARN(), o.Unknown), partition: arn.PartitionOf(m.Region), asked: map[string]bool{}}
 	for st := range m.Program.All() {
 		g.state = st
 		g.at = &g.own
@@ -126,6 +128,11 @@ func Generate(m Machine, o Options) (*Result, error) {
 	}
 	g.state, g.at = nil, &g.own
 	g.configuration()
+	for _, name := range slices.Sorted(maps.Keys(o.Values)) {
+		if !g.asked[name] {
+			return nil, fmt.Errorf("values of %s: it is no computed field that a policy depends on", name)
+		}
+	}
 	return g.result()
 }
 
@@ -134,6 +141,7 @@ type generator struct {
 	o         Options
 	r         *reader
 	partition string
+	asked     map[string]bool // of Options.Values
 
 	state   *asl.State
 	at      *holder // whose grants are written: the role's, or a target's
@@ -214,7 +222,9 @@ func (g *generator) values(k known) known {
 	if !k.dynamic() || g.state == nil {
 		return k
 	}
-	if vs := g.o.Values[g.state.Name+"."+k.field]; len(vs) > 0 {
+	name := g.state.Name + "." + k.field
+	g.asked[name] = true
+	if vs := g.o.Values[name]; len(vs) > 0 {
 		return known{texts: vs, field: k.field}
 	}
 	return k

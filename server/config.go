@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -197,10 +198,60 @@ func (c *Config) Read(file string) error {
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
-	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) { // EOF: an empty file
+	err = dec.Decode(c)
+	if err == nil && !errors.Is(dec.Decode(new(yaml.Node)), io.EOF) {
+		err = errors.New("a second document: a configuration is one")
+	}
+	if wrong, ok := errors.AsType[*yaml.TypeError](err); ok {
+		var all []error
+		for _, text := range wrong.Errors {
+			all = append(all, fmt.Errorf("%s: %s", file, plainly(text)))
+		}
+		return errors.Join(all...)
+	}
+	if err != nil && !errors.Is(err, io.EOF) { // EOF: an empty file
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil
+}
+
+var (
+	noField   = regexp.MustCompile(`^(line \d+): field (.*) not found in type .*$`)
+	wrongType = regexp.MustCompile("(?s)^(line \\d+): cannot unmarshal !!(\\w+)(?: `(.*)`)? into (.*)$")
+)
+
+// plainly says what the decoder found without the names of our types.
+func plainly(text string) string {
+	if m := noField.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("%s: there is no key %q", m[1], m[2])
+	}
+	m := wrongType.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	is := strconv.Quote(m[3])
+	switch m[2] {
+	case "seq":
+		is = "a list"
+	case "map":
+		is = "a mapping"
+	}
+	want := "a mapping"
+	switch t := m[4]; {
+	case t == "time.Duration":
+		want = "a duration like 30s, 5m or 24h"
+	case t == "bool":
+		want = "true or false"
+	case t == "string":
+		want = "a text"
+	case strings.HasPrefix(t, "int"):
+		want = "a whole number"
+	case strings.HasPrefix(t, "float"):
+		want = "a number"
+	case strings.HasPrefix(t, "[]"):
+		want = "a list"
+	}
+	return fmt.Sprintf("%s: %s is not %s", m[1], is, want)
 }
 
 // Environ adds TOKAIDO_… variables to c. lookup is os.LookupEnv.
@@ -257,6 +308,8 @@ func (c *Config) Check() error {
 	}
 	if c.DataDir == "" {
 		bad("dataDir: is empty")
+	} else if info, err := os.Stat(c.DataDir); err == nil && !info.IsDir() {
+		bad("dataDir: %s is not a directory", c.DataDir)
 	}
 	if c.Account != "" && !account(c.Account) {
 		bad("account: %q is not twelve digits", c.Account)
