@@ -419,7 +419,12 @@ func (v Value) JSON() string {
 func (v Value) String() string { return v.JSON() }
 
 // AppendJSON appends v's text to b; null where v is Undefined.
-func (v Value) AppendJSON(b []byte) []byte { return v.append(b) }
+func (v Value) AppendJSON(b []byte) []byte {
+	if b == nil {
+		b = make([]byte, 0, v.size())
+	}
+	return v.append(b)
+}
 
 func (v Value) size() int {
 	switch v.k {
