@@ -183,9 +183,10 @@ func (t *table) rest(method, path string) (op *Op, labels map[string]string, all
 }
 
 func find(ps []*restPath, segs []string) (*Op, map[string]string) {
+	var buf [8]int // more than most routes have
 	for _, span := range [...]bool{false, true} {
 		for _, p := range ps {
-			if ends, ok := match(p.segs, segs, span, nil); ok {
+			if ends, ok := match(p.segs, segs, span, buf[:0]); ok {
 				labels := make(map[string]string, 2)
 				from := 0
 				for i, s := range p.segs {

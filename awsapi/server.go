@@ -173,8 +173,11 @@ type call struct {
 	r         *http.Request
 	id        string
 	now       time.Time
-	target    string // path and query as received
-	op        *Op    // nil until it is known
+	target    string         // path and query as received
+	headers   [][2]string    // as a signature may name them
+	claim     sigv4.Identity // not proven
+	meta      gate.Meta
+	op        *Op // nil until it is known
 	protocol  Protocol
 	namespace string
 	held      int64 // bytes set aside for the body
@@ -209,8 +212,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	c := &call{
 		s: s, w: &watched{ResponseWriter: w}, r: r, id: uuid.NewString(), now: s.cfg.Now(),
-		target: requestTarget(r), protocol: RESTJSON, namespace: wire.EdgeNamespace, outcome: OutcomeOK,
+		target: requestTarget(r), headers: headersOf(r), protocol: RESTJSON, namespace: wire.EdgeNamespace, outcome: OutcomeOK,
 	}
+	c.meta = metaOf(r, c.id)
+	c.claim = sigv4.Claimed(sigv4.Request{Target: c.target, Headers: c.headers})
 	defer func() { // also of a handler that is aborted
 		s.stats.inFlight.Add(-1)
 		if s.cfg.OnAnswered != nil {
@@ -280,7 +285,7 @@ func (c *call) serve(ctx context.Context) error {
 		return err
 	}
 	req := &Request{
-		Op: c.op, By: by, Region: region, Bearer: bearer, Account: by.Account, Meta: c.meta(),
+		Op: c.op, By: by, Region: region, Bearer: bearer, Account: by.Account, Meta: c.meta,
 		Path: labels, Header: c.r.Header, Raw: body, Input: form.Input, Time: c.now,
 	}
 	req.Context = c.context(req)
@@ -308,7 +313,7 @@ func (c *call) serve(ctx context.Context) error {
 // findFor finds the operation: of S3 if the request was signed for it, whose
 // paths could mean anything else.
 func (c *call) findFor(path string, fields [][2]string) (labels map[string]string, form wire.Form, body []byte, err error) {
-	if sigv4.Claimed(sigv4.Request{Target: c.target, Headers: c.headers()}).Scope.Service == s3Service {
+	if c.claim.Scope.Service == s3Service {
 		labels, err = c.findObject(fields)
 		return labels, form, nil, err
 	}
@@ -403,12 +408,8 @@ func limitOf(p Protocol) int64 {
 
 // body reads the request's body, never nil.
 func (c *call) body(limit int64) ([]byte, error) {
-	tooLarge := &fault.Error{
-		Kind: fault.Client, Code: "RequestEntityTooLargeException", Status: http.StatusRequestEntityTooLarge,
-		Message: fmt.Sprintf("Request must be smaller than %d bytes", limit),
-	}
 	if c.r.ContentLength > limit {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	// What the client says of the length is believed only so far.
 	b := make([]byte, 0, min(max(c.r.ContentLength, 0)+1, readAtOnce))
@@ -430,10 +431,17 @@ func (c *call) body(limit int64) ([]byte, error) {
 			return b, nil
 		case err != nil:
 			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-				return nil, tooLarge
+				return nil, tooLarge(limit)
 			}
 			return nil, errors.Join(errGone, err)
 		}
+	}
+}
+
+func tooLarge(limit int64) *fault.Error {
+	return &fault.Error{
+		Kind: fault.Client, Code: "RequestEntityTooLargeException", Status: http.StatusRequestEntityTooLarge,
+		Message: fmt.Sprintf("Request must be smaller than %d bytes", limit),
 	}
 }
 
@@ -446,13 +454,13 @@ func (c *call) busy() *fault.Error {
 	return f
 }
 
-func (c *call) meta() gate.Meta {
-	host, _, err := net.SplitHostPort(c.r.RemoteAddr)
+func metaOf(r *http.Request, id string) gate.Meta {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		host = c.r.RemoteAddr
+		host = r.RemoteAddr
 	}
 	host, _, _ = strings.Cut(host, "%") // the zone of a link-local address
-	return gate.Meta{RequestID: c.id, SourceIP: host, UserAgent: c.r.UserAgent(), Host: c.r.Host, TLS: c.r.TLS != nil}
+	return gate.Meta{RequestID: id, SourceIP: host, UserAgent: r.UserAgent(), Host: r.Host, TLS: r.TLS != nil}
 }
 
 // context is the condition keys of the request as a whole (iam.md, section 5).

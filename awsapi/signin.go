@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,9 +18,8 @@ import (
 
 // signIn learns who is calling, and for which Region.
 func (c *call) signIn(ctx context.Context, body []byte) (by *principal.Principal, region, bearer string, err error) {
-	r := sigv4.Request{Method: c.r.Method, Target: c.target, Headers: c.headers(), Body: body}
-	claim := sigv4.Claimed(r)
-	if c.s.fails.full(claim.AccessKeyID, c.meta().SourceIP, c.now) {
+	r := sigv4.Request{Method: c.r.Method, Target: c.target, Headers: c.headers, Body: body}
+	if c.s.fails.full(c.claim.AccessKeyID, c.meta.SourceIP, c.now) {
 		c.s.stats.rejected.Add(1)
 		c.s.stats.untold.Add(1)
 		return nil, "", "", c.tooOften()
@@ -55,12 +55,12 @@ func (c *call) signIn(ctx context.Context, body []byte) (by *principal.Principal
 	}
 	if bad, ok := errors.AsType[*sigv4.Failure](err); ok {
 		code, status := bad.On(signProtocol(c.protocol))
-		return nil, "", "", c.rejected(ctx, &fault.Error{Kind: fault.Client, Code: code, Status: status, Message: bad.Message}, claim.AccessKeyID, claim.Scope.Region)
+		return nil, "", "", c.rejected(ctx, &fault.Error{Kind: fault.Client, Code: code, Status: status, Message: bad.Message}, c.claim.AccessKeyID, c.claim.Scope.Region)
 	}
 	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return nil, "", "", c.rejected(ctx, f, claim.AccessKeyID, claim.Scope.Region)
+		return nil, "", "", c.rejected(ctx, f, c.claim.AccessKeyID, c.claim.Scope.Region)
 	}
-	return nil, "", "", fmt.Errorf("credential of %s: %w", claim.AccessKeyID, err)
+	return nil, "", "", fmt.Errorf("credential of %s: %w", c.claim.AccessKeyID, err)
 }
 
 // mustSign are headers that change what a request means.
@@ -69,12 +69,12 @@ var mustSign = []string{"x-amz-target"}
 func (c *call) rejected(ctx context.Context, f *fault.Error, key, region string) error {
 	c.stranger = true
 	c.s.stats.rejected.Add(1)
-	if !c.s.fails.add(key, c.meta().SourceIP, c.now) {
+	if !c.s.fails.add(key, c.meta.SourceIP, c.now) {
 		c.s.stats.untold.Add(1)
 		return f
 	}
 	if on := c.s.cfg.OnRejected; on != nil {
-		on(ctx, Rejected{Op: c.op, AccessKeyID: key, Region: region, Meta: c.meta(), Time: c.now, Fault: f})
+		on(ctx, Rejected{Op: c.op, AccessKeyID: key, Region: region, Meta: c.meta, Time: c.now, Fault: f})
 	}
 	return f
 }
@@ -99,21 +99,21 @@ func signProtocol(p Protocol) sigv4.Protocol {
 	}
 }
 
-// headers lists the request's headers as a signature may name them. net/http
+// headersOf lists a request's headers as a signature may name them. net/http
 // keeps some of them elsewhere.
-func (c *call) headers() [][2]string {
-	out := make([][2]string, 0, len(c.r.Header)+2)
-	out = append(out, [2]string{"Host", c.r.Host})
-	for name, vs := range c.r.Header {
+func headersOf(r *http.Request) [][2]string {
+	out := make([][2]string, 0, len(r.Header)+2)
+	out = append(out, [2]string{"Host", r.Host})
+	for name, vs := range r.Header {
 		for _, v := range vs {
 			out = append(out, [2]string{name, v})
 		}
 	}
-	if c.r.ContentLength >= 0 && c.r.Header["Content-Length"] == nil {
-		out = append(out, [2]string{"Content-Length", strconv.FormatInt(c.r.ContentLength, 10)})
+	if r.ContentLength >= 0 && r.Header["Content-Length"] == nil {
+		out = append(out, [2]string{"Content-Length", strconv.FormatInt(r.ContentLength, 10)})
 	}
-	if len(c.r.TransferEncoding) > 0 {
-		out = append(out, [2]string{"Transfer-Encoding", strings.Join(c.r.TransferEncoding, ",")})
+	if len(r.TransferEncoding) > 0 {
+		out = append(out, [2]string{"Transfer-Encoding", strings.Join(r.TransferEncoding, ",")})
 	}
 	return out
 }

@@ -11,7 +11,6 @@ package bedrockrt
 import (
 	"context"
 	"encoding/base64"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -96,10 +95,14 @@ func request(r *awsapi.Request, accept string) (bedrock.Request, http.Header) {
 		}
 		q.Hops = int(n)
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		if !strings.HasPrefix(name, prefix) || name == accept {
-			continue
+	var names []string
+	for name := range r.Header {
+		if strings.HasPrefix(name, prefix) && name != accept {
+			names = append(names, name)
 		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		v := r.Header.Get(name)
 		s, ok := settings[name]
 		if !ok || v != s.only {
