@@ -108,7 +108,7 @@ const (
 	maxBehind = 256
 	// endEvery is how long they wait for others: one goroutine that makes ten costs
 	// the callers who come meanwhile less than ten.
-	endEvery = 2 * time.Millisecond
+	endEvery = 10 * time.Millisecond
 )
 
 // behind is an inference that was answered and is not recorded yet.
@@ -134,10 +134,12 @@ func (g *Gate) Wait() { g.ending.Wait() }
 // succeeded before it is recorded, so a disk that hangs must become an error.
 const recordTimeout = 30 * time.Second
 
+var errNoTrail = errors.New("the trail does not answer")
+
 // append writes r, whatever becomes of the client that waits: one that goes
 // away must not be able to do it unrecorded.
 func (g *Gate) append(ctx context.Context, r *trail.Record) error {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), recordTimeout, errors.New("the trail does not answer"))
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), recordTimeout, errNoTrail)
 	defer cancel()
 	if err := g.log.Append(ctx, r); err != nil {
 		return fmt.Errorf("record %s of %s: %w", r.Name, r.RequestID, err)
@@ -170,7 +172,8 @@ func (g *Gate) Begin(ctx context.Context, c Call) (*Act, error) {
 	if c.Inference && len(c.Needs) == 0 {
 		return nil, fmt.Errorf("gate: %s is an inference and needs no permission", c.Name)
 	}
-	r := c.record(time.Now())
+	a := &Act{g: g, record: c.record(time.Now())}
+	r := &a.record
 	by, global, policies := c.By.Caller(), c.global(r.Time), c.By.Policies
 	if c.Resource != nil {
 		policies.Resource = c.Resource
@@ -183,22 +186,21 @@ func (g *Gate) Begin(ctx context.Context, c Call) (*Act, error) {
 		f := &fault.Error{Kind: fault.Client, Code: "AccessDeniedException", Auth: true, Message: decisions[i].Message(), Detail: decisions}
 		r.Decisions = trail.Evidence(decisions, &policies, c.Model)
 		r.ErrorCode, r.ErrorMessage = outcome(f)
-		if err := g.append(ctx, &r); err != nil {
+		if err := g.append(ctx, r); err != nil {
 			return nil, err
 		}
 		return nil, f
 	}
 	r.Decisions = trail.Brief(decisions)
-	a := &Act{g: g, record: r}
 	if c.Inference {
 		r.Phase, r.EventID, r.Relaxed = trail.Intent, uuid.NewString(), g.grouped
-		if err := g.append(ctx, &r); err != nil {
+		if err := g.append(ctx, r); err != nil {
 			return nil, err
 		}
 		// Durable from here on, unless they are grouped: the request may leave.
-		a.record.Phase, a.record.IntentID = trail.Outcome, r.EventID
+		r.Phase, r.EventID, r.IntentID = trail.Outcome, "", r.EventID
 	}
-	a.record.Relaxed = (c.ReadOnly || c.Volatile) && !c.Inference || c.Inference && g.grouped
+	r.Relaxed = (c.ReadOnly || c.Volatile) && !c.Inference || c.Inference && g.grouped
 	return a, nil
 }
 
@@ -219,7 +221,7 @@ func (c *Call) record(now time.Time) trail.Record {
 // global is the context of the whole request. What is known of the caller goes
 // first, so that no request can claim to be somebody.
 func (c *Call) global(now time.Time) iam.Context {
-	g := slices.Concat(c.By.Context(), c.Context)
+	g := append(c.By.Context(), c.Context...)
 	add := func(key, v string) {
 		if v != "" && !slices.ContainsFunc(g, func(a iam.Attribute) bool { return strings.EqualFold(a.Key, key) }) {
 			g = append(g, iam.Attribute{Key: key, Values: []string{v}})

@@ -74,7 +74,7 @@ func (p *Principal) Caller() iam.Caller {
 // Context is the condition keys that follow from who p is (iam.md, section 5).
 func (p *Principal) Context() iam.Context {
 	one := func(key, v string) iam.Attribute { return iam.Attribute{Key: key, Values: []string{v}} }
-	c := make(iam.Context, 0, 12+len(p.Tags))
+	c := make(iam.Context, 0, 24+len(p.Tags)) // with room for the request's
 	c = append(c, one("aws:PrincipalType", string(p.Type)))
 	if p.Type == Service {
 		return append(c, one("aws:PrincipalIsAWSService", "true"), one("aws:PrincipalServiceName", p.Name),
