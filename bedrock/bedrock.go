@@ -28,6 +28,7 @@ import (
 
 	"tokaido/bedrock/catalog"
 	"tokaido/fault"
+	"tokaido/value"
 )
 
 // Backend answers for models in Regions: it is where inference really runs.
@@ -69,6 +70,16 @@ type Call struct {
 	Body   []byte // in the model family's own form; must not be changed
 	Accept string // "" or a media type
 	Hops   int    // nodes of ours that passed the call on before this one
+
+	document value.Value // Body, if it has been read
+}
+
+// Document is the Body, read: once for all who look into it.
+func (c *Call) Document() (value.Value, error) {
+	if c.document.IsUndefined() {
+		return value.Parse(c.Body)
+	}
+	return c.document, nil
 }
 
 // Answer is a model's whole answer.
@@ -98,7 +109,7 @@ type Usage struct{ Input, Output, CacheRead, CacheWrite int }
 
 // Request is what a client of InvokeModel sends.
 type Request struct {
-	Body        []byte
+	Body        []byte // must not be changed once Check has seen it
 	ContentType string // "": application/json
 	Accept      string // "": application/json
 	Hops        int    // nodes of ours that passed the request on
@@ -110,6 +121,8 @@ type Request struct {
 	// Unsupported is what the front door found in the request that nothing acts
 	// on; Check refuses with it, so that the refusal is recorded as any other.
 	Unsupported error
+
+	document value.Value // Body, once it is checked
 }
 
 // Result is what came of a call that was tried in at least one Region, or that

@@ -83,6 +83,7 @@ type Prepared struct {
 	Conversation *Conversation
 	Body         []byte            // in the model family's own form
 	Native       func(body []byte) // as a Request's
+	document     value.Value       // Body
 	plan         *Plan
 	family       family
 }
@@ -141,13 +142,13 @@ func (rt *Runtime) prepare(p *Plan, request value.Value, stream bool) (*Prepared
 	if body, err = merge(body, c.Additional, "additionalModelRequestFields"); err != nil {
 		return nil, err
 	}
-	return &Prepared{Conversation: c, Body: []byte(body.JSON()), plan: p, family: f}, nil
+	return &Prepared{Conversation: c, Body: []byte(body.JSON()), document: body, plan: p, family: f}, nil
 }
 
 // Converse runs a conversation whole. The answer is the operation's, as clients
 // read it.
 func (rt *Runtime) Converse(ctx context.Context, c *Prepared) (value.Value, *Result, error) {
-	res, err := rt.Invoke(ctx, c.plan, Request{Body: c.Body})
+	res, err := rt.Invoke(ctx, c.plan, Request{Body: c.Body, document: c.document})
 	if err != nil {
 		return value.Value{}, res, said(err)
 	}
@@ -191,7 +192,7 @@ func (rt *Runtime) ConverseStream(ctx context.Context, c *Prepared, begun func(B
 		}
 		return emit(name, payload)
 	}
-	res, err := rt.stream(ctx, c.plan, Request{Body: c.Body, Native: c.Native}, begun, func(k Chunk, took, _ time.Duration) error {
+	res, err := rt.stream(ctx, c.plan, Request{Body: c.Body, Native: c.Native, document: c.document}, begun, func(k Chunk, took, _ time.Duration) error {
 		v, err := value.Parse(k.Body)
 		if err != nil {
 			return badAnswer(err)

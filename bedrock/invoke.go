@@ -28,13 +28,16 @@ func acceptsJSON(media string) bool {
 }
 
 // Check refuses a request that cannot be sent to any model. Its error is in
-// AWS's words where they are known.
+// AWS's words where they are known. The body is read once, however often it is
+// asked.
 func (r *Request) Check() error {
 	if r.Unsupported != nil {
 		return r.Unsupported
 	}
-	if m, _, err := mime.ParseMediaType(r.ContentType); r.ContentType != "" && (err != nil || m != jsonType && m != blobType) {
-		return invalidf("Content-Type %q is not supported: the models of this server read %s", short(r.ContentType), jsonType)
+	if r.ContentType != "" && r.ContentType != jsonType { // what nearly all say
+		if m, _, err := mime.ParseMediaType(r.ContentType); err != nil || m != jsonType && m != blobType {
+			return invalidf("Content-Type %q is not supported: the models of this server read %s", short(r.ContentType), jsonType)
+		}
 	}
 	if r.Accept != "" && !slices.ContainsFunc(strings.Split(r.Accept, ","), acceptsJSON) {
 		return invalidf("Accept %q is not supported: the models of this server write %s", short(r.Accept), jsonType)
@@ -42,11 +45,19 @@ func (r *Request) Check() error {
 	if len(r.Body) > MaxBody {
 		return invalidf("1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than or equal to %d", MaxBody)
 	}
-	v, err := value.Parse(r.Body)
-	if err != nil || !v.IsObject() {
-		return invalidf("Malformed input request, please reformat your input and try again.")
+	if r.document.IsUndefined() {
+		v, err := value.Parse(r.Body)
+		if err != nil || !v.IsObject() {
+			return invalidf("Malformed input request, please reformat your input and try again.")
+		}
+		r.document = v
 	}
 	return nil
+}
+
+// call is the request's attempt in a lane.
+func (r *Request) call(p *Plan, l *lane) Call {
+	return Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept, Hops: r.Hops, document: r.document}
 }
 
 // Invoke runs a request whole: the model family's body in, its body out. The
@@ -55,8 +66,8 @@ func (rt *Runtime) Invoke(ctx context.Context, p *Plan, r Request) (*Result, err
 	if err := r.Check(); err != nil {
 		return &Result{}, err
 	}
-	res, out, err := rt.run(ctx, p, p.cost(r.Body), func(ctx context.Context, l *lane, _ func() bool) (served, error) {
-		a, err := l.backend.Invoke(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept, Hops: r.Hops})
+	res, out, err := rt.run(ctx, p, p.cost(r.document), func(ctx context.Context, l *lane, _ func() bool) (served, error) {
+		a, err := l.backend.Invoke(ctx, r.call(p, l))
 		if err == nil && a == nil {
 			err = errors.New("a backend without an answer")
 		}
@@ -103,10 +114,10 @@ func (rt *Runtime) stream(ctx context.Context, p *Plan, r Request, begun func(Be
 	}
 	start := rt.now()
 	var consumer error // an error of chunk
-	res, out, err := rt.run(ctx, p, p.cost(r.Body), func(ctx context.Context, l *lane, claim func() bool) (out served, err error) {
+	res, out, err := rt.run(ctx, p, p.cost(r.document), func(ctx context.Context, l *lane, claim func() bool) (out served, err error) {
 		began := rt.now()
 		last := false
-		for c, err := range l.backend.Stream(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Accept: r.Accept, Hops: r.Hops}) {
+		for c, err := range l.backend.Stream(ctx, r.call(p, l)) {
 			if err != nil {
 				return out, err
 			}
@@ -200,7 +211,7 @@ func (rt *Runtime) CountTokens(ctx context.Context, p *Plan, r Request) (n int, 
 		if !ok {
 			continue
 		}
-		n, err := c.CountTokens(ctx, Call{Region: l.region, Model: p.Model, Body: r.Body, Hops: r.Hops})
+		n, err := c.CountTokens(ctx, r.call(p, l))
 		switch outcome(ctx, err, false) {
 		case Served:
 			return n, l.region, nil
@@ -222,12 +233,8 @@ func (rt *Runtime) CountTokens(ctx context.Context, p *Plan, r Request) (n int, 
 
 // cost is what a request takes from a tokens-per-minute limit before it is run:
 // about its input, and all the output that it asks for.
-func (p *Plan) cost(body []byte) int {
+func (p *Plan) cost(v value.Value) int {
 	if !p.route.counted {
-		return 0
-	}
-	v, err := value.Parse(body)
-	if err != nil {
 		return 0
 	}
 	return estimate(v) + maxTokens(v)

@@ -70,7 +70,7 @@ func New(c Config) (*Backend, error) {
 // request is a call in the API's words. bridge is nil where the caller's own
 // words are the API's.
 func (b *Backend) request(c bedrock.Call, path string, more ...value.Member) (r upstream.Request, bridge *bedrock.Bridge, err error) {
-	v, err := value.Parse(c.Body)
+	v, err := c.Document()
 	if err != nil || !v.IsObject() {
 		return r, nil, bedrock.Fault("ValidationException", "Malformed input request, please reformat your input and try again.")
 	}

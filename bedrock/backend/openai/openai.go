@@ -73,7 +73,7 @@ func New(c Config) (*Backend, error) {
 // request is a call in the server's words. bridge is nil where the caller's own
 // words are the server's.
 func (b *Backend) request(c bedrock.Call, stream bool) (body []byte, bridge *bedrock.Bridge, err error) {
-	v, err := value.Parse(c.Body)
+	v, err := c.Document()
 	if err != nil || !v.IsObject() {
 		return nil, nil, bedrock.Fault("ValidationException", "Malformed input request, please reformat your input and try again.")
 	}

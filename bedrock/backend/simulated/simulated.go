@@ -297,7 +297,7 @@ func parse(c bedrock.Call) (family, *request, error) {
 	default:
 		return nil, nil, refuse("The simulated backend has no answers for %s.", c.Model.ID)
 	}
-	v, err := value.Parse(c.Body)
+	v, err := c.Document()
 	if err != nil || !v.IsObject() {
 		return nil, nil, refuse("Malformed input request, please reformat your input and try again.")
 	}
