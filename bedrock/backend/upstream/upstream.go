@@ -36,6 +36,7 @@ const (
 	idleTime       = 90 * time.Second
 
 	MaxAnswer  = 64 << 20              // bytes of a whole answer
+	atOnce     = 1 << 20               // bytes that are set aside because a server announces them
 	maxRefusal = 64 << 10              // bytes of an error document that are read
 	maxDrain   = 16 << 10              // bytes read from an answer nobody wants, to keep its connection
 	drainTime  = 50 * time.Millisecond // for that, of a stream: its end follows at once, or it is not wanted
@@ -59,7 +60,7 @@ type Config struct {
 type Client struct {
 	c    Config
 	base *url.URL
-	http *http.Client
+	http *http.Transport // and no http.Client: a redirect is not followed, a key goes where it was meant to go
 }
 
 // New checks a Config. It connects to nobody.
@@ -102,9 +103,7 @@ func New(c Config) (*Client, error) {
 		}
 		t.TLSClientConfig.GetClientCertificate = own.get
 	}
-	return &Client{c: c, base: u, http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // a key goes where it was meant to go
-	}}}, nil
+	return &Client{c: c, base: u, http: t}, nil
 }
 
 // certificate is one in files that may change, as who renews it does.
@@ -151,6 +150,7 @@ type Request struct {
 type Response struct {
 	Header http.Header
 	Body   io.ReadCloser
+	length int64 // as the server says; -1: it does not
 }
 
 // Within says that the rest of a stream must go on within d, and not within Idle.
@@ -187,16 +187,16 @@ func (c *Client) Do(ctx context.Context, r Request, stream bool) (*Response, err
 	}
 	u := *c.base
 	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + r.Path
-	path, err := url.PathUnescape(u.RawPath)
-	if err != nil {
+	var err error
+	if u.Path, err = url.PathUnescape(u.RawPath); err != nil {
 		end()
 		return nil, fmt.Errorf("%s: path %q: %w", c.c.Name, r.Path, err)
 	}
-	u.Path = path
-	req, err := http.NewRequestWithContext(ctx, cmp.Or(r.Method, http.MethodPost), u.String(), bytes.NewReader(r.Body))
-	if err != nil {
-		end()
-		return nil, fmt.Errorf("%s: %w", c.c.Name, err)
+	req := (&http.Request{Method: cmp.Or(r.Method, http.MethodPost), URL: &u, Header: make(http.Header, 8)}).WithContext(ctx)
+	if len(r.Body) > 0 {
+		req.ContentLength = int64(len(r.Body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
+		req.Body, _ = req.GetBody()
 	}
 	maps.Copy(req.Header, c.c.Header)
 	maps.Copy(req.Header, r.Header)
@@ -205,16 +205,13 @@ func (c *Client) Do(ctx context.Context, r Request, stream bool) (*Response, err
 	// after each stream. A request that meets that, and not one byte of an answer,
 	// goes out again on a new connection; this header, which is not sent, allows it.
 	req.Header["Idempotency-Key"] = nil
-	if r.Body == nil {
-		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
-	}
 	if r.Sign != nil {
 		if err := r.Sign(req); err != nil {
 			end()
 			return nil, fmt.Errorf("%s: %w", c.c.Name, err)
 		}
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.http.RoundTrip(req)
 	if err != nil {
 		err = c.explain(ctx, err)
 		end()
@@ -233,7 +230,7 @@ func (c *Client) Do(ctx context.Context, r Request, stream bool) (*Response, err
 		}
 		return nil, &Refusal{resp.StatusCode, resp.Header, doc}
 	}
-	return &Response{resp.Header, b}, nil
+	return &Response{resp.Header, b, resp.ContentLength}, nil
 }
 
 // explain makes a fault of time that ran out here; other errors are those of a
@@ -291,14 +288,15 @@ func (c *Client) Whole(ctx context.Context, r Request) ([]byte, http.Header, err
 		return nil, nil, err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
-	if err != nil {
+	var b bytes.Buffer
+	b.Grow(int(min(max(resp.length, 0), atOnce)) + bytes.MinRead) // and its end is seen without growing
+	if _, err := b.ReadFrom(io.LimitReader(resp.Body, MaxAnswer+1)); err != nil {
 		return nil, nil, err
 	}
-	if len(b) > MaxAnswer {
+	if b.Len() > MaxAnswer {
 		return nil, nil, fmt.Errorf("%s at %s: an answer of more than %d bytes", c.c.Name, c.URL(), MaxAnswer)
 	}
-	return b, resp.Header, nil
+	return b.Bytes(), resp.Header, nil
 }
 
 // Fault is what a refusal means for the caller of a model. message is what the
