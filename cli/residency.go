@@ -96,6 +96,10 @@ of Regions, as in "jp,ap-northeast-2".`,
 				if dir == "" {
 					dir = filepath.Join(cfg.DataDir, server.TrailDir)
 				}
+				if err := thereIsLog(dir); err != nil {
+					end()
+					return err
+				}
 				p.Source = dir
 				err = reportTrail(c.Context(), dir, reader, r, show)
 			}

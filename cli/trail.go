@@ -54,10 +54,17 @@ func (f *trailFlags) where(c *cobra.Command) (string, server.Config, error) {
 	if dir == "" {
 		dir = filepath.Join(cfg.DataDir, server.TrailDir)
 	}
-	if _, err := os.Stat(dir); err != nil {
-		return "", cfg, err
+	return dir, cfg, thereIsLog(dir)
+}
+
+// thereIsLog says so if a directory is not there: which log is meant is told in
+// several ways.
+func thereIsLog(dir string) error {
+	_, err := os.Stat(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no trail in %s: a server makes one when it starts; say where with --data-dir or --trail", dir)
 	}
-	return dir, cfg, nil
+	return err
 }
 
 // ring reads the public keys.
@@ -199,7 +206,7 @@ func printReport(w io.Writer, rep *trail.Report, err error, took time.Duration) 
 	kept := rep.Head.Records - rep.Removed
 	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 	if err == nil {
-		line("The log is whole: %d records, %d checkpoints, every byte checked in %s.", kept, rep.Checkpoints, took.Round(time.Millisecond))
+		line("The log is whole: %d records, %d checkpoints, every byte checked in %s.", kept, rep.Checkpoints, max(took.Round(time.Millisecond), time.Millisecond))
 	} else {
 		line("Before the damage: %d records, %d checkpoints.", kept, rep.Checkpoints)
 	}
@@ -665,6 +672,11 @@ it. Proofs are of what the latest checkpoint covers.`,
 				if err := os.WriteFile(name, []byte(p), 0o600); err != nil {
 					return err
 				}
+				with := "--proof " + name
+				if since != "" {
+					with += " --checkpoint " + since
+				}
+				fmt.Fprintf(c.ErrOrStderr(), "%s: \"tokaido trail verify %s\" checks it\n", name, with)
 			}
 			return nil
 		},

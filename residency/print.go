@@ -201,8 +201,10 @@ func (p *Printer) Text(w io.Writer, r *Report) error {
 			lines = append(lines, p.cells(r, names, l))
 		}
 	}
-	if err := columns(w, len(r.By)+1, lines); err != nil {
-		return err
+	if len(lines) > 1 { // else there were no calls, which is said
+		if err := columns(w, len(r.By)+1, lines); err != nil {
+			return err
+		}
 	}
 	for _, n := range p.notes(r) {
 		if _, err := fmt.Fprintf(w, "\n%s\n", n); err != nil {
