@@ -216,12 +216,12 @@ func TestLink(t *testing.T) {
 
 	token := link()
 	w := f.do(enter(body(token)))
-	var got credentials
+	var got session
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 200 || w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Set-Cookie") != "" {
 		t.Fatalf("%d %s %v", w.Code, w.Body, err)
 	}
 	cred, err := f.dir.Credential(t.Context(), got.AccessKeyID, got.SessionToken, f.now)
-	if err != nil || string(cred.Secret) != got.Secret || cred.Principal.ARN != root || got.Expiration.Sub(f.now) > sessionLife {
+	if err != nil || string(cred.Secret) != got.Secret || cred.Principal.ARN != root || got.ARN != root || got.Account != account || got.Expiration.Sub(f.now) > sessionLife {
 		t.Errorf("%v %+v", err, cred)
 	}
 	rec := f.log.records[0]

@@ -69,6 +69,14 @@ type credentials struct {
 	Expiration   time.Time `json:"expiration"`
 }
 
+// session is who signed in, and with what: what GetCallerIdentity would tell
+// the page, without the call.
+type session struct {
+	credentials
+	ARN     string `json:"arn"`
+	Account string `json:"account"`
+}
+
 var errTooMany = errors.New("too many sign-in tokens wait to be used")
 
 func (t *tickets) add(k ticket, now time.Time) (string, error) {
@@ -134,7 +142,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	c.answer(w, r, got, err)
 }
 
-func (c *Console) enter(w http.ResponseWriter, r *http.Request) (*credentials, error) {
+func (c *Console) enter(w http.ResponseWriter, r *http.Request) (*session, error) {
 	// A page of another origin can send neither this type nor our origin, and so
 	// signs nobody in to somebody else's session.
 	if err := new(http.CrossOriginProtection).Check(r); err != nil {
@@ -189,7 +197,7 @@ func (c *Console) mayDev(r *http.Request) error {
 }
 
 // admit records the sign-in and hands out its credentials.
-func (c *Console) admit(r *http.Request, k ticket, dev bool, now time.Time) (*credentials, error) {
+func (c *Console) admit(r *http.Request, k ticket, dev bool, now time.Time) (*session, error) {
 	var by *principal.Principal
 	var err error
 	if k.given != nil {
@@ -212,7 +220,7 @@ func (c *Console) admit(r *http.Request, k ticket, dev bool, now time.Time) (*cr
 	}
 	return gate.Do(r.Context(), c.cfg.Gate, gate.Call{
 		By: by, Source: "signin.amazonaws.com", Name: "ConsoleLogin", Region: region, Meta: meta(r),
-	}, func(ctx context.Context, act *gate.Act) (*credentials, error) {
+	}, func(ctx context.Context, act *gate.Act) (*session, error) {
 		act.Note(note...)
 		out := k.given
 		if out == nil {
@@ -223,7 +231,7 @@ func (c *Console) admit(r *http.Request, k ticket, dev bool, now time.Time) (*cr
 			out = &credentials{s.AccessKeyID, string(s.Secret), string(s.Token), s.Expires}
 		}
 		act.Respond(value.Object(value.Member{Key: "ConsoleLogin", Value: value.String("Success")}))
-		return out, nil
+		return &session{*out, by.ARN, by.Account}, nil
 	})
 }
 

@@ -77,11 +77,11 @@ try {
       return p.evaluate(() => performance.now() - globalThis.from);
     };
     await p.goto(server.url + "/console/");
-    await p.locator("h1:visible").first().waitFor();
+    await p.locator("h1:visible:not(.signin h1)").first().waitFor();
     await p.waitForLoadState("networkidle");
     await timed(took.graph, took.graphCpu, () => go(`/state-machines/${encodeURIComponent(big)}?tab=definition`, () => p.locator(".asl-state").nth(5).waitFor()));
     await p.goto(server.url + "/console/");
-    await p.locator("h1:visible").first().waitFor();
+    await p.locator("h1:visible:not(.signin h1)").first().waitFor();
     await p.waitForLoadState("networkidle");
     const tab = p.getByRole("tab", { name: /^Events \(\d{4,}\)/ });
     await timed(took.execution, took.executionCpu, () => go(`/executions/${encodeURIComponent(executionArn)}`, () => tab.waitFor()));

@@ -7,11 +7,13 @@ import App from "./app/App";
 import { initialDark } from "./app/prefs";
 import "./app/app.css";
 
-applyMode(initialDark() ? Mode.Dark : Mode.Light);
-createRoot(document.getElementById("root")!).render(
-  <StrictMode>
-    <Localized>
-      <App />
-    </Localized>
-  </StrictMode>,
-);
+export function show() {
+  applyMode(initialDark() ? Mode.Dark : Mode.Light);
+  createRoot(document.getElementById("root")!).render(
+    <StrictMode>
+      <Localized>
+        <App />
+      </Localized>
+    </StrictMode>,
+  );
+}

@@ -1,4 +1,4 @@
-import { useEffect, useState, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { Redirect, Route, Router, Switch, useLocation } from "wouter";
 import AppLayout from "@cloudscape-design/components/app-layout";
 import Box from "@cloudscape-design/components/box";
@@ -9,39 +9,36 @@ import TopNavigation from "@cloudscape-design/components/top-navigation";
 import { applyMode, Mode } from "@cloudscape-design/global-styles";
 import { useI18n, type Key, type Locale } from "../i18n";
 import { current, end, setRegion, subscribe, type Session } from "../aws/session";
-import { fragment } from "../aws/signin";
+import { arrival } from "../aws/signin";
 import { initialDark, saveDark } from "./prefs";
 import { regions } from "../model/regions";
 import later from "./later";
-import { base, Boundary, Empty, Explains, Go, param, to } from "./parts";
+import { Boundary, Empty, Explains, Go } from "./parts";
+import { base, param, regionIn, to } from "./paths";
+import { askAhead, fetchPage, pages } from "./routes";
 import SignIn from "./SignIn";
 
 const waiting = <Spinner size="large" />;
-const Overview = later(() => import("../pages/Overview"), waiting);
-const Machines = later(() => import("../pages/Machines"), waiting);
-const CreateMachine = later(() => import("../pages/CreateMachine"), waiting);
-const Machine = later(() => import("../pages/Machine"), waiting);
-const Execution = later(() => import("../pages/Execution"), waiting);
-const Compare = later(() => import("../pages/Compare"), waiting);
-const MapRun = later(() => import("../pages/MapRun"), waiting);
-const Models = later(() => import("../pages/Models"), waiting);
-const Profiles = later(() => import("../pages/Profiles"), waiting);
-const Profile = later(() => import("../pages/Profile"), waiting);
-const Playground = later(() => import("../pages/playground/Playground"), waiting);
-const Events = later(() => import("../pages/Events"), waiting);
-const Residency = later(() => import("../pages/Residency"), waiting);
-const IamList = later(() => import("../pages/iam/List"), waiting);
-const Entity = later(() => import("../pages/iam/Entity"), waiting);
-const Policy = later(() => import("../pages/iam/Policy"), waiting);
-const Simulator = later(() => import("../pages/iam/Simulator"), waiting);
+const Overview = later(pages["/"], waiting);
+const Machines = later(pages["/state-machines"], waiting);
+const CreateMachine = later(pages["/state-machines/create"], waiting);
+const Machine = later(pages["/state-machines/:arn"], waiting);
+const Execution = later(pages["/executions/:arn"], waiting);
+const Compare = later(pages["/compare"], waiting);
+const MapRun = later(pages["/map-runs/:arn"], waiting);
+const Models = later(pages["/models"], waiting);
+const Profiles = later(pages["/profiles"], waiting);
+const Profile = later(pages["/profiles/:id"], waiting);
+const Playground = later(pages["/playground"], waiting);
+const Events = later(pages["/events"], waiting);
+const Residency = later(pages["/residency"], waiting);
+const IamList = later(pages["/iam/roles"], waiting);
+const Entity = later(pages["/iam/roles/:name"], waiting);
+const Policy = later(pages["/iam/policies/:arn"], waiting);
+const Simulator = later(pages["/iam/simulator"], waiting);
 
 const Why = later(() => import("../why/Why"));
 
-const arrival = fragment();
-// regionIn is the Region that an address is about: of the ARN in it.
-const regionIn = (path: string) => /^arn:[a-z-]+:[a-z-]+:([a-z]{2}(?:-[a-z]+)+-\d):/.exec(param(path.split("/").pop()!))?.[1];
-const asked = new URLSearchParams(location.search).get("region") ?? regionIn(location.pathname);
-if (asked && /^[a-z]{2}(-[a-z]+)+-\d$/.test(asked)) setRegion(asked);
 
 // named is what an ARN is about; an id of a profile has colons of its own.
 const named = (s: string) => (s.startsWith("arn:") ? s.split(/[:/]/).pop()! : s);
@@ -72,6 +69,10 @@ function Shell({ session, region }: { session: Session; region: string }) {
   const { t } = useI18n();
   const [wide, setWide] = useState(() => window.innerWidth > 1000);
   const [path, go] = useLocation();
+  useMemo(() => {
+    fetchPage(path, new URLSearchParams(location.search));
+    askAhead(path);
+  }, [path, region]); // before the page is drawn
   const found = titles.find(([p]) => path.startsWith(p));
   const title = t(found?.[1] ?? "overview");
   const last = path.split("/").length > (path.startsWith("/iam/") ? 3 : 2) ? named(param(path.split("/").pop()!)) : undefined;

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -10,20 +10,18 @@ import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
-import { exchange, settings, withKeys } from "../aws/signin";
-import { signedOut, type State } from "../aws/session";
+import { entered, exchange, settings, withKeys, type Arrival } from "../aws/signin";
+import type { State } from "../aws/session";
 import { useI18n } from "../i18n";
 import { Go, Problem } from "./parts";
-
-export type Arrival = { token?: string; issuer?: string };
 
 export default function SignIn({ arrival, ended }: { arrival: Arrival; ended?: State["ended"] }) {
   const { t } = useI18n();
   const dev = settings().dev;
-  const [busy, setBusy] = useState(arrival.token !== undefined || (dev && !ended && !signedOut()));
+  const [under] = useState(entered); // what began when the page did
+  const [busy, setBusy] = useState(under !== undefined);
   const [error, setError] = useState<unknown>();
   const [k, setK] = useState({ accessKeyId: "", secretAccessKey: "", sessionToken: "", role: "", keep: false });
-  const began = useRef(false);
   const run = async (f: () => Promise<void>) => {
     setBusy(true);
     setError(undefined);
@@ -35,11 +33,8 @@ export default function SignIn({ arrival, ended }: { arrival: Arrival; ended?: S
     }
   };
   useEffect(() => {
-    if (began.current) return; // a token is good once
-    began.current = true;
-    if (arrival.token) void run(() => exchange({ token: arrival.token! }));
-    else if (busy) void run(() => exchange({ dev: true }));
-  });
+    if (under) void run(() => under);
+  }, [under]);
   const issuer = arrival.issuer && /^https?:\/\//.test(arrival.issuer) ? arrival.issuer : undefined;
   return (
     <main className="signin">

@@ -7,31 +7,11 @@ import Button from "@cloudscape-design/components/button";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
-import { current } from "../aws/session";
 import { useI18n, type Key, type T } from "../i18n";
 import { denied } from "../model/inference";
+import { base, param, to } from "./paths";
 
-export const base = import.meta.env.BASE_URL.replace(/\/$/, "");
-
-// Addresses of pages, without base.
-export const to = {
-  machine: (arn: string) => "/state-machines/" + encodeURIComponent(arn),
-  execution: (arn: string) => "/executions/" + encodeURIComponent(arn),
-  profile: (id: string) => "/profiles/" + encodeURIComponent(id),
-  playground: (id?: string) => "/playground" + (id ? "?model=" + encodeURIComponent(id) : ""),
-  iam: (kind: "role" | "user" | "policy", id: string) => `/iam/${kind === "policy" ? "policies" : kind + "s"}/${encodeURIComponent(id)}`,
-  // A record is in the trail of the Region in which the call was made.
-  record: (id: string, region?: string) => "/events?id=" + encodeURIComponent(id) + (region && region !== current().region ? "&in=" + region : ""),
-};
-
-// param is a part of the address as it was before it was put there.
-export const param = (s: string) => {
-  try {
-    return decodeURIComponent(s);
-  } catch {
-    return s;
-  }
-};
+export { base, param, to };
 
 export function Go({ href, children, external = false }: { href: string; children: ReactNode; external?: boolean }) {
   const [, go] = useLocation();

@@ -1,5 +1,5 @@
 // Signing in: by a one-time link, by an access key, or at a development server.
-import { begin, type Credentials, type Session } from "./session";
+import { begin, current, signedOut, type Credentials } from "./session";
 import { config } from "./clients";
 import { initialRegion } from "../app/prefs";
 
@@ -13,8 +13,10 @@ export function settings(): Settings {
   }
 }
 
+export type Arrival = { token?: string; issuer?: string };
+
 // fragment takes a one-time token out of the address, so that it is in no history and no copy of it.
-export function fragment(): { token?: string; issuer?: string } {
+function fragment(): Arrival {
   const q = new URLSearchParams(location.hash.slice(1));
   const token = q.get("signin");
   if (!token) return {};
@@ -22,10 +24,27 @@ export function fragment(): { token?: string; issuer?: string } {
   return { token, issuer: q.get("issuer") ?? undefined };
 }
 
-async function who(credentials: Credentials, how: Session["how"]): Promise<Session> {
-  const m = await import("./api-sts");
-  const r = await new m.Client(config(credentials, initialRegion())).send(new m.GetCallerIdentityCommand({}));
-  return { credentials, arn: r.Arn ?? "", account: r.Account ?? "", how };
+export const arrival = fragment();
+
+let entering: Promise<void> | undefined;
+
+// enter begins at once what needs nobody's hand: signing in by the link, or at a development server.
+export function enter(): Promise<void> | undefined {
+  if (current().session) return undefined;
+  if (arrival.token) entering = exchange({ token: arrival.token });
+  else if (settings().dev && !signedOut()) entering = exchange({ dev: true });
+  entering?.then(
+    () => (entering = undefined),
+    () => {}, // told by who takes it
+  );
+  return entering;
+}
+
+// entered is what enter began, for the one who waits for it.
+export function entered(): Promise<void> | undefined {
+  const e = entering;
+  entering = undefined;
+  return e;
 }
 
 // exchange asks the server for credentials: the only call of the console that is no AWS API.
@@ -39,7 +58,7 @@ export async function exchange(body: { token: string } | { dev: true }) {
     sessionToken: got.sessionToken!,
     expiration: new Date(got.expiration!),
   };
-  begin(await who(credentials, "dev" in body ? "dev" : "link"));
+  begin({ credentials, arn: got.arn!, account: got.account!, how: "dev" in body ? "dev" : "link" });
 }
 
 export type Keys = { accessKeyId: string; secretAccessKey: string; sessionToken: string; role: string; keep: boolean };
@@ -58,5 +77,6 @@ export async function withKeys(k: Keys) {
     const got = r.Credentials!;
     credentials = { accessKeyId: got.AccessKeyId!, secretAccessKey: got.SecretAccessKey!, sessionToken: got.SessionToken!, expiration: got.Expiration };
   }
-  begin(await who(credentials, "keys"), k.keep);
+  const who = await new m.Client(config(credentials, initialRegion())).send(new m.GetCallerIdentityCommand({}));
+  begin({ credentials, arn: who.Arn ?? "", account: who.Account ?? "", how: "keys" }, k.keep);
 }

@@ -205,7 +205,13 @@ function traverse(scope: Scope, edges: GEdge[]) {
   return { order: done.reverse(), back };
 }
 
-const mean = (of: Item[]) => of.reduce((s, i) => s + i.at, 0) / of.length;
+const none: Item[] = [];
+const sum = (of: Item[]) => {
+  let s = 0;
+  for (const i of of) s += i.at;
+  return s;
+};
+const mean = (of: Item[]) => sum(of) / of.length;
 
 // arrange orders the layers: each by where its neighbours are, down and up; the order with the
 // fewest crossings is kept.
@@ -237,6 +243,7 @@ function arrange(layers: Item[][]) {
 function crossings(layers: Item[][]): number {
   let n = 0;
   for (const l of layers) {
+    if (l.length < 2) continue;
     const to = l.flatMap((i) => i.down.map((d) => d.at).sort((a, b) => a - b));
     for (let i = 1; i < to.length; i++) for (let j = 0; j < i; j++) if (to[j]! > to[i]!) n++;
   }
@@ -259,8 +266,10 @@ function place(layers: Item[][]) {
     for (let n = 0; n < layers.length; n++) {
       const l = layers[down ? n : layers.length - 1 - n]!;
       settle(l, (i) => {
-        const near = last ? [...i.up, ...i.down] : down ? i.up : i.down;
-        return near.length ? mean(near) : i.at;
+        const near = down ? i.up : i.down;
+        const far = last ? (down ? i.down : i.up) : none;
+        const of = near.length + far.length;
+        return of > 0 ? (sum(near) + sum(far)) / of : i.at;
       });
     }
   }
@@ -269,23 +278,36 @@ function place(layers: Item[][]) {
 // settle moves a layer's items to where they wish, in order and apart: least squares under these
 // constraints, by pooling neighbours that would overlap.
 function settle(l: Item[], wish: (i: Item) => number) {
-  type Block = { items: Item[]; offsets: number[]; at: number; weight: number; width: number };
+  if (l.length === 1) {
+    l[0]!.at = wish(l[0]!);
+    return;
+  }
+  type Block = { from: number; till: number; at: number; weight: number; width: number }; // items of l
   const blocks: Block[] = [];
   const apart = (a: Item, b: Item) => (a.size + b.size) / 2 + (a.node || b.node ? GAP : GAP / 2);
-  for (const i of l) {
-    const weight = i.node ? 1 : 2; // long edges should be straight
-    let b: Block = { items: [i], offsets: [0], at: wish(i), weight, width: 0 };
+  for (let n = 0; n < l.length; n++) {
+    const i = l[n]!;
+    // long edges should be straight
+    const b: Block = { from: n, till: n, at: wish(i), weight: i.node ? 1 : 2, width: 0 };
     for (let p = blocks.at(-1); p; p = blocks.at(-1)) {
-      const gap = apart(p.items.at(-1)!, b.items[0]!);
-      if (p.at + p.width + gap <= b.at) break;
+      const moved = p.width + apart(l[p.till]!, l[b.from]!);
+      if (p.at + moved <= b.at) break;
       blocks.pop();
-      const moved = p.width + gap;
-      const weightOf = p.weight + b.weight;
-      b = { items: [...p.items, ...b.items], offsets: [...p.offsets, ...b.offsets.map((o) => o + moved)], at: (p.at * p.weight + (b.at - moved) * b.weight) / weightOf, weight: weightOf, width: moved + b.width };
+      const weight = p.weight + b.weight;
+      b.at = (p.at * p.weight + (b.at - moved) * b.weight) / weight;
+      b.from = p.from;
+      b.weight = weight;
+      b.width += moved;
     }
     blocks.push(b);
   }
-  for (const b of blocks) b.items.forEach((i, n) => (i.at = b.at + b.offsets[n]!));
+  for (const b of blocks) {
+    let at = b.at;
+    for (let n = b.from; n <= b.till; n++) {
+      if (n > b.from) at += apart(l[n - 1]!, l[n]!);
+      l[n]!.at = at;
+    }
+  }
 }
 
 // allot gives edges beside the graph their lanes: those to one state share one, others only where

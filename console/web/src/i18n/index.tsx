@@ -1,21 +1,12 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { I18nProvider } from "@cloudscape-design/components/i18n";
-import { initialZone, saveLocale, savedLocale, saveZone, type Zone } from "../app/prefs";
+import { initialZone, saveLocale, saveZone, type Zone } from "../app/prefs";
 import type { Dict } from "./dict";
-import en from "./en";
+import { initialLocale, load, loaded, type Locale } from "./load";
 
-export type Locale = "en" | "ja";
-export type Key = keyof typeof en;
+export type { Locale };
+export type Key = keyof Dict;
 export type T = (k: Key, v?: Record<string, string | number>) => string;
-
-type Loaded = { locale: Locale; dict: Dict; messages: any };
-const loaders: Record<Locale, () => Promise<Loaded>> = {
-  en: async () => ({ locale: "en", dict: en, messages: (await import("@cloudscape-design/components/i18n/messages/all.en")).default }),
-  ja: async () => {
-    const [dict, messages] = await Promise.all([import("./ja"), import("@cloudscape-design/components/i18n/messages/all.ja")]);
-    return { locale: "ja", dict: dict.default, messages: messages.default };
-  },
-};
 
 type Ctx = { locale: Locale; setLocale: (l: Locale) => void; zone: Zone; setZone: (z: Zone) => void; t: T; time: (d: Date | undefined) => string; clock: (d: Date | undefined) => string; number: (n: number) => string };
 const C = createContext<Ctx | null>(null);
@@ -23,19 +14,19 @@ export const useI18n = () => useContext(C)!;
 
 export const fill = (text: string, v?: Record<string, string | number>) => text.replace(/\{(\w+)\}/g, (_, n: string) => String(v?.[n] ?? ""));
 
-function initialLocale(): Locale {
-  const s = savedLocale();
-  if (s === "en" || s === "ja") return s;
-  return navigator.languages.some((l) => l.startsWith("ja")) ? "ja" : "en";
-}
+// once makes what is costly when it is first needed.
+const once = <V,>(make: () => V) => {
+  let v: V | undefined;
+  return () => (v ??= make());
+};
 
 export function Localized({ children }: { children: ReactNode }) {
   const [locale, setLocale] = useState<Locale>(initialLocale);
-  const [cur, setCur] = useState<Loaded | null>(null);
+  const [cur, setCur] = useState(() => loaded(locale));
   const [zone, setZone] = useState<Zone>(initialZone);
   useEffect(() => {
     let live = true;
-    void loaders[locale]().then((l) => live && setCur(l));
+    void load(locale).then((l) => live && setCur(l));
     saveLocale(locale);
     document.documentElement.lang = locale; // else Japanese may be shown with Chinese forms
     return () => void (live = false);
@@ -45,9 +36,9 @@ export function Localized({ children }: { children: ReactNode }) {
     // Where it is not the clock on the wall, a time says so.
     const timeZone = zone === "utc" ? "UTC" : undefined;
     const mark = zone === "utc" ? " UTC" : "";
-    const time = new Intl.DateTimeFormat(cur.locale, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23", timeZone });
-    const clock = new Intl.DateTimeFormat(cur.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23", timeZone });
-    const number = new Intl.NumberFormat(cur.locale);
+    const time = once(() => new Intl.DateTimeFormat(cur.locale, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23", timeZone }));
+    const clock = once(() => new Intl.DateTimeFormat(cur.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23", timeZone }));
+    const number = once(() => new Intl.NumberFormat(cur.locale));
     return {
       locale: cur.locale,
       setLocale,
@@ -57,9 +48,9 @@ export function Localized({ children }: { children: ReactNode }) {
         setZone(z);
       },
       t: (k, v) => fill(cur.dict[k], v),
-      time: (d) => (d ? time.format(d) + mark : "–"),
-      clock: (d) => (d ? clock.format(d) : "–"),
-      number: (n) => number.format(n),
+      time: (d) => (d ? time().format(d) + mark : "–"),
+      clock: (d) => (d ? clock().format(d) : "–"),
+      number: (n) => number().format(n),
     };
   }, [cur, zone]);
   if (!cur || !value) return null;

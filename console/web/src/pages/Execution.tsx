@@ -19,7 +19,7 @@ import AslGraph, { badgeText } from "../graph/AslGraph";
 import Direction from "../graph/Direction";
 import { layout, type Dir } from "../graph/layout";
 import { toGraph } from "../graph/model";
-import { sfn } from "../aws/clients";
+import { definitionOf, executionOf } from "../aws/reads";
 import { tail } from "../aws/history";
 import { ofExecution } from "../aws/trail";
 import { useLoad } from "../app/load";
@@ -87,8 +87,7 @@ export default function Execution({ arn }: { arn: string }) {
       quiet.current = known && events.current === before ? quiet.current + 1 : 0;
       let x = known;
       if (!x || x.status !== "RUNNING" || /^Execution/.test(String(events.current.at(-1)?.type))) {
-        const { m, c } = await sfn();
-        x = await c.send(new m.DescribeExecutionCommand({ executionArn: arn }), { abortSignal });
+        x = await executionOf(arn, abortSignal);
         events.current = await tail(arn, events.current, abortSignal, setLoaded);
       }
       described.current = x;
@@ -97,10 +96,7 @@ export default function Execution({ arn }: { arn: string }) {
     [arn],
     (d) => (d.x.status === "RUNNING" ? Math.min(pollMs * 1.3 ** quiet.current, slowestMs) : undefined),
   );
-  const definition = useLoad(async (abortSignal) => {
-    const { m, c } = await sfn();
-    return c.send(new m.DescribeStateMachineForExecutionCommand({ executionArn: arn }), { abortSignal });
-  }, [arn]);
+  const definition = useLoad((signal) => definitionOf(arn, signal), [arn]);
   const region = arn.split(":")[3] ?? "";
   const x = run.data?.x;
   const tasks = run.data?.events.filter((e) => /^Task(Succeeded|Failed)$/.test(String(e.type))).length ?? 0;

@@ -13,6 +13,7 @@ import Spinner from "@cloudscape-design/components/spinner";
 import Tabs from "@cloudscape-design/components/tabs";
 import later from "../app/later";
 import { noteError, sfn } from "../aws/clients";
+import { machineOf } from "../aws/reads";
 import Ask from "../app/Ask";
 import { put, useParam } from "../app/address";
 import { pages, useLoad } from "../app/load";
@@ -24,8 +25,7 @@ import machineTexts from "../i18n/pages/machine";
 import { known } from "./machine/Versions";
 import StartExecution from "./StartExecution";
 
-const workbench = () => import("../editor/Workbench");
-const Workbench = later(workbench, <Spinner />);
+const Workbench = later(() => import("../editor/Workbench"), <Spinner />);
 const Config = later(() => import("./machine/Config"), <Spinner />);
 const Tags = later(async () => ({ default: (await import("./machine/Config")).Tags }), <Spinner />);
 const Versions = later(() => import("./machine/Versions"), <Spinner />);
@@ -45,11 +45,7 @@ export default function Machine({ arn }: { arn: string }) {
   const [failed, setFailed] = useState<unknown>();
   const [deleting, setDeleting] = useState(false);
   const [status, setStatus] = useParam("status");
-  const machine = useLoad(async (abortSignal) => {
-    if (query.get("tab") === "definition") void workbench(); // on its way while the server is asked
-    const { m, c } = await sfn();
-    return c.send(new m.DescribeStateMachineCommand({ stateMachineArn: arn }), { abortSignal });
-  }, [arn]);
+  const machine = useLoad((signal) => machineOf(arn, signal), [arn]);
   const d = machine.data;
   const express = d?.type === "EXPRESS";
   const tab = draft !== undefined ? "definition" : (query.get("tab") ?? (express ? "definition" : "executions"));
