@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -296,5 +297,61 @@ func TestInvocationLogsHaveALimit(t *testing.T) {
 	}
 	if err := logs.Close(); err == nil {
 		t.Error("nothing is said of what was not delivered")
+	}
+}
+
+// A record, whole: of an answer, of one through an application profile in another
+// Region, and of a refusal.
+func TestInvocationLogRecords(t *testing.T) {
+	dir := t.TempDir()
+	logs, err := OpenInvocationLogs(t.Context(), dir, mapStore{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ReadLogConfig(value.MustParse(`{"s3Config":{"bucketName":"logs","keyPrefix":"/pre/fix/"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := logs.Put(t.Context(), "ap-northeast-1", "111122223333", c); err != nil {
+		t.Fatal(err)
+	}
+	in := &Inference{Gate: gate.New(noLog{}, nil), Logs: logs,
+		Runtime: bedrock.New(bedrock.Config{Backend: simulated.New(simulated.Options{Regions: map[string]simulated.Behaviour{"ap-northeast-1": {Fail: true}}}).For})}
+	from := From{By: &principal.Principal{Type: principal.Root, Account: "111122223333", ARN: "arn:aws:iam::111122223333:root", ID: "111122223333"},
+		Region: "ap-northeast-1", Account: "111122223333", Meta: gate.Meta{RequestID: "r-1"}}
+	if _, _, err := in.Converse(t.Context(), from, profileID, value.MustParse(`{"messages":[{"role":"user","content":[{"text":"hi"}]}],"requestMetadata":{"a":"b"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	from.Meta.RequestID = "r-2"
+	if _, err := in.Invoke(t.Context(), from, profileID, bedrock.Request{Body: []byte(`{"anthropic_version":"bedrock-2023-05-31","messages":[{"role":"user","content":"hi"}]}`)}); err == nil {
+		t.Fatal("it was taken")
+	}
+	from.Meta.RequestID = "r-3" // in one Region only, which fails
+	if _, err := in.Invoke(t.Context(), from, "amazon.nova-lite-v1:0", bedrock.Request{Body: []byte(`{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`)}); err == nil {
+		t.Fatal("it was answered")
+	}
+	if err := logs.Close(); err != nil {
+		t.Fatal(err)
+	}
+	records, _ := delivered(t, dir)
+	numbers := regexp.MustCompile(`("latencyMs":)\d+|("timestamp":")\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+	for i, want := range []string{
+		`{"timestamp":"","accountId":"111122223333","identity":{"arn":"arn:aws:iam::111122223333:root"},"region":"ap-northeast-1","requestId":"r-1","operation":"Converse","modelId":"` + profileID + `","inferenceRegion":"ap-northeast-3",` +
+			`"input":{"inputContentType":"application/json","inputBodyJson":{"messages":[{"role":"user","content":[{"text":"hi"}]}],"requestMetadata":{"a":"b"}},"inputTokenCount":1,"cacheReadInputTokenCount":0,"cacheWriteInputTokenCount":0},` +
+			`"output":{"outputContentType":"application/json","outputBodyJson":{"output":{"message":{"role":"assistant","content":[{"text":"[simulated Claude Sonnet 4.5] You said: hi"}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":11,"totalTokens":12,"cacheReadInputTokens":0,"cacheWriteInputTokens":0},"metrics":{"latencyMs":}},"outputTokenCount":11},` +
+			`"requestMetadata":{"a":"b"},"schemaType":"ModelInvocationLog","schemaVersion":"1.0"}`,
+		`{"timestamp":"","accountId":"111122223333","identity":{"arn":"arn:aws:iam::111122223333:root"},"region":"ap-northeast-1","requestId":"r-2","operation":"InvokeModel","modelId":"` + profileID + `","inferenceRegion":"ap-northeast-3",` +
+			`"input":{"inputContentType":"application/json","inputBodyJson":{"anthropic_version":"bedrock-2023-05-31","messages":[{"role":"user","content":"hi"}]},"inputTokenCount":0,"cacheReadInputTokenCount":0,"cacheWriteInputTokenCount":0},` +
+			`"output":{"outputContentType":"application/json","outputTokenCount":0},"errorCode":"ValidationException","schemaType":"ModelInvocationLog","schemaVersion":"1.0"}`,
+		`{"timestamp":"","accountId":"111122223333","identity":{"arn":"arn:aws:iam::111122223333:root"},"region":"ap-northeast-1","requestId":"r-3","operation":"InvokeModel","modelId":"amazon.nova-lite-v1:0",` +
+			`"input":{"inputContentType":"application/json","inputBodyJson":{"messages":[{"role":"user","content":[{"text":"hi"}]}]},"inputTokenCount":0,"cacheReadInputTokenCount":0,"cacheWriteInputTokenCount":0},` +
+			`"output":{"outputContentType":"application/json","outputTokenCount":0},"errorCode":"ServiceUnavailableException","schemaType":"ModelInvocationLog","schemaVersion":"1.0"}`,
+	} {
+		if i >= len(records) {
+			t.Fatalf("%d records", len(records))
+		}
+		if got := numbers.ReplaceAllString(records[i].JSON(), "$1$2"); got != want {
+			t.Errorf("record %d is\n%s\nwant\n%s", i, got, want)
+		}
 	}
 }

@@ -562,3 +562,43 @@ func TestOperatorsProfile(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.text)
 	}
 }
+
+// An application profile can be made wherever Bedrock is, of a model on demand there
+// or of a profile that can be called from there; not of a model that makes vectors,
+// and no more of them than an account has room for.
+func TestApplicationProfilesEverywhere(t *testing.T) {
+	p := open(t, catalog.Addition{})
+	made := 0
+	for _, r := range catalog.Load().Regions {
+		list := p.get(r.Code, "/inference-profiles?type=SYSTEM_DEFINED&maxResults=1").Get("inferenceProfileSummaries")
+		source := list.At(0).Get("inferenceProfileArn").Str()
+		if list.Len() == 0 {
+			for _, m := range p.get(r.Code, "/foundation-models?byOutputModality=TEXT&byInferenceType=ON_DEMAND").Get("modelSummaries").Items() {
+				source = m.Get("modelArn").Str()
+				break
+			}
+		}
+		if source == "" {
+			t.Logf("nothing can be called from %s", r.Code)
+			continue
+		}
+		a := p.call(r.Code, "POST", "/inference-profiles", `{"inferenceProfileName":"one","modelSource":{"copyFrom":"`+source+`"}}`)
+		if a.status != http.StatusCreated || !strings.HasPrefix(a.body.Get("inferenceProfileArn").Str(), "arn:"+r.Partition+":bedrock:"+r.Code+":"+account+":application-inference-profile/") {
+			t.Errorf("%s, of %s: %d %s", r.Code, source, a.status, a.text)
+			continue
+		}
+		made++
+	}
+	if made < 33 {
+		t.Errorf("made in %d Regions", made)
+	}
+	p.refused(p.create(`{"inferenceProfileName":"v","modelSource":{"copyFrom":"arn:aws:bedrock:ap-northeast-1::foundation-model/amazon.titan-embed-text-v2:0"}}`), 400, "ValidationException", "")
+	for i := range bedrock.MaxApplications {
+		if _, err := p.apps.Create(t.Context(), bedrock.NewApplication{Region: osaka, Account: account, Name: fmt.Sprint("p", i), CopyFrom: "arn:aws:bedrock:ap-northeast-3:" + account + ":inference-profile/jp." + sonnet}, time.Now()); err != nil {
+			if i < bedrock.MaxApplications-1 { // one is there already
+				t.Fatal(i, err)
+			}
+		}
+	}
+	p.refused(p.call(osaka, "POST", "/inference-profiles", `{"inferenceProfileName":"more","modelSource":{"copyFrom":"arn:aws:bedrock:ap-northeast-3:`+account+`:inference-profile/jp.`+sonnet+`"}}`), 400, "ServiceQuotaExceededException", "1000 application inference profiles")
+}

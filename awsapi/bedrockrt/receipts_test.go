@@ -28,9 +28,20 @@ import (
 // node is a server of its own, with backends and receipts as given.
 func node(t *testing.T, backend func(string, *catalog.Model) bedrock.Backend, receipts *trail.Receipts) *server {
 	t.Helper()
+	return of(t, bedrock.Config{Backend: backend}, receipts)
+}
+
+// limited is a server whose models take so much in each Region.
+func limited(t *testing.T, l bedrock.Limits) *server {
+	t.Helper()
+	return of(t, bedrock.Config{Backend: simulated.New(simulated.Options{}).For, Limits: func(string, *catalog.Model) bedrock.Limits { return l }}, nil)
+}
+
+func of(t *testing.T, c bedrock.Config, receipts *trail.Receipts) *server {
+	t.Helper()
 	log := &recorder{}
 	g := gate.New(log, nil)
-	rt := bedrock.New(bedrock.Config{Backend: backend})
+	rt := bedrock.New(c)
 	s, err := awsapi.New(awsapi.Config{Directory: directory{}, Gate: g, Ops: bedrockrt.Ops(&connector.Inference{Gate: g, Runtime: rt, Receipts: receipts})})
 	if err != nil {
 		t.Fatal(err)

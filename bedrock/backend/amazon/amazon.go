@@ -445,6 +445,22 @@ var passed = []string{
 	"ServiceUnavailableException", "InternalServerException", "ThrottlingException", "ValidationException",
 }
 
+// modelMembers are what ModelErrorException and ModelStreamErrorException say
+// besides their message.
+func modelMembers(v value.Value) (out []fault.Member) {
+	for _, name := range []string{"originalStatusCode", "originalMessage", "resourceName"} {
+		switch x := v.Get(name); {
+		case x.IsString():
+			out = append(out, fault.Member{Name: name, Value: x.Str()})
+		case x.IsNumber():
+			if n, ok := x.Int(); ok {
+				out = append(out, fault.Member{Name: name, Value: n})
+			}
+		}
+	}
+	return out
+}
+
 // known is the fault of one of Bedrock's codes.
 func (b *Backend) known(u *upstream.Client, code string, r *upstream.Refusal) error {
 	message := ""
@@ -459,6 +475,9 @@ func (b *Backend) known(u *upstream.Client, code string, r *upstream.Refusal) er
 		return u.Fault(r, message)
 	}
 	f := bedrock.Fault(code, "%s", message)
+	if v, err := value.Parse(r.Body); err == nil && strings.HasPrefix(code, "Model") {
+		f.Members = modelMembers(v)
+	}
 	if f.Kind == fault.Server {
 		f.Err = fmt.Errorf("%s: %w", u.URL(), r)
 	}

@@ -364,3 +364,44 @@ func TestProbe(t *testing.T) {
 		t.Errorf("asked %q", got)
 	}
 }
+
+// What AWS says of a model's error besides its message reaches the caller, whole
+// and within a stream.
+func TestModelErrorsMembers(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "stream") {
+			w.Header().Set("X-Amzn-Errortype", "ModelErrorException")
+			w.WriteHeader(http.StatusFailedDependency)
+			io.WriteString(w, `{"message":"it fell","originalStatusCode":500,"resourceName":"arn:x"}`)
+			return
+		}
+		w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
+		b, err := wire.AppendEvent(nil, "chunk", []byte(`{"bytes":"`+base64.StdEncoding.EncodeToString([]byte(`{"type":"message_start","message":{}}`))+`","p":"ab"}`))
+		if err != nil {
+			t.Error(err)
+		}
+		if b, err = wire.AppendException(b, "modelStreamErrorException", []byte(`{"message":"it broke","originalStatusCode":424,"originalMessage":"o"}`)); err != nil {
+			t.Error(err)
+		}
+		w.Write(b)
+	}))
+	defer s.Close()
+	c := bedrock.Call{Region: backendtest.Region, Model: haiku(t), Body: []byte(hello)}
+	said := func(err error) string {
+		f, ok := errors.AsType[*fault.Error](err)
+		if !ok {
+			return fmt.Sprint(err)
+		}
+		return fmt.Sprint(f.Code, " ", f.Message, " ", f.Members)
+	}
+	_, err := open(t, s.URL, "AKID").Invoke(t.Context(), c)
+	if got := said(err); got != "ModelErrorException it fell [{originalStatusCode 500} {resourceName arn:x}]" {
+		t.Error(got)
+	}
+	for _, e := range open(t, s.URL, "AKID").Stream(t.Context(), c) {
+		err = e
+	}
+	if got := said(err); got != "ModelStreamErrorException it broke [{originalStatusCode 424} {originalMessage o}]" {
+		t.Error(got)
+	}
+}

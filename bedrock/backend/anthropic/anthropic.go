@@ -79,6 +79,8 @@ func (b *Backend) request(c bedrock.Call, path string, more ...value.Member) (r 
 			return r, nil, err
 		}
 		v = bridge.Body()
+	} else if !v.Has("anthropic_version") {
+		return r, nil, bedrock.Fault("ValidationException", "anthropic_version: Field required")
 	} else if s := v.Get("anthropic_version").Str(); s != "bedrock-2023-05-31" {
 		return r, nil, bedrock.Fault("ValidationException", "anthropic_version: Input should be 'bedrock-2023-05-31'")
 	}

@@ -150,3 +150,39 @@ func TestErrorInStream(t *testing.T) {
 		s.Close()
 	}
 }
+
+// The members that a body of Bedrock's has and the API's has not: the version is
+// checked, betas become a header.
+func TestVersionAndBetas(t *testing.T) {
+	var header, body string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		header, body = r.Header.Get("Anthropic-Beta"), string(b)
+		io.WriteString(w, `{"content":[],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}`)
+	}))
+	defer s.Close()
+	m, ok := catalog.Load().Model("anthropic.claude-3-haiku-20240307-v1:0")
+	if !ok {
+		t.Fatal("no model")
+	}
+	ask := func(body string) error {
+		_, err := open(t, s.URL).Invoke(t.Context(), bedrock.Call{Region: "x", Model: m, Body: []byte(body)})
+		return err
+	}
+	if err := ask(`{"anthropic_version":"bedrock-2023-05-31","anthropic_beta":["one-2025","two-2026"],"max_tokens":5,"top_k":3,"messages":[]}`); err != nil {
+		t.Fatal(err)
+	}
+	if header != "one-2025,two-2026" || body != `{"max_tokens":5,"top_k":3,"messages":[],"model":"claude-3-haiku-20240307"}` {
+		t.Errorf("%q %s", header, body)
+	}
+	for body, want := range map[string]string{
+		`{"max_tokens":5,"messages":[]}`:                                                        "anthropic_version: Field required",
+		`{"anthropic_version":"2023-06-01","max_tokens":5,"messages":[]}`:                       "anthropic_version: Input should be 'bedrock-2023-05-31'",
+		`{"anthropic_version":"bedrock-2023-05-31","model":"x","max_tokens":5,"messages":[]}`:   "model: Extra inputs are not permitted",
+		`{"anthropic_version":"bedrock-2023-05-31","stream":true,"max_tokens":5,"messages":[]}`: "stream: Extra inputs are not permitted",
+	} {
+		if err := ask(body); fault.Code(err) != "ValidationException" || err.Error() != "ValidationException: "+want {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
