@@ -189,6 +189,60 @@ export async function own(browser, ctx, locale) {
   ]);
 }
 
+// kept: what was chosen survives a reload, and a link shows somebody else the same.
+export async function kept(browser, ctx, made) {
+  const t = await speaker("en", "run");
+  const column = (p, name) => p.getByRole("columnheader", { name });
+  await steps(browser, ctx, "kept", "en", [
+    ["times are in UTC where one likes that", async (p) => {
+      await p.goto(ctx.url + "/console/state-machines");
+      await p.getByRole("link", { name: "claims-triage" }).waitFor();
+      await p.getByRole("button", { name: new RegExp("^" + t("timeZone")) }).click();
+      await p.getByRole("menuitem", { name: "UTC", exact: true }).click();
+      await p.getByRole("row", { name: /claims-triage.* UTC/ }).waitFor();
+    }],
+    ["columns are chosen, and what is looked for is in the address", async (p) => {
+      await p.getByRole("button", { name: t("view"), exact: true }).click();
+      await p.getByRole("menuitemcheckbox", { name: t("type"), exact: true }).click();
+      await column(p, t("type")).waitFor({ state: "detached" });
+      await p.getByRole("searchbox", { name: t("findMachines") }).fill("nap");
+      await p.waitForURL(/[?]q=nap/);
+      await p.reload();
+      await p.getByRole("row", { name: /long-nap.* UTC/ }).waitFor();
+      if (await p.getByRole("link", { name: "claims-triage" }).count()) throw new Error("the filter is gone");
+      if (await column(p, t("type")).count()) throw new Error("the column is back");
+    }],
+    ["a failed execution shows what failed; its iteration, state and tab stay", async (p) => {
+      await p.goto(ctx.url + "/console/executions/" + encodeURIComponent(made.failed));
+      await p.getByRole("heading", { name: "Ask", exact: true }).waitFor();
+      await p.goto(ctx.url + "/console/executions/" + encodeURIComponent(made.succeeded) + "?tab=events");
+      await p.getByRole("heading", { name: new RegExp("^" + t("run:loadedEvents")) }).waitFor();
+      await p.getByRole("button", { name: new RegExp(t("run:wholeRun")) }).first().click();
+      await p.getByRole("option", { name: /#1/ }).click();
+      await p.locator(".asl-state", { hasText: "Summarize" }).click();
+      await p.waitForURL(/it=1%3AEach(%20|[+])claim/);
+      await p.reload();
+      await p.getByRole("heading", { name: "Summarize", exact: true }).waitFor();
+      await p.getByRole("button", { name: /#1/ }).first().waitFor();
+      await p.getByRole("heading", { name: new RegExp("^" + t("run:loadedEvents")) }).waitFor();
+    }],
+    ["events of another Region, filtered, and open", async (p, o) => {
+      await p.goto(ctx.url + "/console/events?in=all&f=name=CreateRole");
+      await p.getByRole("row", { name: /CreateRole/ }).getByText("us-east-1").first().waitFor();
+      await p.getByRole("row", { name: /CreateRole/ }).first().click();
+      await p.waitForURL(/record=/);
+      await p.reload();
+      await sees(p, '"eventName": "CreateRole"');
+      await o.shoot("kept-1-events");
+      for (const x of await axe(p)) ctx.bad("kept: events: " + x);
+    }],
+    ["a link to another Region's thing leads there", async (p) => {
+      await p.goto(ctx.url + "/console/executions/" + encodeURIComponent(made.running.replace(":ap-northeast-1:", ":ap-northeast-3:")));
+      await p.getByRole("button", { name: `${t("region")}: ap-northeast-3` }).waitFor();
+    }],
+  ]);
+}
+
 // people: a role is made, given a policy that the rules find fault with, then another, and asked about.
 export async function people(browser, ctx, locale) {
   const t = await speaker(locale, "iam");

@@ -77,7 +77,7 @@ function Shell({ session, region }: { session: Session; region: string }) {
   const title = t(found?.[1] ?? "overview");
   const last = path.split("/").length > (path.startsWith("/iam/") ? 3 : 2) ? named(param(path.split("/").pop()!)) : undefined;
   useEffect(() => {
-    document.title = `${last ? last + " | " : ""}${title} | ${t("appName")}`;
+    document.title = `${last ? (path === "/state-machines/create" ? t("create") : last) + " | " : ""}${title} | ${t("appName")}`;
   }, [title, last, t]);
   const machine = machineOf(param(path.split("/").pop()!));
   // A link leads to what it names, whichever Region was looked at before.
@@ -111,7 +111,7 @@ function Shell({ session, region }: { session: Session; region: string }) {
                 { text: t("appName"), href: base + "/" },
                 { text: found[1] === "executions" ? t("stateMachines") : title, href: activeHref },
                 ...(machine ? [{ text: named(machine), href: base + to.machine(machine) }] : found[0] === "/compare" ? [{ text: t("compareRuns"), href: base + path }] : []),
-                ...(last ? [{ text: last, href: base + path }] : []),
+                ...(last ? [{ text: path === "/state-machines/create" ? t("create") : last, href: base + path }] : []),
               ]}
               onFollow={follow}
             />

@@ -9,8 +9,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import later from "../app/later";
 import AslGraph from "../graph/AslGraph";
-import Direction from "../graph/Direction";
-import type { Dir } from "../graph/layout";
+import Direction, { useDirection } from "../graph/Direction";
 import { sfn } from "../aws/clients";
 import { useI18n } from "../i18n";
 import { useTexts } from "../i18n/page";
@@ -30,7 +29,7 @@ export type WorkbenchProps = { value: string; onChange: (v: string) => void; exp
 export default function Workbench({ value, onChange, express = false, readOnly = false, role }: WorkbenchProps) {
   const { t } = useI18n();
   const tr = useTexts(designTexts);
-  const [dir, setDir] = useState<Dir>("TB");
+  const [dir, setDir] = useDirection();
   const [mode, setMode] = useState<"code" | "design">("code");
   const [selected, select] = useState<string>();
   const shown = useDeferredValue(value);
@@ -66,16 +65,25 @@ export default function Workbench({ value, onChange, express = false, readOnly =
     onChange(v);
   };
   const layout = <Direction dir={dir} onChange={setDir} />;
+  // The other mode has a header of its own: the focus goes with the choice.
+  const choice = useRef<HTMLDivElement>(null);
+  const chosen = useRef(mode);
+  useEffect(() => {
+    if (chosen.current !== mode) (choice.current?.querySelector<HTMLElement>("[aria-pressed=true]") ?? choice.current?.querySelector("button"))?.focus();
+    chosen.current = mode;
+  }, [mode]);
   const modes = !readOnly && (
-    <SegmentedControl
-      selectedId={mode}
-      onChange={(e) => setMode(e.detail.selectedId as typeof mode)}
-      label={tr("editor")}
-      options={[
-        { id: "code", text: tr("code") },
-        { id: "design", text: tr("design") },
-      ]}
-    />
+    <div ref={choice}>
+      <SegmentedControl
+        selectedId={mode}
+        onChange={(e) => setMode(e.detail.selectedId as typeof mode)}
+        label={tr("editor")}
+        options={[
+          { id: "code", text: tr("code") },
+          { id: "design", text: tr("design") },
+        ]}
+      />
+    </div>
   );
   if (mode === "design" && !readOnly)
     return (

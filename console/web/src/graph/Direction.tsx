@@ -1,4 +1,6 @@
 import SegmentedControl from "@cloudscape-design/components/segmented-control";
+import { useState } from "react";
+import { recall, remember } from "../app/prefs";
 import { useI18n } from "../i18n";
 import type { Dir } from "./layout";
 
@@ -16,4 +18,16 @@ export default function Direction({ dir, onChange }: { dir: Dir; onChange: (d: D
       ]}
     />
   );
+}
+
+// useDirection is the way in which one likes graphs to flow.
+export function useDirection(): [Dir, (d: Dir) => void] {
+  const [dir, set] = useState<Dir>(() => (recall("graph").dir === "LR" ? "LR" : "TB"));
+  return [
+    dir,
+    (d) => {
+      remember("graph", { dir: d });
+      set(d);
+    },
+  ];
 }

@@ -214,7 +214,7 @@ const en = {
   answeredIn: "Answered in {region}",
   answeredPending: "Looking up the Region",
   answeredUnknown: "Region not recorded yet",
-  tokensInOut: "{i} in, {o} out",
+  tokensInOut: "{i} tokens in, {o} out",
   firstToken: "First token {ms} ms",
   totalTime: "Total {ms} ms",
   viewRequest: "View API request",

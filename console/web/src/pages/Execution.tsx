@@ -10,20 +10,22 @@ import ExpandableSection from "@cloudscape-design/components/expandable-section"
 import Grid from "@cloudscape-design/components/grid";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
+import LiveRegion from "@cloudscape-design/components/live-region";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import Tabs from "@cloudscape-design/components/tabs";
 import { useLocation, useSearchParams } from "wouter";
 import later from "../app/later";
 import AslGraph, { badgeText } from "../graph/AslGraph";
-import Direction from "../graph/Direction";
-import { layout, type Dir } from "../graph/layout";
+import Direction, { useDirection } from "../graph/Direction";
+import { layout } from "../graph/layout";
 import { toGraph } from "../graph/model";
 import { definitionOf, executionOf } from "../aws/reads";
 import { tail } from "../aws/history";
 import { ofExecution } from "../aws/trail";
+import { put, useParam } from "../app/address";
 import { useLoad } from "../app/load";
-import { Code, duration, Go, Ids, pretty, Problem, Status, to, WhyButton } from "../app/parts";
+import { Code, duration, Go, Ids, pretty, Problem, Status, statusText, to, WhyButton } from "../app/parts";
 import RegionMap from "../app/Regions";
 import { png, save } from "../app/save";
 import { counts, read, statuses, type Visit } from "../model/history";
@@ -51,24 +53,33 @@ export default function Execution({ arn }: { arn: string }) {
   const tr = useTexts(runTexts);
   const [, go] = useLocation();
   const [query, setQuery] = useSearchParams();
-  const selected = query.get("state") ?? undefined;
-  const [visit, setVisit] = useState<number>();
-  const select = useCallback(
-    (state: string) => {
-      setVisit(undefined);
-      setQuery({ state }, { replace: true });
-    },
-    [setQuery],
+  // What is looked at is in the address: ?state=…&visit=…, and the iterations, ?it=4:Each claim.
+  const visit = Number(query.get("visit") ?? NaN);
+  const look = useCallback((state: string, visit?: number) => setQuery(put((q) => (q.set("state", state), visit === undefined ? q.delete("visit") : q.set("visit", String(visit)))), { replace: true }), [setQuery]);
+  const select = useCallback((state: string) => look(state), [look]);
+  const pick = useCallback((v: Visit) => look(v.name, v.id), [look]);
+  const its = query.getAll("it").join("\n");
+  const picks = useMemo<Picks>(
+    () =>
+      Object.fromEntries(
+        its.split("\n").flatMap((it) => {
+          const m = /^(\d+):(.+)$/.exec(it);
+          return m ? [[m[2]!, Number(m[1])]] : [];
+        }),
+      ),
+    [its],
   );
-  const pick = useCallback(
-    (v: Visit) => {
-      setVisit(v.id);
-      setQuery({ state: v.name }, { replace: true });
-    },
-    [setQuery],
-  );
-  const [picks, setPicks] = useState<Picks>({});
-  const [dir, setDir] = useState<Dir>("TB");
+  const setPicks = (p: Picks) =>
+    setQuery(
+      put((q) => {
+        q.delete("it");
+        for (const [name, i] of Object.entries(p)) q.append("it", `${i}:${name}`);
+      }),
+      { replace: true },
+    );
+  const [tab, setTab] = useParam("tab", "states");
+  const [dir, setDir] = useDirection();
+  const detail = useRef<HTMLDivElement>(null);
   const [again, setAgain] = useState(false);
   const [asked, ask] = useState<"redrive" | "stop">();
   const [test, setTest] = useState<Start>();
@@ -120,6 +131,10 @@ export default function Execution({ arn }: { arn: string }) {
   const times = useMemo(() => counts(visits), [visits]);
   const served = useMemo(() => byState(Object.keys(picks).length ? visits.flatMap((v) => made.get(v.id) ?? []) : records), [records, visits, made, picks]);
   const text = definition.data?.definition;
+  const broken = h.visits.findLast((v) => v.status === "failed" && v.attempts.length > 0) ?? h.visits.findLast((v) => v.status === "failed");
+  const lost = x?.status === "FAILED" || x?.status === "TIMED_OUT";
+  // What failed is looked at first.
+  const selected = query.get("state") ?? (lost ? broken?.name : undefined);
   // Of a state's visits the one that was chosen, else one that failed, else the last.
   const own = visits.filter((v) => v.name === selected);
   const shown = own.find((v) => v.id === visit) ?? own.find((v) => v.status === "failed") ?? own.at(-1);
@@ -137,7 +152,6 @@ export default function Execution({ arn }: { arn: string }) {
     }
   };
   if (!x) return run.error ? <Problem error={run.error} retry={run.reload} /> : <><Spinner size="large" />{loaded > 0 && <Box>{tr("loadingEvents", { n: loaded })}</Box>}</>;
-  const broken = h.visits.findLast((v) => v.status === "failed" && v.attempts.length > 0) ?? h.visits.findLast((v) => v.status === "failed");
   const refusal = records.find((r) => denied(r.errorCode) && (!broken || r.state === broken.name));
   return (
     <ContentLayout
@@ -170,15 +184,26 @@ export default function Execution({ arn }: { arn: string }) {
       }
     >
       <SpaceBetween size="m">
+        <LiveRegion hidden>{`${x.name}: ${statusText(x.status!, t)}`}</LiveRegion>
         <Problem error={run.error} retry={run.reload} />
         <Problem error={failed} />
-        {(x.error || x.status === "FAILED" || x.status === "TIMED_OUT") && (
+        {(x.error || lost) && (
           <Alert
             type="error"
             header={broken ? t("executionFailed", { state: broken.name }) : t("executionFailedNoState")}
             action={
               <SpaceBetween direction="horizontal" size="xs">
-                {broken && <Button onClick={() => select(broken.name)}>{t("showStep")}</Button>}
+                {broken && (
+                  <Button
+                    onClick={() => {
+                      look(broken.name, broken.id);
+                      detail.current?.focus();
+                      detail.current?.scrollIntoView({ block: "nearest" });
+                    }}
+                  >
+                    {t("showStep")}
+                  </Button>
+                )}
                 {/AccessDenied/.test(x.error ?? "") && <WhyButton message={refusal?.errorMessage ?? x.cause ?? ""} requestId={refusal?.requestId} executionArn={arn} onRedriven={run.reload} />}
               </SpaceBetween>
             }
@@ -250,7 +275,8 @@ export default function Execution({ arn }: { arn: string }) {
             name={selected}
             visits={own}
             v={shown}
-            choose={setVisit}
+            choose={(id) => selected !== undefined && look(selected, id)}
+            place={detail}
             records={records}
             made={made}
             definition={text}
@@ -262,6 +288,8 @@ export default function Execution({ arn }: { arn: string }) {
         </Grid>
         <Tabs
           ariaLabel={t("events")}
+          activeTabId={tab}
+          onChange={(e) => setTab(e.detail.activeTabId)}
           tabs={[
             { id: "states", label: t("states"), content: <States h={h} visits={visits} selected={shown?.id} onSelect={pick} records={records} made={made} /> },
             { id: "events", label: `${t("events")} (${run.data!.events.length})`, content: <Events events={run.data!.events} h={h} /> },

@@ -19,6 +19,12 @@ import texts from "../i18n/pages/why";
 import { apply, simulate, type Outcome } from "./policy";
 import "./why.css";
 
+// layerNamed is a layer of AWS's own text ("identity-based policy") in one's language.
+function layerNamed(text: string, say: (k: (typeof layers)[number]) => string): string {
+  const found = layers.find((l) => texts.en[l] === text);
+  return found ? say(found) : text;
+}
+
 const layers = ["identity", "boundary", "session", "trust", "resource", "scp", "rcp"] as const;
 const kinds = ["profile", "source-model", "destination-model", "global-model", "model", "other"] as const;
 
@@ -49,6 +55,7 @@ export default function Why({ message, requestId, executionArn, onRedriven, onDi
 // Words takes AWS's own text apart.
 function Words({ message }: { message: string }) {
   const { t } = useI18n();
+  const say = useTexts(texts);
   const d = denial(message);
   if (!d)
     return (
@@ -68,7 +75,7 @@ function Words({ message }: { message: string }) {
           label: t("whyDecided"),
           value: (
             <>
-              {t(d.explicit ? "whyExplicit" : "whyImplicit", { layer: d.layer })}
+              {t(d.explicit ? "whyExplicit" : "whyImplicit", { layer: layerNamed(d.layer, say) })}
               {d.policyArn && <Box>{d.policyArn}</Box>}
             </>
           ),

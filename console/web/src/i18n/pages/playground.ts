@@ -68,7 +68,7 @@ export default texts(
     sendResults: "結果を送信",
     noText: "(テキストなし)",
     saveTask: "Task ステートとして保存",
-    saveTaskHint: "1 つのステートからなるワークフローです。最後のメッセージは入力の prompt になります。{\"prompt\": \"…\"} で実行してください。",
+    saveTaskHint: "ステートが 1 つのワークフローです。最後のメッセージは、実行の入力の prompt で置き換えられます。{\"prompt\": \"…\"} で実行してください。",
     noFiles: "定義にファイルは含められません: {n} 個を除きました。",
     createMachine: "これでステートマシンを作成",
     stopReason: "終了理由: {why}",

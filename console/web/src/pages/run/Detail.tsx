@@ -1,4 +1,4 @@
-import { useMemo, useState, type ReactNode } from "react";
+import { useMemo, useState, type ReactNode, type RefObject } from "react";
 import type { DescribeExecutionCommandOutput, HistoryEvent } from "@aws-sdk/client-sfn";
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
@@ -36,9 +36,10 @@ type Props = {
   h: History;
   events: readonly HistoryEvent[];
   onTest: (s: Start) => void;
+  place: RefObject<HTMLDivElement | null>; // where the focus goes of who wants to see it
 };
 
-export default function Detail({ name, visits: all, v, choose, records, made, definition, x, h, events, onTest }: Props) {
+export default function Detail({ name, visits: all, v, choose, records, made, definition, x, h, events, onTest, place }: Props) {
   const { t, clock } = useI18n();
   const tr = useTexts(runTexts);
   const [tab, setTab] = useState("input");
@@ -66,6 +67,7 @@ export default function Detail({ name, visits: all, v, choose, records, made, de
   if (v) tabs.push({ id: "events", label: `${tr("eventsOf")} (${ownEvents.length})`, content: <Events events={ownEvents} h={h} compact key={v.id} /> });
   tabs.push({ id: "definition", label: t("definition"), content: <Code text={JSON.stringify(found?.state ?? {}, null, 2)} /> });
   return (
+    <div ref={place} tabIndex={-1} role="group" aria-label={t("stateDetail")} className="detail">
     <Container
       fitHeight
       header={
@@ -123,6 +125,7 @@ export default function Detail({ name, visits: all, v, choose, records, made, de
         </SpaceBetween>
       )}
     </Container>
+    </div>
   );
 }
 

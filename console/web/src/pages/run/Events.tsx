@@ -7,6 +7,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import TextFilter from "@cloudscape-design/components/text-filter";
 import { Code, Copy, duration, Empty } from "../../app/parts";
+import Preferences, { useView } from "../../app/Preferences";
 import Rows, { type Column } from "../../app/rows";
 import { detail, type History } from "../../model/history";
 import { useI18n } from "../../i18n";
@@ -26,6 +27,7 @@ export default function Events({ events, h, compact = false }: { events: readonl
   const tr = useTexts(runTexts);
   const [open, setOpen] = useState<HistoryEvent>();
   const [text, setText] = useState("");
+  const [view, setView] = useView("run-events");
   const sought = useDeferredValue(text.toLowerCase());
   const items = useMemo(() => (sought === "" ? events : events.filter((e) => textOf(e, h.nameOf.get(e.id!)).includes(sought))), [events, sought, h]);
   const columns: Column<HistoryEvent>[] = useMemo(() => {
@@ -44,13 +46,13 @@ export default function Events({ events, h, compact = false }: { events: readonl
     <SpaceBetween size="s">
       {!compact && (
         <>
-          <Header variant="h3" counter={`(${items.length})`}>
+          <Header variant="h3" counter={`(${items.length})`} actions={<Preferences columns={columns} view={view} onChange={setView} paged={false} />}>
             {tr("loadedEvents")}
           </Header>
           <TextFilter filteringText={text} onChange={(e) => setText(e.detail.filteringText)} filteringPlaceholder={t("findEvents")} filteringAriaLabel={t("findEvents")} countText={t("matchesN", { n: items.length })} />
         </>
       )}
-      <Rows label={t("events")} items={items} columns={columns} trackBy={(e) => e.id!} selected={open?.id} onSelect={setOpen} height={compact ? 260 : 480} empty={<Empty title={t("noMatches")} />} />
+      <Rows label={t("events")} items={items} columns={compact ? columns : columns.filter((c) => !view.hidden.includes(c.id))} trackBy={(e) => e.id!} selected={open?.id} onSelect={setOpen} height={compact ? 260 : 480} empty={<Empty title={t("noMatches")} />} />
       {open ? (
         <Container header={<Header variant="h3" actions={<Copy text={JSON.stringify(open, null, 2)} label={t("copy")} />}>{`${open.id} · ${open.type}`}</Header>}>
           <Code text={JSON.stringify(expanded(detail(open)), null, 2)} />

@@ -3,6 +3,7 @@ import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import TextFilter from "@cloudscape-design/components/text-filter";
 import { duration, Empty, Status } from "../../app/parts";
+import Preferences, { useView } from "../../app/Preferences";
 import Rows, { type Column } from "../../app/rows";
 import type { History, Visit } from "../../model/history";
 import { byState, type Record_ } from "../../model/inference";
@@ -37,6 +38,7 @@ type Props = { h: History; visits: Visit[]; selected?: number; onSelect: (v: Vis
 export default function States({ h, visits, selected, onSelect, records, made }: Props) {
   const { t, clock } = useI18n();
   const [text, setText] = useState("");
+  const [view, setView] = useView("run-states");
   const sought = useDeferredValue(text.toLowerCase());
   const from = h.from?.getTime() ?? 0;
   const till = (h.to ?? new Date()).getTime();
@@ -78,11 +80,11 @@ export default function States({ h, visits, selected, onSelect, records, made }:
   );
   return (
     <SpaceBetween size="s">
-      <Header variant="h3" counter={`(${items.length})`}>
+      <Header variant="h3" counter={`(${items.length})`} actions={<Preferences columns={columns} view={view} onChange={setView} paged={false} />}>
         {t("states")}
       </Header>
       <TextFilter filteringText={text} onChange={(e) => setText(e.detail.filteringText)} filteringPlaceholder={t("findStates")} filteringAriaLabel={t("findStates")} countText={t("matchesN", { n: items.length })} />
-      <Rows label={t("states")} items={items} columns={columns} trackBy={(v) => v.id} selected={selected} onSelect={onSelect} empty={<Empty title={t("noMatches")} />} />
+      <Rows label={t("states")} items={items} columns={columns.filter((c) => !view.hidden.includes(c.id))} trackBy={(v) => v.id} selected={selected} onSelect={onSelect} empty={<Empty title={t("noMatches")} />} />
     </SpaceBetween>
   );
 }
