@@ -201,6 +201,18 @@ func TestCompressedInTheBackground(t *testing.T) {
 	}
 }
 
+// TestReadersWhileCompressed: readers find the log whole while its segments are compressed
+// and removed under them.
+func TestReadersWhileCompressed(t *testing.T) {
+	now := func() time.Time { return at0.Add(24 * time.Hour) }
+	t.Run("kept", func(t *testing.T) {
+		readersWhileWritten(t, 400, Options{SegmentSize: 8 << 10, CompressAfter: longAgo, Now: now})
+	})
+	t.Run("removed", func(t *testing.T) {
+		readersWhileWritten(t, 1000, Options{SegmentSize: 8 << 10, RetainBytes: 32 << 10, CompressAfter: longAgo, Now: now})
+	})
+}
+
 // TestTamperedCompressed is the property: any byte of a compressed segment that is
 // flipped, dropped, inserted or cut off, any block or segment that is moved, is found.
 func TestTamperedCompressed(t *testing.T) {

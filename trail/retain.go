@@ -193,6 +193,8 @@ func (l *Log) retain() {
 
 // remove removes the first n segments, which have their indexes.
 func (l *Log) remove(n int) error {
+	l.names.Lock()
+	defer l.names.Unlock()
 	segments := l.index.list()
 	// Where the chain and the tree stood at the end of what goes. The checkpoint
 	// that ends a segment has signed it already; the base adds the subtrees.
@@ -208,8 +210,6 @@ func (l *Log) remove(n int) error {
 	if err := l.disk.WriteFile(baseName, p.Note); err != nil {
 		return err
 	}
-	l.names.Lock()
-	defer l.names.Unlock()
 	for range n {
 		s := l.index.dropFirst()
 		err := errors.Join(s.close(), l.disk.Remove(s.name), l.removeIndex(s.name))
