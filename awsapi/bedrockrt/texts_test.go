@@ -1,12 +1,29 @@
 package bedrockrt_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"tokaido/awsapi"
+	"tokaido/awsapi/bedrockrt"
 	"tokaido/bedrock"
 	"tokaido/bedrock/backend/simulated"
 	"tokaido/bedrock/catalog"
+	"tokaido/connector"
+	"tokaido/gate"
+	"tokaido/iam"
+	"tokaido/principal"
 	"tokaido/value"
 )
 
@@ -165,5 +182,142 @@ func TestConverseAnswer(t *testing.T) {
 		`"usage":{"inputTokens":2,"outputTokens":12,"totalTokens":14,"cacheReadInputTokens":0,"cacheWriteInputTokens":0},"metrics":{"latencyMs":0},"additionalModelResponseFields":{"stop_sequence":null}}`
 	if got := latency.ReplaceAllString(string(a.body), `$1":0`); a.status != 200 || got != want {
 		t.Errorf("%d\n%s\nwant\n%s", a.status, got, want)
+	}
+}
+
+// bound knows one user, bound by these policies.
+type bound iam.Policies
+
+func (b bound) Credential(context.Context, string, string, time.Time) (principal.Credential, error) {
+	return principal.Credential{Secret: "secret", Principal: &principal.Principal{Type: principal.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/u", ID: "AIDAU", Name: "u", Policies: iam.Policies(b)}}, nil
+}
+
+// Whatever kind of policy refuses, the text says which, the resource is the one part
+// of the call that is missing, and the document begins with a capital.
+func TestDenialTexts(t *testing.T) {
+	parse := func(kind iam.Kind, text string) *iam.Policy {
+		p, err := iam.Parse(kind, []byte(text))
+		if err != nil {
+			t.Fatal(text, err)
+		}
+		return p
+	}
+	one := func(statement string) iam.Bound {
+		return iam.Bound{Policy: parse(iam.IdentityPolicy, `{"Version":"2012-10-17","Statement":[`+statement+`]}`), Name: "p"}
+	}
+	const (
+		allow   = `{"Effect":"Allow","Action":"bedrock:*","Resource":"*"}`
+		profile = "arn:aws:bedrock:ap-northeast-1:" + account + ":inference-profile/" + jp45
+		tokyo   = "arn:aws:bedrock:ap-northeast-1::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0"
+		osaka   = "arn:aws:bedrock:ap-northeast-3::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0"
+		noOsaka = `{"Effect":"Deny","Action":"bedrock:*","Resource":"*","Condition":{"StringEquals":{"aws:RequestedRegion":"ap-northeast-3"}}}`
+	)
+	free := []iam.Bound{one(allow)}
+	scp := iam.Bound{Policy: parse(iam.ServiceControlPolicy, `{"Version":"2012-10-17","Statement":[`+allow+`,`+noOsaka+`]}`), Name: "guard", ARN: "arn:aws:organizations::" + account + ":policy/o-x/service_control_policy/p-x"}
+	rcp := iam.Bound{Policy: parse(iam.ResourceControlPolicy, `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"bedrock:*","Resource":"`+profile+`"}]}`), Name: "rcp"}
+	nothing := one(`{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)
+	never := one(allow + `,{"Effect":"Deny","Action":"bedrock:InvokeModel","Resource":"*"}`)
+	full := [][]iam.Bound{{{Policy: parse(iam.ServiceControlPolicy, `{"Version":"2012-10-17","Statement":[`+allow+`]}`), Name: "full"}}}
+	for name, c := range map[string]struct {
+		by       iam.Policies
+		op, want string
+	}{
+		"identity":          {iam.Policies{}, "converse", profile + " because no identity-based policy allows the bedrock:InvokeModel action"},
+		"identity-model":    {iam.Policies{Identity: []iam.Bound{one(`{"Effect":"Allow","Action":"bedrock:*","Resource":"` + profile + `"}`)}}, "invoke", tokyo + " because no identity-based policy allows the bedrock:InvokeModel action"},
+		"identity-region":   {iam.Policies{Identity: []iam.Bound{one(`{"Effect":"Allow","Action":"bedrock:*","Resource":["` + profile + `","` + tokyo + `"]}`)}}, "invoke-with-response-stream", osaka + " because no identity-based policy allows the bedrock:InvokeModelWithResponseStream action"},
+		"identity-explicit": {iam.Policies{Identity: []iam.Bound{never}}, "converse", profile + " with an explicit deny in an identity-based policy"},
+		"scp-explicit":      {iam.Policies{Identity: free, SCP: [][]iam.Bound{{scp}}}, "converse-stream", osaka + " with an explicit deny in a service control policy: arn:aws:organizations::" + account + ":policy/o-x/service_control_policy/p-x"},
+		"scp":               {iam.Policies{Identity: free, SCP: [][]iam.Bound{{{Policy: parse(iam.ServiceControlPolicy, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`), Name: "s3"}}}}, "converse", profile + " because no service control policy allows the bedrock:InvokeModel action"},
+		"rcp":               {iam.Policies{Identity: free, SCP: full, RCP: [][]iam.Bound{{rcp}}}, "converse", profile + " with an explicit deny in a resource control policy"},
+		"boundary":          {iam.Policies{Identity: free, Boundary: &nothing}, "converse", profile + " because no permissions boundary allows the bedrock:InvokeModel action"},
+		"boundary-explicit": {iam.Policies{Identity: free, Boundary: &never}, "converse", profile + " with an explicit deny in a permissions boundary"},
+		"session":           {iam.Policies{Identity: free, Session: []iam.Bound{nothing}}, "converse", profile + " because no session policy allows the bedrock:InvokeModel action"},
+		"allowed":           {iam.Policies{Identity: free, SCP: full, Boundary: &free[0], Session: free}, "converse", ""},
+	} {
+		g := gate.New(&recorder{}, nil)
+		rt := bedrock.New(bedrock.Config{Backend: simulated.New(simulated.Options{}).For})
+		api, err := awsapi.New(awsapi.Config{Directory: bound(c.by), Gate: g, Ops: bedrockrt.Ops(&connector.Inference{Gate: g, Runtime: rt})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := httptest.NewServer(api)
+		body, action := converse, "bedrock:InvokeModel"
+		if strings.HasPrefix(c.op, "invoke") {
+			body = claude
+		}
+		if strings.HasSuffix(c.op, "stream") {
+			action += "WithResponseStream"
+		}
+		a := (&server{h, nil}).ask(t, "POST", path(jp45, c.op), body)
+		h.Close()
+		if c.want == "" {
+			if a.status != 200 {
+				t.Errorf("%s: %d %s", name, a.status, a.body)
+			}
+			continue
+		}
+		want := `{"Message":"User: arn:aws:iam::` + account + `:user/u is not authorized to perform: ` + action + ` on resource: ` + c.want + `"}`
+		if a.status != 403 || a.header.Get("X-Amzn-Errortype") != "AccessDeniedException" || string(a.body) != want {
+			t.Errorf("%s: %d %s\n%s\nwant\n%s", name, a.status, a.header.Get("X-Amzn-Errortype"), a.body, want)
+		}
+	}
+}
+
+// Calls at the other companies' paths are in the invocation logs too.
+func TestForeignCallsAreLogged(t *testing.T) {
+	dir := t.TempDir()
+	logs, err := connector.OpenInvocationLogs(t.Context(), dir, store{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := connector.ReadLogConfig(value.MustParse(`{"s3Config":{"bucketName":"logs"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := logs.Put(t.Context(), "ap-northeast-1", account, config); err != nil {
+		t.Fatal(err)
+	}
+	g := gate.New(&recorder{}, nil)
+	rt := bedrock.New(bedrock.Config{Backend: simulated.New(simulated.Options{}).For})
+	api, err := awsapi.New(awsapi.Config{Directory: directory{}, Gate: g, Ops: bedrockrt.Ops(&connector.Inference{Gate: g, Runtime: rt, Logs: logs})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(api)
+	defer h.Close()
+	s := &server{h, nil}
+	for _, c := range []struct{ target, body string }{
+		{chat, `{"model":"` + jp45 + `","messages":[{"role":"user","content":"hello"}]}`},
+		{message, `{"model":"` + jp45 + `","stream":true,"max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`},
+	} {
+		if a := s.ask(t, "POST", c.target, c.body); a.status != 200 {
+			t.Fatalf("%s: %d %s", c.target, a.status, a.body)
+		}
+	}
+	if err := logs.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		z, err := gzip.NewReader(bytes.NewReader(b))
+		if err != nil {
+			return err
+		}
+		text, err := io.ReadAll(z)
+		for line := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n") {
+			v := value.MustParse(line)
+			got = append(got, v.Get("operation").Str()+" "+v.Get("modelId").Str()+" "+v.Get("inferenceRegion").Str())
+		}
+		return err
+	})
+	if want := []string{"InvokeModel " + jp45 + " ap-northeast-1", "InvokeModelWithResponseStream " + jp45 + " ap-northeast-1"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v: %q", err, got)
 	}
 }
