@@ -95,7 +95,7 @@ export async function refused(browser, ctx, locale) {
 
 // abroad: the playground asks through the jp. profile, and CloudTrail tells which Region answered.
 export async function abroad(browser, ctx, locale) {
-  const t = await speaker(locale);
+  const t = await speaker(locale, "playground");
   let served;
   await steps(browser, ctx, "abroad-" + locale, locale, [
     ["a model is asked through the profile", async (p, o) => {
@@ -108,6 +108,20 @@ export async function abroad(browser, ctx, locale) {
       served = /ap-northeast-\d/.exec(await badge.innerText())?.[0];
       if (!served) throw new Error("the answer does not say its Region");
       await o.shoot(`abroad-${locale}-1-answer`);
+    }],
+    ["the same model is asked through its other profiles, side by side; what goes takes its answers along", async (p) => {
+      if (locale !== "en") return;
+      await p.getByRole("button", { name: t("playground:compareProfiles") }).click();
+      await p.getByRole("heading", { name: "Claude Sonnet 4.5" }).nth(1).waitFor();
+      const box = p.getByRole("textbox", { name: t("prompt"), exact: true });
+      await box.fill("And now?");
+      await box.press("Enter");
+      await p.waitForFunction(() => document.querySelectorAll(".play [role=log]").length > 1 && [...document.querySelectorAll(".play [role=log]")].every((l) => /And now[^]*Answered in/.test(l.innerText)));
+      await p.getByRole("button", { name: new RegExp("^" + t("playground:remove", { name: "Claude" })) }).last().click();
+      await p.getByRole("button", { name: new RegExp("^" + t("playground:remove", { name: "Claude" })) }).last().waitFor();
+      await p.getByRole("button", { name: t("viewRequest") }).click();
+      await p.getByRole("dialog").getByRole("button", { name: /^1: jp[.]/ }).waitFor().catch(() => p.getByRole("dialog").locator("pre", { hasText: "jp.anthropic" }).first().waitFor());
+      await p.getByRole("dialog").getByRole("button", { name: t("close"), exact: true }).first().click();
     }],
     ["its record says ConverseStream and the Region", async (p, o) => {
       await p.getByRole("link", { name: t("openRecord") }).first().click();

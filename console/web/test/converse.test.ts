@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { attach, called, choices, chosen, content, fold, messages, most, tools, type Answer, type File } from "../src/model/converse";
+import { alike, attach, called, choices, chosen, content, fold, messages, most, tools, type Answer, type File } from "../src/model/converse";
 import { asCli, asGo, asJavaScript, asPython, asTask } from "../src/model/snippet";
 
 const bytes = new Uint8Array([1, 2, 3]);
@@ -112,4 +112,13 @@ describe("a call with everything", () => {
     });
     expect(JSON.parse(asTask({ ...s, system: [{ text: "{% $boom %}" }] }, "Ask").definition).States.Ask.Arguments.System[0].Text).toBe(" {% $boom %}");
   });
+});
+
+it("ways to the same model are offered from the narrowest on, one of each width first", () => {
+  const way = (id: string, profile = true) => ({ id, label: id, profile });
+  const all = [{ provider: "p", model: "m", name: "M", ways: [way("m", false), way("global.m"), way("apac.m"), way("jp.m"), way("sites.m")] }];
+  expect(alike(all, "jp.m", 3)).toEqual(["jp.m", "apac.m", "global.m"]);
+  expect(alike(all, "global.m", 3)).toEqual(["global.m", "jp.m", "apac.m"]);
+  expect(alike(all, "m", 9)).toEqual(["m", "jp.m", "apac.m", "global.m", "sites.m"]);
+  expect(alike(all, "other", 3)).toEqual(["other"]);
 });

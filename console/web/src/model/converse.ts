@@ -121,3 +121,15 @@ export function choices(models: readonly Model[], profiles: readonly Profile[]):
 
 // chosen finds what an id stands for.
 export const chosen = (all: readonly Choice[], id: string) => all.find((c) => c.ways.some((w) => w.id === id)) ?? all.find((c) => id.endsWith(c.model));
+
+// alike are ways to the same model, up to a number: the one that is chosen, then other profiles,
+// from the narrowest to global ones.
+export function alike(all: readonly Choice[], id: string, most: number): string[] {
+  const width = (w: { id: string; profile: boolean }) => (!w.profile ? 3 : /^global\./.test(w.id) ? 2 : /^(apac|us|eu)\./.test(w.id) ? 1 : 0);
+  const ways = chosen(all, id)?.ways ?? [];
+  const own = ways.find((w) => w.id === id);
+  const others = ways.filter((w) => w !== own).sort((a, b) => width(a) - width(b) || a.id.localeCompare(b.id));
+  // one of each width before a second of one
+  const first = others.filter((w, i) => others.findIndex((o) => width(o) === width(w)) === i && (!own || width(w) !== width(own)));
+  return [id, ...new Set([...first, ...others].map((w) => w.id))].slice(0, most);
+}

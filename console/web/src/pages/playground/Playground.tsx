@@ -11,6 +11,7 @@ import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import LiveRegion from "@cloudscape-design/components/live-region";
 import Modal from "@cloudscape-design/components/modal";
+import SegmentedControl from "@cloudscape-design/components/segmented-control";
 import Slider from "@cloudscape-design/components/slider";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Tabs from "@cloudscape-design/components/tabs";
@@ -23,7 +24,7 @@ import { Code, Copy, Problem } from "../../app/parts";
 import { useI18n } from "../../i18n";
 import { useTexts } from "../../i18n/page";
 import texts from "../../i18n/pages/playground";
-import { accept, attach, choices, messages, tools, type File, type Refused, type User } from "../../model/converse";
+import { accept, alike, attach, choices, messages, tools, type File, type Refused, type User } from "../../model/converse";
 import { destinations } from "../../model/profile";
 import { asCli, asGo, asJavaScript, asPython, asTask, type Asked } from "../../model/snippet";
 import { profiles } from "../Profiles";
@@ -47,7 +48,10 @@ export default function Playground() {
   const [refused, setRefused] = useState<{ name: string; why: Refused }>();
   const [open, show] = useState<"request" | "task">();
   const input = useRef<HTMLInputElement>(null);
-  const chats = [useChat(), useChat(), useChat()]; // as many as there are columns
+  const all = [useChat(), useChat(), useChat()]; // as many as there can be columns
+  const [order, setOrder] = useState([0, 1, 2]); // of the conversations: each stays with its column
+  const chats = order.map((i) => all[i]!);
+  const [of, setOf] = useState(0); // the column whose request is shown
   const list = useLoad(async (abortSignal) => {
     const { m, c } = await bedrock();
     const [models, all] = await Promise.all([c.send(new m.ListFoundationModelsCommand({}), { abortSignal }), profiles(abortSignal)]);
@@ -68,6 +72,12 @@ export default function Playground() {
     },
     toolConfig: toolConfig instanceof Error ? undefined : toolConfig,
   });
+  const take = (i: number) => {
+    chats[i]!.clear();
+    setOrder([...order.filter((_, j) => j !== i), order[i]!]);
+    setOf(0);
+    set(ids.filter((_, j) => j !== i));
+  };
   const used = ids.map((id, i) => ({ id, chat: chats[i]! }));
   const busy = used.some((u) => u.chat.busy);
   const ready = ids.every(Boolean) && !(toolConfig instanceof Error);
@@ -90,9 +100,17 @@ export default function Playground() {
     if (input.current) input.current.value = "";
   };
   const first = used[0]!;
-  const shown = { ...asked(first.id, first.chat, { text: text.trim() || "Hello", files, results: [] }), region: current().region, endpoint };
-  const names = [...first.chat.turns.filter((x) => x.answer.text || x.answer.calls.length).flatMap((x) => x.user.files), ...files].map((f) => f.name);
+  const about = used[of] ?? first;
+  const shown = { ...asked(about.id, about.chat, { text: text.trim() || "Hello", files, results: [] }), region: current().region, endpoint };
+  const names = [...about.chat.turns.filter((x) => x.answer.text || x.answer.calls.length).flatMap((x) => x.user.files), ...files].map((f) => f.name);
   const task = open === "task" ? asTask(shown, "Ask the model") : undefined;
+  const same = list.data && first.id ? alike(list.data.choices, first.id, columns) : [];
+  // Of several columns one says whose request it is.
+  const whose = ids.length > 1 && (
+    <FormField label={t("model")}>
+      <SegmentedControl label={t("model")} selectedId={String(of)} onChange={(e) => setOf(Number(e.detail.selectedId))} options={ids.map((id, i) => ({ id: String(i), text: `${i + 1}: ${id.split("/").pop()}` }))} />
+    </FormField>
+  );
   const name = (id: string) => list.data?.choices.find((c) => c.ways.some((w) => w.id === id))?.name ?? id;
   const live = used.map((u) => u.chat.turns.at(-1)?.answer.text ?? "").join(" ");
   const prompt = (
@@ -171,10 +189,11 @@ export default function Playground() {
             const record = u.chat.turns.at(-1)?.answer.record;
             return (
               <Container
-                key={i}
+                key={order[i]}
+                fitHeight={ids.length > 1}
                 header={
                   ids.length > 1 && (
-                    <Header variant="h2" actions={<Button variant="icon" iconName="close" ariaLabel={say("remove", { name: name(u.id) || String(i + 1) })} disabled={busy} onClick={() => set(ids.filter((_, j) => j !== i))} />}>
+                    <Header variant="h2" actions={<Button variant="icon" iconName="close" ariaLabel={say("remove", { name: name(u.id) || String(i + 1) })} disabled={busy} onClick={() => take(i)} />}>
                       {name(u.id) || t("model")}
                     </Header>
                   )
@@ -186,14 +205,21 @@ export default function Playground() {
                 </SpaceBetween>
                 {i === ids.length - 1 && ids.length < columns && (
                   <Box margin={{ top: "s" }}>
-                    <Button iconName="add-plus" disabled={!u.id || busy} onClick={() => set([...ids, ""])}>
-                      {say("compare")}
-                    </Button>
+                    <SpaceBetween direction="horizontal" size="xs">
+                      <Button iconName="add-plus" disabled={!u.id || busy} onClick={() => set([...ids, ""])}>
+                        {say("compare")}
+                      </Button>
+                      {ids.length === 1 && same.length > 1 && (
+                        <Button disabled={busy} onClick={() => set(same)}>
+                          {say("compareProfiles")}
+                        </Button>
+                      )}
+                    </SpaceBetween>
                   </Box>
                 )}
                 {i === 0 && (
                   <Box margin={{ top: "s" }}>
-                    <ExpandableSection headerText={say("parameters")} defaultExpanded={ids.length === 1 && window.innerWidth > 900}>
+                    <ExpandableSection headerText={say(ids.length > 1 ? "parametersOfAll" : "parameters")} defaultExpanded={ids.length === 1 && window.innerWidth > 900}>
                       <SpaceBetween size="s">
                         <FormField label={t("systemPrompt")}>
                           <Textarea value={p.system} onChange={(e) => setP({ ...p, system: e.detail.value })} rows={2} />
@@ -237,6 +263,8 @@ export default function Playground() {
       </SpaceBetween>
       {open === "request" && (
         <Modal visible size="large" header={t("viewRequest")} closeAriaLabel={t("close")} onDismiss={() => show(undefined)}>
+          <SpaceBetween size="s">
+          {whose}
           <Tabs
             tabs={(
               [
@@ -259,6 +287,7 @@ export default function Playground() {
               };
             })}
           />
+          </SpaceBetween>
         </Modal>
       )}
       {task && (
@@ -281,6 +310,7 @@ export default function Playground() {
           }
         >
           <SpaceBetween size="s">
+            {whose}
             <Box>{say("saveTaskHint")}</Box>
             {task.files > 0 && <Alert type="info">{say("noFiles", { n: task.files })}</Alert>}
             <Code text={task.definition} />
