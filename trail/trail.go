@@ -108,6 +108,7 @@ type Log struct {
 
 	latest    chan *Checkpoint // to be published, the last of them counts
 	published atomic.Uint64    // records that the published one covers
+	groups    atomic.Uint64    // that had a sync of their own
 	helpers   sync.WaitGroup   // that publish, seal and compress
 	blocks    *blockCache      // of compressed segments
 	sealedOne chan struct{}    // gets one when a segment has its index
@@ -132,10 +133,12 @@ type Log struct {
 	extending *extension // more of them are being written; nil: none are
 	unzeroed  time.Time  // none are written before
 
-	next   *batch // being made; nil: nothing waits
-	flying *batch // on its way to the disk; nil: none
-	gather gather
-	landed chan error // of the sync of flying
+	next    *batch // being made; nil: nothing waits
+	flying  *batch // on its way to the disk; nil: none
+	durable *batch // whose callers have not been answered yet; nil: none
+	gather  gather
+	starts  chan file  // to be synced
+	landed  chan error // of the sync of flying
 }
 
 // Head is the end of the log: what a signature must cover.
@@ -183,7 +186,7 @@ func open(d disk, opts Options) (*Log, error) {
 	}
 	l := &Log{
 		opts: opts, disk: d, index: newIndex(), chain: chain{next: 1},
-		room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}), latest: make(chan *Checkpoint, 1), landed: make(chan error, 1),
+		room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}), latest: make(chan *Checkpoint, 1), starts: make(chan file, 1), landed: make(chan error, 1),
 		blocks: new(blockCache), sealedOne: make(chan struct{}, 1),
 	}
 	orphans, err := l.recover()
@@ -440,6 +443,13 @@ func (l *Log) partOf(name string, f file) *part {
 	return p
 }
 
+// partNow calls part if there is much that no index in a file is of.
+func (l *Log) partNow() {
+	if l.at-l.parted >= l.opts.partEvery && l.at < l.opts.SegmentSize {
+		l.part()
+	}
+}
+
 // part writes, beside what goes on, the index of what the segment has by now, all
 // of which is durable, so that the next Open need not read it.
 func (l *Log) part() {
@@ -624,3 +634,7 @@ func (l *Log) Head() Head {
 	defer l.mu.Unlock()
 	return l.head
 }
+
+// Groups is how many groups of records had a write and a sync of their own since
+// the log was opened.
+func (l *Log) Groups() uint64 { return l.groups.Load() }

@@ -80,8 +80,18 @@ func (g *gather) wait(waiting int, now time.Time) bool {
 // broken.
 func (l *Log) run() {
 	defer close(l.done)
+	defer close(l.starts)
+	go l.syncs()
 	if err := l.serve(); err != nil {
 		l.fail(err)
+	}
+}
+
+// syncs has files synced, one after the other. It is a goroutine of its own
+// because a batch is made meanwhile.
+func (l *Log) syncs() {
+	for f := range l.starts {
+		l.landed <- f.Sync()
 	}
 }
 
@@ -103,18 +113,27 @@ func (l *Log) serve() error {
 				}
 			default:
 			}
-			continue
-		}
-		if l.flying == nil && l.next != nil {
-			if wake != nil && l.opts.Sync && !l.next.sign && l.gather.wait(l.next.waiting, time.Now()) {
-				runtime.Gosched()
+			if l.durable == nil {
 				continue
 			}
-			if err, broken := l.write(); broken {
+		}
+		if l.flying == nil && l.next != nil {
+			if l.gather.target > 0 {
+				l.reply()
+				if wake != nil && l.opts.Sync && !l.next.sign && l.gather.wait(l.next.waiting, time.Now()) {
+					runtime.Gosched()
+					continue
+				}
+			}
+			// The disk first: it works while others are answered.
+			err, broken := l.write()
+			l.reply()
+			if broken {
 				return err
 			}
 			continue
 		}
+		l.reply()
 		if l.flying == nil && wake == nil {
 			return l.finish()
 		}
@@ -259,6 +278,7 @@ func (l *Log) write() (err error, broken bool) {
 		p := Checkpoint{Records: b.c.next - 1, Root: b.c.tree.root(), Chain: b.c.prev, Time: l.opts.Now()}
 		if err := p.sign(l.opts.Signer); err != nil {
 			err = fmt.Errorf("trail: sign: %w", err)
+			l.reply()
 			l.answer(b.entries, err)
 			l.opts.Logger.Error("trail: no checkpoint could be written", "err", err)
 			return err, false
@@ -274,6 +294,7 @@ func (l *Log) write() (err error, broken bool) {
 		l.marked = false
 		if err := l.put(b.buf); err != nil {
 			err = fmt.Errorf("trail: write: %w", err)
+			l.reply()
 			terr := l.cut(l.at)
 			l.answer(b.entries, errors.Join(err, terr))
 			if terr != nil {
@@ -292,12 +313,16 @@ func (l *Log) write() (err error, broken bool) {
 			l.unsynced = time.Now()
 		}
 		l.index.addAll(b.entries)
+		l.reply()
 		l.written(b)
+		l.partNow()
 		return nil, false
 	}
 	l.flying, b.began = b, time.Now()
 	f := l.file
-	go func() { l.landed <- f.Sync() }()
+	l.groups.Add(1)
+	l.starts <- f
+	runtime.Gosched() // syncs goes first
 	l.ahead()
 	// Nobody sees these before the log's head moves.
 	l.index.addAll(b.entries)
@@ -331,8 +356,12 @@ func (l *Log) land(err error) error {
 		return err
 	}
 	l.synced, l.unsynced = true, time.Time{}
+	l.durable = b
+	l.partNow()
 	now := time.Now()
-	more := l.written(b)
+	l.mu.Lock()
+	more := len(l.queue)
+	l.mu.Unlock()
 	if l.next != nil {
 		more += l.next.waiting
 	}
@@ -340,21 +369,31 @@ func (l *Log) land(err error) error {
 	return nil
 }
 
-// wait waits until nothing is on its way to the disk.
+// reply answers those who wait for a batch that landed.
+func (l *Log) reply() {
+	if b := l.durable; b != nil {
+		l.durable = nil
+		l.written(b)
+	}
+}
+
+// wait waits until nothing is on its way to the disk, and answers.
 func (l *Log) wait() error {
+	l.reply()
 	if l.flying == nil {
 		return nil
 	}
-	return l.land(<-l.landed)
+	err := l.land(<-l.landed)
+	l.reply()
+	return err
 }
 
 // written answers those who wait for a batch, which is as durable as it was to
-// be. It returns how many more wait in the queue.
-func (l *Log) written(b *batch) (more int) {
+// be.
+func (l *Log) written(b *batch) {
 	l.mu.Lock()
 	l.failing = false
 	l.head = Head{b.c.next - 1, b.c.prev}
-	more = len(l.queue)
 	l.mu.Unlock()
 	for _, e := range b.entries {
 		if e.done != nil {
@@ -368,10 +407,6 @@ func (l *Log) written(b *batch) (more int) {
 		}
 		l.latest <- b.signed
 	}
-	if l.at-l.parted >= l.opts.partEvery && l.at < l.opts.SegmentSize {
-		l.part()
-	}
-	return more
 }
 
 // answer tells entries that they could not be written. Those that nobody waits
