@@ -254,3 +254,39 @@ func BenchmarkEncode(b *testing.B) {
 		buf = appendRecord(buf[:0], r)
 	}
 }
+
+// BenchmarkSortLinks is of a quarter of a segment's records.
+func BenchmarkSortLinks(b *testing.B) {
+	l := newLive()
+	for i := range 32_000 {
+		r := record(i)
+		r.EventID = fmt.Sprint("event-", i)
+		m := metaOf(r)
+		l.add(&m)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		sortLinks(l.links)
+	}
+}
+
+// BenchmarkIndex is of adding records to the index of a segment, up to its end.
+func BenchmarkIndex(b *testing.B) {
+	metas := make([]meta, 100_000)
+	for i := range metas {
+		r := record(i)
+		r.EventID = fmt.Sprint("event-", i)
+		metas[i] = metaOf(r)
+	}
+	l, i := newLive(), 0
+	b.ReportAllocs()
+	for b.Loop() {
+		if i == len(metas) {
+			b.StopTimer()
+			l, i = newLive(), 0
+			b.StartTimer()
+		}
+		l.add(&metas[i])
+		i++
+	}
+}

@@ -1,7 +1,6 @@
 package trail
 
 import (
-	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -125,30 +124,58 @@ func sealLive(l *live, h sealedHeader) []byte {
 }
 
 // sortLinks is the links by key, and by record within a key. They come in the
-// order of their records, and keys are hashes: the first bits of a key say nearly
-// where it belongs.
+// order of their records.
 func sortLinks(links []link) []link {
-	const bits = 12
-	var start [1<<bits + 1]int
-	for i := range links {
-		start[links[i].key>>(64-bits)+1]++
-	}
-	for i := range 1 << bits {
-		start[i+1] += start[i]
-	}
-	at := start
-	out := make([]link, len(links))
-	for i := range links {
-		n := links[i].key >> (64 - bits)
-		out[at[n]] = links[i]
-		at[n]++
-	}
-	for i := range 1 << bits {
-		slices.SortFunc(out[start[i]:start[i+1]], func(a, b link) int {
-			return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.no, b.no))
-		})
-	}
+	out := slices.Clone(links)
+	sortKeys(out, make([]link, len(links)), 56)
 	return out
+}
+
+// fewLinks are sorted one by one.
+const fewLinks = 24
+
+// sortKeys sorts links by their keys' bits below shift+8, where all have those
+// above in common. It leaves those of one key in their order: half of a log's
+// links are of keys that nearly all records have.
+func sortKeys(links, spare []link, shift int) {
+	if len(links) <= fewLinks {
+		for i := 1; i < len(links); i++ {
+			x := links[i]
+			j := i
+			for ; j > 0 && links[j-1].key > x.key; j-- {
+				links[j] = links[j-1]
+			}
+			links[j] = x
+		}
+		return
+	}
+	var at [257]int // where each byte's links begin
+	for i := range links {
+		at[1+int(byte(links[i].key>>shift))]++
+	}
+	if at[1+int(byte(links[0].key>>shift))] < len(links) {
+		for i := range 256 {
+			at[i+1] += at[i]
+		}
+		for i := range links {
+			b := byte(links[i].key >> shift)
+			spare[at[b]] = links[i]
+			at[b]++
+		}
+		copy(links, spare)
+	} else {
+		for i := range at { // all have the same
+			at[i] = len(links)
+		}
+	}
+	if shift == 0 {
+		return
+	}
+	from := 0
+	for i := range 256 { // each ends where the next one began
+		sortKeys(links[from:at[i]], spare[from:at[i]], shift-8)
+		from = at[i]
+	}
 }
 
 // inflate makes the index of a segment that goes on from the file of its first
