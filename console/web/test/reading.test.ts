@@ -7,9 +7,9 @@ import { toSvg } from "../src/graph/svg";
 const server = vi.hoisted(() => ({ total: 0, calls: [] as { reverseOrder?: boolean; maxResults?: number }[] }));
 vi.mock("../src/aws/clients", () => ({
   sfn: async () => ({
-    m: { GetExecutionHistoryCommand: class { constructor(public input: any) {} } },
-    c: {
-      send: async ({ input }: any) => {
+    c: undefined,
+    m: {
+      history: async (_: unknown, input: any) => {
         server.calls.push(input);
         await new Promise((done) => setTimeout(done, server.calls.length % 3));
         const from = Number(input.nextToken ?? 0);

@@ -10,7 +10,6 @@ export {
   DescribeStateMachineAliasCommand,
   DescribeStateMachineCommand,
   DescribeStateMachineForExecutionCommand,
-  GetExecutionHistoryCommand,
   ListExecutionsCommand,
   ListMapRunsCommand,
   ListStateMachineAliasesCommand,
@@ -30,4 +29,5 @@ export {
   UpdateStateMachineCommand,
   ValidateStateMachineDefinitionCommand,
 } from "@aws-sdk/client-sfn";
+export { history } from "./events";
 export { generate } from "./generate";

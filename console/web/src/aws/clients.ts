@@ -4,7 +4,10 @@ import { current, end, subscribe, type Credentials } from "./session";
 
 export const endpoint: string = window.location.origin;
 
-export const config = (credentials: Credentials, region: string) => ({ endpoint, region, credentials, maxAttempts: 2 });
+// Without info: where there is one, the SDK copies every answer member by member, to log it without secrets.
+const logger = { debug() {}, warn() {} } as never;
+
+export const config = (credentials: Credentials, region: string) => ({ endpoint, region, credentials, maxAttempts: 2, logger });
 
 const settings = () => {
   const { session, region } = current();

@@ -13,7 +13,7 @@ export async function tail(executionArn: string, known: HistoryEvent[], abortSig
   const fresh: HistoryEvent[] = [];
   let nextToken: string | undefined;
   do {
-    const r = await c.send(new m.GetExecutionHistoryCommand({ executionArn, reverseOrder: true, maxResults: 100, includeExecutionData: true, nextToken }), { abortSignal });
+    const r = await m.history(c, { executionArn, reverseOrder: true, maxResults: 100, includeExecutionData: true, nextToken }, abortSignal);
     const page = (r.events ?? []).filter((e) => e.id! > last);
     fresh.push(...page);
     nextToken = page.length < (r.events ?? []).length ? undefined : r.nextToken;
@@ -24,7 +24,7 @@ export async function tail(executionArn: string, known: HistoryEvent[], abortSig
 // whole reads a history that is new to us from both ends, until they meet.
 async function whole(executionArn: string, abortSignal: AbortSignal, told?: (n: number) => void): Promise<HistoryEvent[]> {
   const { m, c } = await sfn();
-  const page = (reverseOrder: boolean, nextToken?: string) => c.send(new m.GetExecutionHistoryCommand({ executionArn, reverseOrder, maxResults: perPage, includeExecutionData: true, nextToken }), { abortSignal });
+  const page = (reverseOrder: boolean, nextToken?: string) => m.history(c, { executionArn, reverseOrder, maxResults: perPage, includeExecutionData: true, nextToken }, abortSignal);
   const begin = await page(false);
   const front = begin.events ?? [];
   if (!begin.nextToken) return front;
