@@ -312,20 +312,24 @@ func BenchmarkSignatures(b *testing.B) {
 			}
 		}
 	})
-	for _, n := range []int{1, 8, 64, 700} {
-		b.Run(fmt.Sprint("together=", n), func(b *testing.B) {
+	for _, c := range []struct{ n, keys int }{{1, 1}, {8, 1}, {64, 1}, {700, 1}, {700, 3}} {
+		n := c.n
+		b.Run(fmt.Sprintf("together=%d/keys=%d", n, c.keys), func(b *testing.B) {
 			many := make([]signed, n)
-			key := newPublicKey(k.Public().(ed25519.PublicKey))
+			keys := make([]*publicKey, c.keys)
+			for i := range keys {
+				keys[i] = newPublicKey(keyOf(i).Public().(ed25519.PublicKey))
+			}
 			texts, sigs := make([][]byte, n), make([][]byte, n)
 			for i := range n {
 				texts[i] = append(fmt.Append(nil, i), text...)
-				sigs[i] = ed25519.Sign(k, texts[i])
+				sigs[i] = ed25519.Sign(keyOf(i%c.keys), texts[i])
 			}
 			var room []byte
 			b.ReportAllocs()
 			for b.Loop() {
 				for i := range many {
-					many[i], room = newSigned(key, texts[i], [ed25519.SignatureSize]byte(sigs[i]), room)
+					many[i], room = newSigned(keys[i%len(keys)], texts[i], [ed25519.SignatureSize]byte(sigs[i]), room)
 				}
 				checkSigned(many)
 			}
