@@ -528,7 +528,7 @@ const hexDigits = "0123456789abcdef"
 func AppendQuoted(b []byte, s string) []byte {
 	b = append(b, '"')
 	from := 0
-	for i := 0; i < len(s); {
+	for i := plainEnd(s, 0); i < len(s); {
 		c := s[i]
 		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
 			i++
@@ -541,7 +541,7 @@ func AppendQuoted(b []byte, s string) []byte {
 				b = append(b, "\uFFFD"...)
 				from = i + 1
 			}
-			i += n
+			i = plainEnd(s, i+n)
 			continue
 		}
 		b = append(b, s[from:i]...)
@@ -562,11 +562,28 @@ func AppendQuoted(b []byte, s string) []byte {
 			b = append(b, `\u00`...)
 			b = append(b, hexDigits[c>>4], hexDigits[c&15])
 		}
-		i++
-		from = i
+		from = i + 1
+		i = plainEnd(s, from)
 	}
 	b = append(b, s[from:]...)
 	return append(b, '"')
+}
+
+// plainEnd returns an index from i on before which nothing has to be escaped: s is
+// looked at eight bytes at a time, as far as all of them are plain.
+func plainEnd(s string, i int) int {
+	const each, top = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(s); i += 8 {
+		p := s[i : i+8]
+		w := uint64(p[0]) | uint64(p[1])<<8 | uint64(p[2])<<16 | uint64(p[3])<<24 | uint64(p[4])<<32 | uint64(p[5])<<40 | uint64(p[6])<<48 | uint64(p[7])<<56
+		quote, slash := w^'"'*each, w^'\\'*each
+		// A byte's top bit is set where it is not ASCII, below a space, a quote or a
+		// backslash; perhaps also behind such a byte.
+		if (w|(w-' '*each)|(quote-each)&^quote|(slash-each)&^slash)&top != 0 {
+			break
+		}
+	}
+	return i
 }
 
 // MarshalJSON implements [json.Marshaler].
