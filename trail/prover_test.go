@@ -133,7 +133,7 @@ func TestProver(t *testing.T) {
 	}
 	mustClose(t, l)
 
-	opts.RetainBytes = 200 << 10
+	opts.RetainBytes, opts.CompressAfter = 60<<10, longAgo // compressed ones count as they are on the disk
 	l = mustOpen(t, dir, opts)
 	defer mustClose(t, l)
 	fresh := func() { p = NewProver(l) }
