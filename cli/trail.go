@@ -80,6 +80,9 @@ func (f *trailFlags) ring(cfg server.Config) (*trail.Ring, error) {
 		case err != nil && f.keys == nil:
 			return nil, fmt.Errorf("no public keys: %w (say where with --key)", err)
 		case err != nil: // no file: the key itself
+			if _, kerr := trail.NewRing(k); kerr != nil {
+				return nil, usageError{fmt.Errorf("--key: %q is neither a public key nor a file that is there", k)}
+			}
 			public = append(public, k)
 		case info.IsDir():
 			more, err := trail.Public(k)
@@ -93,9 +96,13 @@ func (f *trailFlags) ring(cfg server.Config) (*trail.Ring, error) {
 				return nil, err
 			}
 			for line := range strings.Lines(string(b)) {
-				if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-					public = append(public, line)
+				if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+					continue
 				}
+				if _, err := trail.NewRing(line); err != nil {
+					return nil, fmt.Errorf("%s is no file of public keys, as \"tokaido trail keys\" prints them: %w", k, err)
+				}
+				public = append(public, line)
 			}
 		}
 	}
@@ -219,7 +226,10 @@ func printReport(w io.Writer, rep *trail.Report, err error, took time.Duration) 
 	if rep.Checkpoint != nil {
 		line("  signed       records 1 to %d, by %s at %s", rep.Signed, rep.Origin, rep.Checkpoint.Time.UTC().Format(time.RFC3339))
 	}
-	if n := rep.Head.Records - rep.Signed; n > 0 {
+	switch n := rep.Head.Records - rep.Signed; {
+	case n > 0 && err != nil:
+		line("  not signed   the last %d of them: the checkpoint that signs them is behind the damage", n)
+	case n > 0:
 		line("  not signed   the last %d records: chained, and signed at the next checkpoint", n)
 	}
 	if rep.Packed > 0 {
