@@ -95,7 +95,7 @@ export async function refused(browser, ctx, locale) {
 
 // abroad: the playground asks through the jp. profile, and CloudTrail tells which Region answered.
 export async function abroad(browser, ctx, locale) {
-  const t = await speaker(locale, "playground");
+  const t = await speaker(locale, "playground", "proof");
   let served;
   await steps(browser, ctx, "abroad-" + locale, locale, [
     ["a model is asked through the profile", async (p, o) => {
@@ -123,12 +123,14 @@ export async function abroad(browser, ctx, locale) {
       await p.getByRole("dialog").getByRole("button", { name: /^1: jp[.]/ }).waitFor().catch(() => p.getByRole("dialog").locator("pre", { hasText: "jp.anthropic" }).first().waitFor());
       await p.getByRole("dialog").getByRole("button", { name: t("close"), exact: true }).first().click();
     }],
-    ["its record says ConverseStream and the Region", async (p, o) => {
+    ["its record says ConverseStream and the Region, is in the signed log, and the Region signed for it", async (p, o) => {
       await p.getByRole("link", { name: t("openRecord") }).first().click();
       await p.getByRole("heading", { name: t("eventHistory") }).waitFor();
       await sees(p, '"eventName": "ConverseStream"');
       await sees(p, `"inferenceRegion": "${served}"`);
       await p.getByRole("row", { name: /ConverseStream/ }).getByText(served).first().waitFor();
+      await sees(p, pattern(t("proof:inLog", { n: "{n}", all: "{all}" })));
+      await sees(p, t("proof:receiptOf", { region: served }));
       await o.shoot(`abroad-${locale}-2-record`);
     }],
   ]);
