@@ -4,7 +4,9 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"tokaido/awsapi"
 	"tokaido/bedrock"
@@ -42,9 +44,16 @@ func anthropicOps(in *connector.Inference) []awsapi.Op {
 			KeyHeader: "X-Api-Key", Fail: anthropicError, Open: open, Handle: handle,
 		}
 	}
+	list := func(name, route string, handle func(context.Context, *awsapi.Request) (*awsapi.Response, error)) awsapi.Op {
+		o := op(name, route, handle)
+		o.Open, o.Needs = "", listing
+		return o
+	}
 	return []awsapi.Op{
 		op("Messages", "POST /anthropic/v1/messages", h.messages),
 		op("CountMessageTokens", "POST /anthropic/v1/messages/count_tokens", h.count),
+		list("ListMessageModels", "GET /anthropic/v1/models", h.models),
+		list("GetMessageModel", "GET /anthropic/v1/models/{model}", h.model),
 	}
 }
 
@@ -103,6 +112,75 @@ func (h messageHandlers) count(ctx context.Context, r *awsapi.Request) (*awsapi.
 		return nil, err
 	}
 	return &awsapi.Response{Header: headers(r, "Request-Id", "application/json"), Body: value.Object(value.Member{Key: "input_tokens", Value: value.Int(int64(n))})}, nil
+}
+
+func (c callable) anthropic() value.Value {
+	return value.Object(value.Member{Key: "type", Value: value.String("model")}, value.Member{Key: "id", Value: value.String(c.id)},
+		value.Member{Key: "display_name", Value: value.String(c.name)}, value.Member{Key: "created_at", Value: value.String(c.time().Format(time.RFC3339))})
+}
+
+// The pages of a list of models, as the API has them.
+const (
+	modelsPage     = 20
+	mostModelsPage = 1000
+)
+
+func (h messageHandlers) models(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	all := h.callable(r)
+	find := func(name string) (int, error) {
+		i := slices.IndexFunc(all, func(c callable) bool { return c.id == r.Query.Get(name) })
+		if i < 0 {
+			return 0, bedrock.Fault("ValidationException", "%s: there is no model %.128q", name, r.Query.Get(name))
+		}
+		return i, nil
+	}
+	limit, from, to, last := modelsPage, 0, len(all), false
+	for name, vs := range r.Query {
+		var err error
+		switch name {
+		case "limit":
+			if limit, err = strconv.Atoi(vs[0]); err != nil || limit < 1 || limit > mostModelsPage {
+				err = bedrock.Fault("ValidationException", "limit: must be between 1 and %d", mostModelsPage)
+			}
+		case "after_id":
+			from, err = find(name)
+			from++
+		case "before_id": // the page that ends before it
+			to, err = find(name)
+			last = true
+		default:
+			err = bedrock.Fault("ValidationException", "%.64s: Extra inputs are not permitted", name)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	page := all[min(from, to):to]
+	more := len(page) > limit
+	if more && last {
+		page = page[len(page)-limit:]
+	} else if more {
+		page = page[:limit]
+	}
+	list := make([]value.Value, len(page))
+	first, end := value.Null(), value.Null()
+	for i, c := range page {
+		list[i] = c.anthropic()
+	}
+	if len(page) > 0 {
+		first, end = value.String(page[0].id), value.String(page[len(page)-1].id)
+	}
+	return &awsapi.Response{Header: headers(r, "Request-Id", "application/json"), Body: value.Object(value.Member{Key: "data", Value: value.Array(list...)},
+		value.Member{Key: "has_more", Value: value.Bool(more)}, value.Member{Key: "first_id", Value: first}, value.Member{Key: "last_id", Value: end})}, nil
+}
+
+func (h messageHandlers) model(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
+	for _, c := range h.callable(r) {
+		if c.id == r.Path["model"] {
+			return &awsapi.Response{Header: headers(r, "Request-Id", "application/json"), Body: c.anthropic()}, nil
+		}
+	}
+	return nil, noModel(r)
 }
 
 func anthropicError(f *fault.Error, status int, requestID string) []byte {

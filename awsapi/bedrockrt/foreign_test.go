@@ -1,6 +1,7 @@
 package bedrockrt_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -212,6 +213,80 @@ func TestForeignModels(t *testing.T) {
 	}
 	if a := s.ask(t, "GET", "/openai/v1/models", "", "key", "AKIAUSER"); a.status != 403 {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// Anthropic's clients list the same, in pages.
+func TestMessageModels(t *testing.T) {
+	s := serve(t, simulated.Options{})
+	get := func(query string) value.Value {
+		t.Helper()
+		a := s.ask(t, "GET", "/anthropic/v1/models"+query, "")
+		if a.status != 200 || a.header.Get("Request-Id") == "" {
+			t.Fatalf("%s: %d %s", query, a.status, a.body)
+		}
+		return value.MustParse(string(a.body))
+	}
+	ids := func(v value.Value) (out []string) {
+		for _, m := range v.Get("data").Items() {
+			out = append(out, m.Get("id").Str())
+		}
+		return out
+	}
+	all := get("?limit=1000")
+	names := ids(all)
+	if len(names) < 30 || !slices.Contains(names, jp45) || slices.Contains(names, jp45[3:]) || all.Get("has_more").Bool() || all.Get("first_id").Str() != names[0] || all.Get("last_id").Str() != names[len(names)-1] {
+		t.Errorf("%s", all)
+	}
+	one := `{"type":"model","id":"` + jp45 + `","display_name":"JP Anthropic Claude Sonnet 4.5","created_at":"2025-09-30T00:00:00Z"}`
+	if a := s.ask(t, "GET", "/anthropic/v1/models/"+strings.ReplaceAll(jp45, ":", "%3A"), ""); a.status != 200 || string(a.body) != one {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	// Forwards and backwards, every one once.
+	var forth, back []string
+	for query := "?limit=7"; ; {
+		v := get(query)
+		forth = append(forth, ids(v)...)
+		if !v.Get("has_more").Bool() {
+			break
+		}
+		query = "?limit=7&after_id=" + strings.ReplaceAll(v.Get("last_id").Str(), ":", "%3A")
+	}
+	for query := "?limit=7&before_id=" + strings.ReplaceAll(names[len(names)-1], ":", "%3A"); ; {
+		v := get(query)
+		back = slices.Concat(ids(v), back)
+		if !v.Get("has_more").Bool() {
+			break
+		}
+		query = "?limit=7&before_id=" + strings.ReplaceAll(v.Get("first_id").Str(), ":", "%3A")
+	}
+	if !slices.Equal(forth, names) || !slices.Equal(back, names[:len(names)-1]) || len(ids(get(""))) != 20 {
+		t.Errorf("%d, %d and %d of %d", len(forth), len(back), len(ids(get(""))), len(names))
+	}
+	if v := get("?after_id=" + strings.ReplaceAll(names[len(names)-1], ":", "%3A")); v.JSON() != `{"data":[],"has_more":false,"first_id":null,"last_id":null}` {
+		t.Errorf("%s", v)
+	}
+	for query, want := range map[string]string{"?limit=0": "limit", "?limit=1001": "limit", "?limit=x": "limit", "?after_id=no": "there is no model", "?page=1": "page: Extra inputs"} {
+		if a := s.ask(t, "GET", "/anthropic/v1/models"+query, ""); a.status != 400 || !strings.Contains(string(a.body), want) || !strings.HasPrefix(string(a.body), `{"type":"error","error":{"type":"invalid_request_error"`) {
+			t.Errorf("%s: %d %s", query, a.status, a.body)
+		}
+	}
+	if a := s.ask(t, "GET", "/anthropic/v1/models/nothing", ""); a.status != 404 || !strings.HasPrefix(string(a.body), `{"type":"error","error":{"type":"not_found_error"`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := s.ask(t, "GET", "/anthropic/v1/models", "", "key", "AKIAUSER"); a.status != 403 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// What the other companies have besides is refused in their form, by name.
+func TestForeignRefusals(t *testing.T) {
+	s := serve(t, simulated.Options{})
+	for _, what := range []string{"responses", "completions", "embeddings"} {
+		a := s.ask(t, "POST", "/openai/v1/"+what, `{"model":"`+jp45+`"}`)
+		if a.status != 400 || string(a.body) != `{"error":{"message":"/openai/v1/`+what+` is not supported by this server: there is /openai/v1/chat/completions.","type":"invalid_request_error","param":null,"code":"ValidationException"}}` {
+			t.Errorf("%s: %d %s", what, a.status, a.body)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"tokaido/arn"
 	"tokaido/awsapi"
@@ -132,17 +133,20 @@ func openAIOps(in *connector.Inference) []awsapi.Op {
 		}
 		return v
 	}}}
-	list := func(context.Context, *awsapi.Request) ([]iam.Authorization, error) {
-		return []iam.Authorization{{Action: "bedrock:ListFoundationModels", Resource: "*"}, {Action: "bedrock:ListInferenceProfiles", Resource: "*"}}, nil
-	}
 	op := func(name, route string) awsapi.Op {
 		return awsapi.Op{Service: service, Source: source, Name: name, Protocol: awsapi.RESTJSON, Route: route, ReadOnly: true, MaxBody: bedrock.MaxBody, Fail: openAIError}
 	}
 	chat, models, model := op("ChatCompletions", "POST /openai/v1/chat/completions"), op("ListModels", "GET /openai/v1/models"), op("GetModel", "GET /openai/v1/models/{model}")
 	chat.Open, chat.Handle = open, h.chat
-	models.Needs, models.Handle = list, h.models
-	model.Needs, model.Handle = list, h.model
-	return []awsapi.Op{chat, models, model}
+	models.Needs, models.Handle = listing, h.models
+	model.Needs, model.Handle = listing, h.model
+	ops := []awsapi.Op{chat, models, model}
+	for _, o := range [][2]string{{"CreateResponse", "responses"}, {"CreateCompletion", "completions"}, {"CreateEmbedding", "embeddings"}} {
+		x := refused(o[0], "POST /openai/v1/"+o[1], "bedrock:InvokeModel", "", "", "/openai/v1/"+o[1]+" is not supported by this server: there is /openai/v1/chat/completions.")
+		x.Fail = openAIError
+		ops = append(ops, x)
+	}
+	return ops
 }
 
 type chatHandlers struct{ foreign }
@@ -211,39 +215,69 @@ func openAIFault(f *fault.Error, status int) value.Value {
 		value.Member{Key: "param", Value: value.Null()}, value.Member{Key: "code", Value: value.String(f.Code)})
 }
 
-// callable lists what may be called from a Region, as OpenAI's clients list models.
-func (h chatHandlers) callable(r *awsapi.Request) []value.Value {
-	var out []value.Value
-	add := func(id, owner string) {
-		out = append(out, value.Object(value.Member{Key: "id", Value: value.String(id)}, value.Member{Key: "object", Value: value.String("model")},
-			value.Member{Key: "created", Value: value.Int(0)}, value.Member{Key: "owned_by", Value: value.String(strings.ToLower(owner))}))
-	}
-	c := h.in.Runtime.Catalog()
+// callable is a model, a profile or an application profile that may be called.
+type callable struct {
+	id, name, owner string
+	launched        string // a date; "": not known
+}
+
+// callable lists what may be called from a Region, as other companies' clients
+// list models.
+func (f foreign) callable(r *awsapi.Request) []callable {
+	var out []callable
+	c := f.in.Runtime.Catalog()
 	for _, m := range c.ModelsIn(r.Region) {
 		if m.OnDemand(r.Region) && bedrock.FamilyOf(m) != bedrock.OtherFamily {
-			add(m.ID, m.Provider)
+			out = append(out, callable{m.ID, m.Name, m.Provider, m.Launch})
 		}
 	}
 	for _, p := range c.ProfilesFrom(r.Region) {
 		if bedrock.FamilyOf(p.Model) != bedrock.OtherFamily {
-			add(p.ID, p.Model.Provider)
+			out = append(out, callable{p.ID, p.Name, p.Model.Provider, p.Model.Launch})
 		}
 	}
-	for _, a := range h.in.Runtime.Applications().In(r.Region, r.Account) {
-		add(a.ARN(), r.Account)
+	for _, a := range f.in.Runtime.Applications().In(r.Region, r.Account) {
+		out = append(out, callable{a.ARN(), a.Name, r.Account, a.Created.UTC().Format(time.DateOnly)})
 	}
 	return out
 }
 
+func (c callable) openAI() value.Value {
+	return value.Object(value.Member{Key: "id", Value: value.String(c.id)}, value.Member{Key: "object", Value: value.String("model")},
+		value.Member{Key: "created", Value: value.Int(c.time().Unix())}, value.Member{Key: "owned_by", Value: value.String(strings.ToLower(c.owner))})
+}
+
+// time is when it was launched; the beginning of all time if that is not known.
+func (c callable) time() time.Time {
+	t, err := time.Parse(time.DateOnly, c.launched)
+	if err != nil {
+		return time.Unix(0, 0).UTC()
+	}
+	return t
+}
+
 func (h chatHandlers) models(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
-	return awsapi.OK(value.Member{Key: "object", Value: value.String("list")}, value.Member{Key: "data", Value: value.Array(h.callable(r)...)}), nil
+	list := []value.Value{}
+	for _, c := range h.callable(r) {
+		list = append(list, c.openAI())
+	}
+	return awsapi.OK(value.Member{Key: "object", Value: value.String("list")}, value.Member{Key: "data", Value: value.Array(list...)}), nil
 }
 
 func (h chatHandlers) model(_ context.Context, r *awsapi.Request) (*awsapi.Response, error) {
-	for _, m := range h.callable(r) {
-		if m.Get("id").Str() == r.Path["model"] {
-			return &awsapi.Response{Body: m}, nil
+	for _, c := range h.callable(r) {
+		if c.id == r.Path["model"] {
+			return &awsapi.Response{Body: c.openAI()}, nil
 		}
 	}
-	return nil, bedrock.Fault("ResourceNotFoundException", "The model '%.128s' does not exist in %s.", r.Path["model"], r.Region)
+	return nil, noModel(r)
+}
+
+func noModel(r *awsapi.Request) error {
+	return bedrock.Fault("ResourceNotFoundException", "The model '%.128s' does not exist in %s.", r.Path["model"], r.Region)
+}
+
+// listing is what whoever lists models must be allowed.
+func listing(context.Context, *awsapi.Request) ([]iam.Authorization, error) {
+	return []iam.Authorization{{Action: "bedrock:ListFoundationModels", Resource: "*"}, {Action: "bedrock:ListInferenceProfiles", Resource: "*"}}, nil
 }
