@@ -60,7 +60,10 @@ type Config struct {
 type Client struct {
 	c    Config
 	base *url.URL
-	http *http.Transport // and no http.Client: a redirect is not followed, a key goes where it was meant to go
+
+	// No http.Client: a redirect is not followed, a key goes where it was meant to go.
+	http   *http.Transport
+	direct *direct // nil: there is no such way
 }
 
 // New checks a Config. It connects to nobody.
@@ -73,9 +76,10 @@ func New(c Config) (*Client, error) {
 		return nil, fmt.Errorf("url: %q has more than a host and a path", u.Redacted())
 	}
 	c.Timeout, c.Idle = cmp.Or(c.Timeout, DefaultTimeout), cmp.Or(c.Idle, DefaultIdle)
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
+		DialContext:           dialer.DialContext,
 		ForceAttemptHTTP2:     true,
 		TLSHandshakeTimeout:   dialTimeout,
 		MaxIdleConns:          idleConns,
@@ -103,7 +107,7 @@ func New(c Config) (*Client, error) {
 		}
 		t.TLSClientConfig.GetClientCertificate = own.get
 	}
-	return &Client{c: c, base: u, http: t}, nil
+	return &Client{c: c, base: u, http: t, direct: directTo(u, t, dialer)}, nil
 }
 
 // certificate is one in files that may change, as who renews it does.
@@ -211,7 +215,11 @@ func (c *Client) Do(ctx context.Context, r Request, stream bool) (*Response, err
 			return nil, fmt.Errorf("%s: %w", c.c.Name, err)
 		}
 	}
-	resp, err := c.http.RoundTrip(req)
+	var way http.RoundTripper = c.http
+	if c.direct != nil && len(r.Body) <= maxDirect {
+		way = c.direct
+	}
+	resp, err := way.RoundTrip(req)
 	if err != nil {
 		err = c.explain(ctx, err)
 		end()
