@@ -4,7 +4,7 @@ import { useLocation } from "wouter";
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
-import Link from "@cloudscape-design/components/link";
+import Link, { type LinkProps } from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
 import { useI18n, type Key, type T } from "../i18n";
@@ -13,12 +13,13 @@ import { base, param, to } from "./paths";
 
 export { base, param, to };
 
-export function Go({ href, children, external = false }: { href: string; children: ReactNode; external?: boolean }) {
+export function Go({ href, children, external = false, size }: { href: string; children: ReactNode; external?: boolean; size?: LinkProps["fontSize"] }) {
   const [, go] = useLocation();
   return (
     <Link
       href={external ? href : base + href}
       external={external}
+      fontSize={size}
       onFollow={(e) => {
         if (external) return;
         e.preventDefault();
@@ -89,10 +90,10 @@ export const Code = ({ text }: { text: string }) => (
 );
 
 export const Command = ({ text }: { text: string }) => (
-  <SpaceBetween direction="horizontal" size="xs" alignItems="center">
+  <span className="command">
     <Box variant="code">{text}</Box>
     <Copy text={text} />
-  </SpaceBetween>
+  </span>
 );
 
 // pretty is a document with its lines broken, as it came where it is no JSON.

@@ -18,7 +18,7 @@ import { everywhere, type Asked } from "../aws/trail";
 import { put, useParam } from "../app/address";
 import { useLoad } from "../app/load";
 import Preferences, { useView } from "../app/Preferences";
-import { Arn, Code, Copy, Empty, Go, pretty, Problem, to, WhyButton } from "../app/parts";
+import { Arn, Code, Command, Copy, Empty, Go, pretty, Problem, to, WhyButton } from "../app/parts";
 import { denied, inference, type Record_ } from "../model/inference";
 import { current } from "../aws/session";
 import { readFilter, writeFilter } from "../model/filter";
@@ -96,8 +96,26 @@ export default function Events() {
     property("id", "eventId"),
     property("executionArn", "executions"),
   ];
-  const { items, collectionProps, paginationProps, propertyFilterProps, filteredItemsCount } = useCollection(rows, {
-    propertyFiltering: { filteringProperties, defaultQuery: filter, noMatch: <Empty title={t("noMatches")} />, empty: <Empty title={t("noMatches")} /> },
+  const nothing = (
+    <Empty title={t(filter.tokens.length > 0 ? "noMatches" : "noEventsThen")}>
+      {filter.tokens.length > 0 && (
+        <Button
+          onClick={() => {
+            const none = { operation: "and" as const, tokens: [] };
+            setFilter(none);
+            actions.setPropertyFiltering(none);
+            setQuery(put((q) => writeFilter(q, none, Object.keys(attribute))), { replace: true });
+          }}
+        >
+          {t("clearFilter")}
+        </Button>
+      )}
+      {wanted.length === 1 && <Button onClick={() => setWhere("all")}>{t("allRegions")}</Button>}
+      <Command text={`aws cloudtrail lookup-events --endpoint-url ${location.origin} --region ${where && where !== "all" ? where : here}`} />
+    </Empty>
+  );
+  const { items, actions, collectionProps, paginationProps, propertyFilterProps, filteredItemsCount } = useCollection(rows, {
+    propertyFiltering: { filteringProperties, defaultQuery: filter, noMatch: nothing, empty: nothing },
     pagination: { pageSize: view.pageSize },
     sorting: {},
   });
@@ -216,7 +234,7 @@ export default function Events() {
           />
         }
         pagination={<Pagination {...paginationProps} />}
-        empty={<Empty title={t("noMatches")} />}
+        empty={nothing}
         columnDefinitions={columns}
       />
       <div ref={place}>

@@ -5,11 +5,13 @@ import ColumnLayout from "@cloudscape-design/components/column-layout";
 import Container from "@cloudscape-design/components/container";
 import ContentLayout from "@cloudscape-design/components/content-layout";
 import Header from "@cloudscape-design/components/header";
+import SegmentedControl from "@cloudscape-design/components/segmented-control";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { sfn } from "../aws/clients";
 import { current } from "../aws/session";
 import { lookup } from "../aws/trail";
+import { useParam } from "../app/address";
 import { pages, useLoad } from "../app/load";
 import { Command, duration, Empty, Go, Problem, Status, to, WhyButton } from "../app/parts";
 import RegionMap from "../app/Regions";
@@ -26,6 +28,7 @@ export default function Overview() {
   const { t, time, number } = useI18n();
   const [, go] = useLocation();
   const region = current().region;
+  const [kind, setKind] = useParam("runs", "all");
   const flow = useLoad(
     async (abortSignal) => {
       const { m, c } = await sfn();
@@ -57,14 +60,16 @@ export default function Overview() {
   const backends = useBackends(used || undefined);
   const running = flow.data?.all.filter((x) => x.status === "RUNNING").length ?? 0;
   const failed = flow.data?.all.filter((x) => x.status === "FAILED" || x.status === "TIMED_OUT").length ?? 0;
-  const tile = (label: string, n: number | undefined, more = false) => (
+  const tile = (label: string, n: number | undefined, more: boolean | undefined, href: string) => (
     <div>
       <Box variant="awsui-key-label">{label}</Box>
       <Box fontSize="display-l" fontWeight="bold">
-        {n === undefined ? "–" : `${number(n)}${more ? "+" : ""}`}
+        {n === undefined ? "–" : <Go href={href} size="display-l">{`${number(n)}${more ? "+" : ""}`}</Go>}
       </Box>
     </div>
   );
+  const kinds: Record<string, (s: string | undefined) => boolean> = { all: () => true, running: (s: string | undefined) => s === "RUNNING", failed: (s: string | undefined) => s === "FAILED" || s === "TIMED_OUT" };
+  const listed = (flow.data?.all ?? []).filter((x) => (kinds[kind] ?? kinds.all!)(x.status));
   return (
     <ContentLayout header={<Header variant="h1" description={`${t("tagline")} · ${region}`}>{t("overview")}</Header>}>
       <SpaceBetween size="m">
@@ -72,12 +77,13 @@ export default function Overview() {
         <Problem error={flow.error} retry={flow.reload} />
         <Container>
           <ColumnLayout columns={4} variant="text-grid" minColumnWidth={150}>
-            {tile(t("machinesN"), flow.data?.machines)}
-            {tile(t("runningN"), flow.data && running, flow.data?.more)}
-            {tile(t("failedRecent"), flow.data && failed, flow.data?.more)}
-            {tile(t("deniedToday"), models.data?.denials.length, models.data?.more)}
+            {tile(t("machinesN"), flow.data?.machines, false, "/state-machines")}
+            {tile(t("runningN"), flow.data && running, flow.data?.more, "/?runs=running")}
+            {tile(t("failedRecent"), flow.data && failed, flow.data?.more, "/?runs=failed")}
+            {tile(t("deniedToday"), models.data?.denials.length, models.data?.more, "/events?range=24h&f=" + encodeURIComponent("errorCode:AccessDenied"))}
           </ColumnLayout>
         </Container>
+        <div className="wide2">
         <Container
           header={
             <Header variant="h2" description={t("inferencesTodayHint")} counter={models.data && `(${models.data.calls.length}${models.data.more ? "+" : ""})`}>
@@ -88,12 +94,40 @@ export default function Overview() {
           {models.error !== undefined ? (
             <Problem error={models.error} retry={models.reload} />
           ) : (
+            models.data?.calls.length === 0 ? (
+              <Empty title={t("noInference")}>
+                <Button onClick={() => go(to.playground())}>{t("playground")}</Button>
+                <Command text={`aws bedrock-runtime converse --model-id jp.anthropic.claude-sonnet-4-5-20250929-v1:0 --messages '[{"role":"user","content":[{"text":"Hello"}]}]' --endpoint-url ${location.origin} --region ${region}`} />
+              </Empty>
+            ) : (
             <RegionMap sources={[region]} flows={flows(models.data?.calls ?? [])} total={traffic(models.data?.calls ?? [])} denied={{ [region]: (models.data?.calls ?? []).filter((r) => denied(r.errorCode)).length }} />
+            )
           )}
         </Container>
+        <Backends {...backends} />
+        </div>
+        <div className="wide2">
         <Table
-          header={<Header variant="h2">{t("recentExecutions")}</Header>}
-          items={(flow.data?.all ?? []).slice(0, 8)}
+          header={
+            <Header
+              variant="h2"
+              actions={
+                <SegmentedControl
+                  label={t("status")}
+                  selectedId={kind in kinds ? kind : "all"}
+                  onChange={(e) => setKind(e.detail.selectedId)}
+                  options={[
+                    { id: "all", text: t("anyStatus") },
+                    { id: "running", text: t("stRunning") },
+                    { id: "failed", text: t("stFailed") },
+                  ]}
+                />
+              }
+            >
+              {t("recentExecutions")}
+            </Header>
+          }
+          items={listed.slice(0, 8)}
           trackBy="executionArn"
           loading={!flow.data && flow.loading}
           loadingText={t("loading")}
@@ -101,10 +135,16 @@ export default function Overview() {
           wrapLines
           ariaLabels={{ tableLabel: t("recentExecutions") }}
           empty={
+            (flow.data?.all.length ?? 0) > 0 ? (
+              <Empty title={t("noMatches")}>
+                <Button onClick={() => setKind("all")}>{t("clearFilter")}</Button>
+              </Empty>
+            ) : (
             <Empty title={t(flow.data?.machines ? "noExecutions" : "emptyMachines", { region })}>
               {flow.data?.machines ? <Button onClick={() => go("/state-machines")}>{t("stateMachines")}</Button> : <Button onClick={() => go("/state-machines/create")}>{t("create")}</Button>}
               <Command text={`export AWS_ENDPOINT_URL=${location.origin} AWS_REGION=${region}`} />
             </Empty>
+            )
           }
           columnDefinitions={[
             { id: "name", header: t("name"), cell: (x) => <Go href={to.execution(x.executionArn!)}>{x.name}</Go>, isRowHeader: true, minWidth: 120 },
@@ -132,7 +172,7 @@ export default function Overview() {
             { id: "why", header: t("actions"), cell: (r) => <WhyButton message={r.errorMessage ?? ""} requestId={r.requestId} executionArn={r.executionArn} />, minWidth: 120 },
           ]}
         />
-        <Backends {...backends} />
+        </div>
       </SpaceBetween>
     </ContentLayout>
   );

@@ -17,7 +17,7 @@ import { noteError } from "../../aws/clients";
 import { attach, deleteInline, detach, entity, isAws, managed, putInline, putTrust, type Entity as Who, type Held, type Kind } from "../../aws/people";
 import Ask from "../../app/Ask";
 import { useLoad } from "../../app/load";
-import { Empty, Go, Ids, Problem, to } from "../../app/parts";
+import { Command, Empty, Go, Ids, Problem, to } from "../../app/parts";
 import { useI18n } from "../../i18n";
 import { useTexts } from "../../i18n/page";
 import texts from "../../i18n/pages/iam";
@@ -86,7 +86,12 @@ export default function Entity({ kind, name }: { kind: Kind; name: string }) {
                   enableKeyboardNavigation
                   wrapLines
                   ariaLabels={{ tableLabel: say("permissions") }}
-                  empty={<Empty title={say("noPermissions")}>{say("noPermissionsHint")}</Empty>}
+                  empty={
+                    <Empty title={say("noPermissions")}>
+                      {say("noPermissionsHint")}
+                      <Command text={`aws iam put-${kind}-policy --${kind}-name ${e.name} --policy-name NAME --policy-document file://policy.json`} />
+                    </Empty>
+                  }
                   columnDefinitions={[
                     { id: "name", header: say("policy"), isRowHeader: true, cell: (h: Held) => (h.arn ? <Go href={to.iam("policy", h.arn)}>{h.name}</Go> : <Button variant="inline-link" onClick={() => edit({ name: h.name, document: h.document! })}>{h.name}</Button>) },
                     { id: "kind", header: say("kind"), cell: (h) => say(!h.arn ? "inline" : isAws(h.arn) ? "awsManaged" : "customer") },

@@ -112,6 +112,7 @@ export default function Playground() {
     </FormField>
   );
   const name = (id: string) => list.data?.choices.find((c) => c.ways.some((w) => w.id === id))?.name ?? id;
+  const way = (id: string) => list.data?.choices.flatMap((c) => c.ways).find((w) => w.id === id)?.label;
   const live = used.map((u) => u.chat.turns.at(-1)?.answer.text ?? "").join(" ");
   const prompt = (
     <SpaceBetween size="s">
@@ -193,15 +194,15 @@ export default function Playground() {
                 fitHeight={ids.length > 1}
                 header={
                   ids.length > 1 && (
-                    <Header variant="h2" actions={<Button variant="icon" iconName="close" ariaLabel={say("remove", { name: name(u.id) || String(i + 1) })} disabled={busy} onClick={() => take(i)} />}>
-                      {name(u.id) || t("model")}
+                    <Header variant="h2" actions={<Button variant="icon" iconName="close" ariaLabel={say("remove", { name: way(u.id) || name(u.id) || String(i + 1) })} disabled={busy} onClick={() => take(i)} />}>
+                      {way(u.id) || name(u.id) || t("model")}
                     </Header>
                   )
                 }
               >
                 <SpaceBetween size="m">
                   <Picker all={list.data?.choices ?? []} id={u.id} loading={list.loading} regions={profile ? destinations(profile) : []} served={typeof record === "object" ? record.served : undefined} onChange={(id) => set(ids.map((x, j) => (j === i ? id : x)))} />
-                  {ids.length > 1 && <Column chat={u.chat} name={say("answerOf", { name: name(u.id) })} onResults={(results) => void u.chat.send({ text: "", files: [], results }, asked(u.id, u.chat, { text: "", files: [], results }))} />}
+                  {ids.length > 1 && <Column chat={u.chat} name={say("answerOf", { name: way(u.id) || name(u.id) })} onResults={(results) => void u.chat.send({ text: "", files: [], results }, asked(u.id, u.chat, { text: "", files: [], results }))} />}
                 </SpaceBetween>
                 {i === ids.length - 1 && ids.length < columns && (
                   <Box margin={{ top: "s" }}>

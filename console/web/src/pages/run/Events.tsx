@@ -6,6 +6,7 @@ import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import TextFilter from "@cloudscape-design/components/text-filter";
+import Toggle from "@cloudscape-design/components/toggle";
 import { Code, Copy, duration, Empty } from "../../app/parts";
 import Preferences, { useView } from "../../app/Preferences";
 import Rows, { type Column } from "../../app/rows";
@@ -28,8 +29,12 @@ export default function Events({ events, h, compact = false }: { events: readonl
   const [open, setOpen] = useState<HistoryEvent>();
   const [text, setText] = useState("");
   const [view, setView] = useView("run-events");
+  const newest = view.sort?.descending === true && !compact;
   const sought = useDeferredValue(text.toLowerCase());
-  const items = useMemo(() => (sought === "" ? events : events.filter((e) => textOf(e, h.nameOf.get(e.id!)).includes(sought))), [events, sought, h]);
+  const items = useMemo(() => {
+    const found = sought === "" ? events : events.filter((e) => textOf(e, h.nameOf.get(e.id!)).includes(sought));
+    return newest ? [...found].reverse() : found;
+  }, [events, sought, h, newest]);
   const columns: Column<HistoryEvent>[] = useMemo(() => {
     const type = (e: HistoryEvent) => (/Failed|TimedOut|Aborted/.test(String(e.type)) ? <StatusIndicator type="error">{e.type}</StatusIndicator> : e.type);
     const all: Column<HistoryEvent>[] = [
@@ -46,7 +51,15 @@ export default function Events({ events, h, compact = false }: { events: readonl
     <SpaceBetween size="s">
       {!compact && (
         <>
-          <Header variant="h3" counter={`(${items.length})`} actions={<Preferences columns={columns} view={view} onChange={setView} paged={false} />}>
+          <Header variant="h3" counter={`(${items.length})`} actions={
+              <SpaceBetween direction="horizontal" size="s" alignItems="center">
+                <Toggle checked={newest} onChange={(e) => setView({ sort: { id: "id", descending: e.detail.checked } })}>
+                  {tr("newestFirst")}
+                </Toggle>
+                <Preferences columns={columns} view={view} onChange={setView} paged={false} />
+              </SpaceBetween>
+            }
+          >
             {tr("loadedEvents")}
           </Header>
           <TextFilter filteringText={text} onChange={(e) => setText(e.detail.filteringText)} filteringPlaceholder={t("findEvents")} filteringAriaLabel={t("findEvents")} countText={t("matchesN", { n: items.length })} />

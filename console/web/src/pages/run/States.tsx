@@ -60,7 +60,7 @@ export default function States({ h, visits, selected, onSelect, records, made }:
       {
         id: "name",
         header: t("name"),
-        width: 180,
+        width: 150,
         grow: 2,
         cell: (v) => (
           <span title={v.name} style={{ paddingInlineStart: 16 * Math.min(v.depth, 6) }}>
@@ -68,13 +68,13 @@ export default function States({ h, visits, selected, onSelect, records, made }:
           </span>
         ),
       },
-      { id: "iteration", header: t("iteration"), width: 120, grow: 1, cell: (v) => <span title={v.where}>{v.where || "–"}</span> },
-      { id: "type", header: t("type"), width: 80, cell: (v) => v.type },
-      { id: "status", header: t("status"), width: 140, cell: (v) => <Status status={v.status} /> },
-      { id: "region", header: t("inferenceRegion"), width: 150, grow: 1, cell: (v) => <span title={regionOf(v)}>{regionOf(v)}</span> },
-      { id: "started", header: t("started"), width: 115, cell: (v) => clock(v.from) },
-      { id: "duration", header: t("duration"), width: 95, cell: (v) => duration(v.from, v.to, t) },
-      { id: "timeline", header: t("timeline"), width: 180, grow: 2, cell: (v) => <Bar v={v} from={from} till={till} calls={made.get(v.id)} /> },
+      { id: "iteration", header: t("iteration"), width: 100, grow: 1, cell: (v) => <span title={v.where}>{v.where || "–"}</span> },
+      { id: "type", header: t("type"), width: 70, cell: (v) => v.type },
+      { id: "status", header: t("status"), width: 130, cell: (v) => <Status status={v.status} /> },
+      { id: "region", header: t("inferenceRegion"), width: 135, grow: 1, cell: (v) => <span title={regionOf(v)}>{regionOf(v)}</span> },
+      { id: "started", header: t("started"), width: 108, cell: (v) => clock(v.from) },
+      { id: "duration", header: t("duration"), width: 80, cell: (v) => duration(v.from, v.to, t) },
+      { id: "timeline", header: t("timeline"), width: 150, grow: 2, cell: (v) => <Bar v={v} from={from} till={till} calls={made.get(v.id)} /> },
     ],
     [t, clock, from, till, made, regions],
   );
