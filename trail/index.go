@@ -413,7 +413,7 @@ type live struct {
 	offsets []uint32
 	times   []int64
 	regions []string
-	newest  map[uint64]uint32 // key to place in links + 1
+	newest  table // key to place in links + 1
 	links   []link
 
 	open    map[string]uint32 // Intents without Outcome in this segment, by EventID
@@ -426,7 +426,7 @@ type link struct {
 	no, older uint32
 }
 
-func newLive() *live { return &live{newest: map[uint64]uint32{}, open: map[string]uint32{}} }
+func newLive() *live { return &live{newest: newTable(), open: map[string]uint32{}} }
 
 func (l *live) add(m *meta) {
 	no := uint32(len(l.offsets))
@@ -446,8 +446,9 @@ func (l *live) add(m *meta) {
 		l.regions = append(l.regions, m.region)
 	}
 	for _, k := range m.keys {
-		l.links = append(l.links, link{k, no, l.newest[k]})
-		l.newest[k] = uint32(len(l.links))
+		newest := l.newest.at(k)
+		l.links = append(l.links, link{k, no, *newest})
+		*newest = uint32(len(l.links))
 	}
 }
 
@@ -456,12 +457,12 @@ func (x *index) freeze() live {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	l := *x.segments[len(x.segments)-1].live // its lists only grow
-	l.newest, l.open = nil, maps.Clone(l.open)
+	l.newest, l.open = table{}, maps.Clone(l.open)
 	return l
 }
 
 func (l *live) search(k uint64, w narrow) (found []uint32) {
-	for at := l.newest[k]; at != 0 && len(found) < w.n; {
+	for at := l.newest.get(k); at != 0 && len(found) < w.n; {
 		x := l.links[at-1]
 		if int(x.no) < w.below && l.times[x.no] >= w.from && l.times[x.no] <= w.to {
 			found = append(found, x.no)

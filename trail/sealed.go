@@ -193,7 +193,6 @@ func (s *sealed) inflate() (*live, error) {
 	for i, id := range s.Open {
 		l.open[id] = s.OpenAt[i]
 	}
-	l.newest = make(map[uint64]uint32, s.Keys+s.Keys/2)
 	l.offsets, l.times, l.links = make([]uint32, s.Records), make([]int64, s.Records), make([]link, 0, s.Posts)
 	times, keys, posts := b[s.timesAt()-s.at:], b[s.keysAt()-s.at:], b[s.postsAt()-s.at:]
 	for i := range s.Records {
@@ -215,7 +214,9 @@ func (s *sealed) inflate() (*live, error) {
 			l.links = append(l.links, link{k, no, older})
 			older = uint32(len(l.links))
 		}
-		l.newest[k] = older
+		if older != 0 {
+			*l.newest.at(k) = older
+		}
 	}
 	return l, nil
 }

@@ -37,11 +37,11 @@ const (
 // often comes again at once; if the next batch left without them, two crowds
 // would take turns from then on, each paying for a sync of its own. So it waits
 // until as many are there as there were, for a part of the time that a sync
-// takes. Where that does not help, as with callers who do something else in
-// between, it is tried ever more rarely.
+// takes. Where they do not all come by then, because they do something else in
+// between or are so many that the disk can as well work meanwhile, it is tried
+// ever more rarely.
 type gather struct {
 	target int       // as many waiting as are worth waiting for
-	from   int       // as many there were when the waiting began
 	until  time.Time // no longer than that
 	skips  int       // batches that will not wait
 	misses int       // times that waiting did not help, one after the other
@@ -55,7 +55,7 @@ func (g *gather) after(n, m int, took time.Duration, now time.Time) {
 		g.target = 0
 		return
 	}
-	g.target, g.from, g.until = n+m, m, now.Add(min(took/2, maxPatience))
+	g.target, g.until = n+m, now.Add(min(took/2, maxPatience))
 }
 
 // wait reports whether a batch with so many waiting should wait for more.
@@ -66,7 +66,7 @@ func (g *gather) wait(waiting int, now time.Time) bool {
 	if waiting < g.target && now.Before(g.until) {
 		return true
 	}
-	if came := waiting - g.from; 2*came >= g.target-g.from {
+	if waiting >= g.target {
 		g.misses = 0
 	} else {
 		g.misses = min(g.misses+1, 8)
