@@ -181,7 +181,7 @@ type SimulatedRegion struct {
 // Default is the configuration where nothing is said.
 func Default() (Config, error) {
 	c := Config{Listen: "127.0.0.1:4566", Store: "pebble", LogFiles: LogFilesConfig{MaxBytes: 256 << 20, Keep: 3},
-		Trail: TrailConfig{CompressAfter: defaultCompressAfter}, Tracing: TracingConfig{SampleRatio: new(1.0)}, Limits: defaultLimits()}
+		Trail: defaultTrail(), Tracing: TracingConfig{SampleRatio: new(1.0)}, Limits: defaultLimits()}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return c, fmt.Errorf("no home directory for the data: say where with --data-dir: %w", err)

@@ -53,6 +53,14 @@ const (
 	minCompressAfter = time.Second
 )
 
+// defaultTrail is what is in force where nothing is said.
+func defaultTrail() TrailConfig {
+	return TrailConfig{
+		Inferences: inferencesDurable, CheckpointEvery: trail.DefaultCheckpointEvery, CompressAfter: defaultCompressAfter,
+		DeliverEvery: delivery.DefaultEvery, DigestEvery: delivery.DefaultDigestEvery,
+	}
+}
+
 // gatherFor is how long records wait in memory for others where inferences are
 // grouped.
 const gatherFor = 5 * time.Millisecond
