@@ -12,6 +12,7 @@ package catalog
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -190,8 +191,11 @@ func (c *Catalog) With(a Addition) (*Catalog, error) {
 	}
 	for _, m := range a.Models {
 		x := m.Model
-		if x.ID == "" || models[x.ID] != nil {
-			return nil, fmt.Errorf("model %q: no id, or one that exists", x.ID)
+		switch {
+		case x.ID == "":
+			return nil, errors.New("a model has no id")
+		case models[x.ID] != nil:
+			return nil, fmt.Errorf("model %s: there is one of that id already", x.ID)
 		}
 		if len(m.OnDemand) > 0 {
 			var err error
@@ -217,8 +221,10 @@ func (c *Catalog) With(a Addition) (*Catalog, error) {
 		switch {
 		case m == nil:
 			return nil, fmt.Errorf("profile %s: there is no model %q", p.ID, p.Model)
-		case p.ID == "" || taken[p.ID] || models[p.ID] != nil:
-			return nil, fmt.Errorf("profile %q: no id, or one that exists", p.ID)
+		case p.ID == "":
+			return nil, fmt.Errorf("a profile of %s has no id", p.Model)
+		case taken[p.ID] || models[p.ID] != nil:
+			return nil, fmt.Errorf("profile %s: there is a model or a profile of that id already", p.ID)
 		case len(p.To) == 0:
 			return nil, fmt.Errorf("profile %s: no Regions to call it from", p.ID)
 		}

@@ -129,7 +129,7 @@ func (w *Watch) watch(ctx context.Context, p *place) {
 		next := p.Every
 		switch {
 		case err == nil && fails >= toDown:
-			p.log(ctx, w.logger, slog.LevelInfo, "a backend answers again", slog.Duration("after", time.Since(since).Round(time.Millisecond)))
+			p.log(ctx, w.logger, slog.LevelInfo, "a backend answers again", slog.String("after", time.Since(since).Round(time.Millisecond).String()))
 			w.router.Well(p.Backend, p.Regions)
 			fails = 0
 		case err == nil:
