@@ -91,7 +91,7 @@ export default function Proof({ record }: { record: Record_ }) {
               <Box color="text-body-secondary" fontSize="body-s">
                 {say("elsewhere")}
               </Box>
-              <Command text={"tokaido trail verify --proof " + file} />
+              <Command text={`tokaido trail verify --proof ${file}${good ? " --key " + good.checkpoint.key.text : ""}`} />
               {good && (
                 <Box color="text-body-secondary" fontSize="body-s">
                   {say("keyHint")}
