@@ -98,10 +98,16 @@ func (l *Log) compressDue() (wait time.Duration) {
 			wait = min(wait, max(due, time.Second))
 			continue
 		}
+		began := time.Now()
 		before, after, err := l.compressSegment(s)
 		switch {
 		case err == nil:
 			l.opts.Logger.Info("trail: a segment was compressed", "file", s.name, "bytes", before, "compressed", after)
+			select { // of many, half of a core and of the disk is left to others
+			case <-l.done:
+				return wait
+			case <-time.After(time.Since(began)):
+			}
 		case errors.Is(err, ErrClosed):
 			return wait
 		default:
