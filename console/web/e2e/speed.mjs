@@ -1,9 +1,9 @@
-// How long large things take in the console, against a server of its own: a graph of 1,000 states,
-// an execution of 25,000 events, and frames while its events are scrolled. It prints figures and
-// asserts nothing: a loaded machine says nothing about the console.
+// How long large things take in the console, against a server of its own: a graph of 1,000 states
+// and one of 5,000, moved, zoomed and edited; an execution of 25,000 events, scrolled and searched. It
+// prints figures and asserts nothing: a loaded machine says nothing about the console.
 //
 //   node e2e/speed.mjs        (after make build; TOKAIDO_BIN, CHROMIUM)
-import { chromiumPath, launch, open, serve, until } from "./harness.mjs";
+import { chromiumPath, launch, open, serve, until, wait } from "./harness.mjs";
 import { IAMClient, CreateRoleCommand } from "@aws-sdk/client-iam";
 import { SFNClient, CreateStateMachineCommand, DescribeExecutionCommand, StartExecutionCommand } from "@aws-sdk/client-sfn";
 import { loadavg } from "node:os";
@@ -24,19 +24,23 @@ const roleArn = (await new IAMClient({ ...config, region: "us-east-1" }).send(ne
 const machine = async (name, definition) => (await sfn.send(new CreateStateMachineCommand({ name, roleArn, definition: JSON.stringify({ QueryLanguage: "JSONata", ...definition }, null, 2) }))).stateMachineArn;
 
 // Every tenth state is a Choice that skips some, every tenth a Task that catches into the last one.
-const S = {};
-for (let i = 0; i < states; i++) {
-  const to = (k) => "Step " + Math.min(states - 1, i + k);
-  S["Step " + i] =
-    i === states - 1
-      ? { Type: "Succeed" }
-      : i % 10 === 5
-        ? { Type: "Choice", Choices: [{ Condition: "{% false %}", Next: to(7) }], Default: to(1) }
-        : i % 10 === 8
-          ? { Type: "Task", Resource: "arn:aws:states:::lambda:invoke", Arguments: { FunctionName: "f" }, Catch: [{ ErrorEquals: ["States.ALL"], Next: to(states) }], Next: to(1) }
-          : { Type: "Pass", Next: to(1) };
-}
-const big = await machine("thousand", { StartAt: "Step 0", States: S });
+const workflow = (states) => {
+  const S = {};
+  for (let i = 0; i < states; i++) {
+    const to = (k) => "Step " + Math.min(states - 1, i + k);
+    S["Step " + i] =
+      i === states - 1
+        ? { Type: "Succeed" }
+        : i % 10 === 5
+          ? { Type: "Choice", Choices: [{ Condition: "{% false %}", Next: to(7) }], Default: to(1) }
+          : i % 10 === 8
+            ? { Type: "Task", Resource: "arn:aws:states:::lambda:invoke", Arguments: { FunctionName: "f" }, Catch: [{ ErrorEquals: ["States.ALL"], Next: to(states) }], Next: to(1) }
+            : { Type: "Pass", Next: to(1) };
+  }
+  return { StartAt: "Step 0", States: S };
+};
+const big = await machine("thousand", workflow(states));
+const huge = await machine("fivethousand", workflow(5 * states));
 const turns = Math.floor(events / 4) - 10;
 const loop = await machine("loop", {
   StartAt: "Init",
@@ -50,8 +54,48 @@ const loop = await machine("loop", {
 const { executionArn } = await sfn.send(new StartExecutionCommand({ stateMachineArn: loop, name: "long" }));
 await until("the long execution", async () => (await sfn.send(new DescribeExecutionCommand({ executionArn }))).status !== "RUNNING", 300_000);
 
+// watched are the times between n frames, while something is done.
+async function watched(p, n, f) {
+  const frames = p.evaluate(async (n) => {
+    const out = [];
+    let last = await new Promise(requestAnimationFrame);
+    while (out.length < n) {
+      const now = await new Promise(requestAnimationFrame);
+      out.push(now - last);
+      last = now;
+    }
+    return out;
+  }, n);
+  await f();
+  return frames;
+}
+const late = (frames) => (100 * frames.filter((f) => f > 25).length) / frames.length;
+
+// move drags a graph, and zooms in and out of it.
+async function move(p) {
+  const frame = p.locator(".asl-frame");
+  await frame.scrollIntoViewIfNeeded();
+  const r = await frame.boundingBox();
+  const [x, y] = [r.x + r.width / 2, r.y + 500];
+  for (let k = 0; k < 2; k++) {
+    await p.mouse.move(x, y);
+    await p.mouse.down();
+    for (let i = 0; i < 40; i++) {
+      await p.mouse.move(x + i, y - 12 * i);
+      await wait(12);
+    }
+    await p.mouse.up();
+  }
+  await p.keyboard.down("Control");
+  for (let i = 0; i < 60; i++) {
+    await p.mouse.wheel(0, i < 30 ? 12 : -12);
+    await wait(12);
+  }
+  await p.keyboard.up("Control");
+}
+
 const browser = await launch();
-const took = { graph: [], graphCpu: [], execution: [], executionCpu: [], frame: [], late: [], search: [] };
+const took = { graph: [], graphCpu: [], huge: [], hugeCpu: [], execution: [], executionCpu: [], frame: [], late: [], search: [], moved: [], movedLate: [], key: [], keyCpu: [] };
 let count = "";
 try {
   for (let i = 0; i < rounds; i++) {
@@ -76,31 +120,50 @@ try {
       await there();
       return p.evaluate(() => performance.now() - globalThis.from);
     };
-    await p.goto(server.url + "/console/");
-    await p.locator("h1:visible:not(.signin h1)").first().waitFor();
-    await p.waitForLoadState("networkidle");
-    await timed(took.graph, took.graphCpu, () => go(`/state-machines/${encodeURIComponent(big)}?tab=definition`, () => p.locator(".asl-state").nth(5).waitFor()));
-    await p.goto(server.url + "/console/");
-    await p.locator("h1:visible:not(.signin h1)").first().waitFor();
-    await p.waitForLoadState("networkidle");
+    const home = async () => {
+      await p.goto(server.url + "/console/");
+      await p.locator("h1:visible:not(.signin h1)").first().waitFor();
+      await p.waitForLoadState("networkidle");
+    };
+    const drawn = () => p.locator(".asl-state").nth(5).waitFor();
+    const definition = (arn) => `/state-machines/${encodeURIComponent(arn)}?tab=definition`;
+    await home();
+    await timed(took.huge, took.hugeCpu, () => go(definition(huge), drawn));
+    await home();
+    await timed(took.graph, took.graphCpu, () => go(definition(big), drawn));
+    await p.locator(".cm-content").waitFor();
+    const moved = await watched(p, 150, () => move(p));
+    took.moved.push(...moved);
+    took.movedLate.push(late(moved));
+    await p.getByRole("button", { name: "Edit", exact: true }).click();
+    const line = p.locator('.cm-content[contenteditable="true"] .cm-line', { hasText: '"Next": "Step 3"' }).first();
+    await line.click();
+    await p.keyboard.press("Home");
+    for (let n = 0; n < 20; n++) {
+      await timed(took.key, took.keyCpu, async () => {
+        const from = Date.now();
+        await p.keyboard.press(" ");
+        await p.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))); // it was painted
+        return Date.now() - from;
+      });
+      await wait(100);
+    }
+    await home();
     const tab = p.getByRole("tab", { name: /^Events \(\d{4,}\)/ });
     await timed(took.execution, took.executionCpu, () => go(`/executions/${encodeURIComponent(executionArn)}`, () => tab.waitFor()));
     count = await tab.innerText();
     await tab.click();
-    const frames = await p.evaluate(async () => {
-      const el = [...document.querySelectorAll(".vrows")].at(-1);
-      const out = [];
-      let last = await new Promise(requestAnimationFrame);
-      for (let n = 0; n < 240; n++) {
-        el.scrollTop += 700;
-        const now = await new Promise(requestAnimationFrame);
-        out.push(now - last);
-        last = now;
-      }
-      return out;
-    });
+    const frames = await watched(p, 240, () =>
+      p.evaluate(async () => {
+        const el = [...document.querySelectorAll(".vrows")].at(-1);
+        for (let n = 0; n < 240; n++) {
+          el.scrollTop += 700;
+          await new Promise(requestAnimationFrame);
+        }
+      }),
+    );
     took.frame.push(...frames);
-    took.late.push((100 * frames.filter((f) => f > 25).length) / frames.length);
+    took.late.push(late(frames));
     const from = Date.now();
     await p.getByPlaceholder("Find events").fill('"i":6000');
     await p.getByText(/^[1-9]\d? matches/).first().waitFor();
@@ -116,6 +179,12 @@ const line = (what, a, unit) => console.log(`${what}: ${median(a).toFixed(1)} ${
 console.log(`load ${loadavg()[0].toFixed(1)}`);
 line(`page of a machine of ${states} states, its graph drawn`, took.graph, "ms");
 line("  of it the page's own computing", took.graphCpu, "ms");
+line(`page of a machine of ${5 * states} states`, took.huge, "ms");
+line("  of it the page's own computing", took.hugeCpu, "ms");
+line("frame while the graph is dragged and zoomed", took.moved, "ms");
+line("frames later than 25 ms", took.movedLate, "%");
+line("from a key in the code to the screen, the graph beside it", took.key, "ms");
+line("  the page's own computing for it", took.keyCpu, "ms");
 line(`page of an execution, ${count}`, took.execution, "ms");
 line("  of it the page's own computing", took.executionCpu, "ms");
 line("frame while its events are scrolled", took.frame, "ms");

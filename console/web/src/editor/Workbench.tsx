@@ -20,6 +20,7 @@ const AslEditor = later(() => import("./AslEditor"), <Spinner />);
 const Design = later(() => import("./Design"), <Spinner />);
 
 const mostUndone = 200; // steps that are remembered
+const patienceMs = 400;
 const large = 20_000; // characters of a definition whose graph is drawn before its text is taken up
 
 export type WorkbenchProps = { value: string; onChange: (v: string) => void; express?: boolean; readOnly?: boolean; role?: string };
@@ -36,8 +37,11 @@ export default function Workbench({ value, onChange, express = false, readOnly =
   const [taken, take] = useState(value.length < large);
   useEffect(() => {
     if (taken) return;
-    const later = setTimeout(() => take(true), 400); // not every browser says when it is idle
-    return () => clearTimeout(later);
+    const off = new AbortController();
+    const ready = () => !off.signal.aborted && take(true);
+    if ("requestIdleCallback" in window) requestIdleCallback(ready, { timeout: patienceMs });
+    else setTimeout(ready, patienceMs);
+    return () => off.abort();
   }, [taken]);
   const check = useCallback(
     async (definition: string): Promise<Finding[]> => {

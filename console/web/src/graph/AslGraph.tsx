@@ -121,16 +121,18 @@ export function badgeText(s: Served, t: T): string {
 const nothing: Placed = { nodes: [], edges: [], w: 0, h: 0 };
 
 // usePlaced is where a definition's states are. The last good drawing stays while the text does
-// not parse.
+// not parse, and while it changes in what is not drawn.
 function usePlaced(definition: string, dir: Dir, live: boolean): Placed {
-  const good = useRef(nothing);
+  const good = useRef({ of: "", placed: nothing });
   return useMemo(() => {
     try {
-      good.current = layout(toGraph(JSON.parse(definition), live), dir);
+      const g = toGraph(JSON.parse(definition), live);
+      const of = dir + JSON.stringify(g);
+      if (of !== good.current.of) good.current = { of, placed: layout(g, dir) };
     } catch {
       // see above
     }
-    return good.current;
+    return good.current.placed;
   }, [definition, dir, live]);
 }
 

@@ -6,7 +6,7 @@ export type Box = { x0: number; y0: number; x1: number; y1: number };
 export type Size = { w: number; h: number };
 
 const least = 0.15; // of what fits larger
-const leastEver = 0.05;
+const leastEver = 0.02;
 const most = 2;
 const legible = 0.42; // what does not fit at this size is not seen whole at first
 
