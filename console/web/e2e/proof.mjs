@@ -42,6 +42,32 @@ export async function proven(browser, ctx, locale) {
   const record = ctx.url + "/console/events?name=Converse";
   const choose = () => p.locator("tbody tr", { hasText: "ap-northeast" }).last().click();
   let what = "";
+  const unsure = async () => {
+    what = "what is not signed yet, and a log that is being read, are said";
+    let turn = 0;
+    await through(p, isProof, (a) => {
+      const { Proof: _, ...e } = a.EventProof;
+      a.EventProof = turn++ ? { ...e, Status: "IN_PROGRESS", RecordsRead: 4096 * turn, RecordsToRead: 10_000_000 } : { ...e, Status: "PENDING_CHECKPOINT" };
+      return a;
+    });
+    await p.goto(record);
+    await choose();
+    await sees(pattern(t("proof:pending", { s: "{s}" })));
+    await sees(pattern(t("proof:reading", { n: "{n}", all: "{all}" })));
+    await checked("6-later");
+
+    what = "a browser that cannot check says so";
+    await p.unrouteAll({ behavior: "wait" });
+    await p.addInitScript(() => {
+      const had = crypto.subtle.importKey;
+      crypto.subtle.importKey = (...a) => (a[2]?.name === "Ed25519" ? Promise.reject(new DOMException("no", "NotSupportedError")) : had.apply(crypto.subtle, a));
+    });
+    await p.goto(record);
+    await choose();
+    await sees(t("proof:cannot"));
+    await never(inLog);
+    await checked("7-cannot");
+  };
   try {
     what = "a record is in the signed log, and its Region signed for it";
     await p.goto(record);
@@ -72,15 +98,17 @@ export async function proven(browser, ctx, locale) {
     await never(inLog);
     await checked("2-tampered");
 
-    what = "so it is where the record that is shown was changed with it";
-    await through(p, isLookup, (a) => {
-      for (const e of a.Events ?? []) e.CloudTrailEvent = e.CloudTrailEvent.replace(/"inputTokens":\d/, '"inputTokens":0');
-      return a;
-    });
-    await p.goto(record);
-    await choose();
-    await sees(t("proof:notInTree"));
-    await never(inLog);
+    if (locale === "en") {
+      what = "so it is where the record that is shown was changed with it";
+      await through(p, isLookup, (a) => {
+        for (const e of a.Events ?? []) e.CloudTrailEvent = e.CloudTrailEvent.replace(/"inputTokens":\d/, '"inputTokens":0');
+        return a;
+      });
+      await p.goto(record);
+      await choose();
+      await sees(t("proof:notInTree"));
+      await never(inLog);
+    }
 
     what = "a changed receipt is noticed, and listed";
     await p.unrouteAll({ behavior: "wait" });
@@ -121,30 +149,7 @@ export async function proven(browser, ctx, locale) {
     await o.shoot(`${id}-5-print`);
     await p.emulateMedia({ media: null });
 
-    what = "what is not signed yet, and a log that is being read, are said";
-    let turn = 0;
-    await through(p, isProof, (a) => {
-      const { Proof: _, ...e } = a.EventProof;
-      a.EventProof = turn++ ? { ...e, Status: "IN_PROGRESS", RecordsRead: 4096 * turn, RecordsToRead: 10_000_000 } : { ...e, Status: "PENDING_CHECKPOINT" };
-      return a;
-    });
-    await p.goto(record);
-    await choose();
-    await sees(pattern(t("proof:pending", { s: "{s}" })));
-    await sees(pattern(t("proof:reading", { n: "{n}", all: "{all}" })));
-    await checked("6-later");
-
-    what = "a browser that cannot check says so";
-    await p.unrouteAll({ behavior: "wait" });
-    await p.addInitScript(() => {
-      const had = crypto.subtle.importKey;
-      crypto.subtle.importKey = (...a) => (a[2]?.name === "Ed25519" ? Promise.reject(new DOMException("no", "NotSupportedError")) : had.apply(crypto.subtle, a));
-    });
-    await p.goto(record);
-    await choose();
-    await sees(t("proof:cannot"));
-    await never(inLog);
-    await checked("7-cannot");
+    if (locale === "ja") await unsure();
   } catch (x) {
     await o.shoot(id + "-broken");
     ctx.bad(`${id}: ${what}: ${String(x.message ?? x).replace(/\u001b\[\d+m/g, "").slice(0, 600)}`);
