@@ -166,9 +166,18 @@ func model(m *catalog.Model, region string) value.Value {
 		"modelName", str(m.Name),
 		"providerName", str(m.Provider))
 	if m.Input != nil {
-		v = v.With("inputModalities", list(m.Input)).With("outputModalities", list(m.Output)).With("responseStreamingSupported", value.Bool(m.Streaming))
+		v = v.With("inputModalities", list(textFirst(m.Input))).With("outputModalities", list(textFirst(m.Output))).With("responseStreamingSupported", value.Bool(m.Streaming))
 	}
 	return v.With("customizationsSupported", list(m.Customizations)).With("inferenceTypesSupported", list(inferenceTypes(m, region))).With("modelLifecycle", life)
+}
+
+// textFirst is modalities in the order that AWS gives them.
+func textFirst(all []string) []string {
+	i := slices.Index(all, "TEXT")
+	if i <= 0 {
+		return all
+	}
+	return slices.Concat([]string{"TEXT"}, all[:i], all[i+1:])
 }
 
 // find is the model that an id or an ARN of this Region names, and can be

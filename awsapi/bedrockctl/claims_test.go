@@ -238,6 +238,9 @@ func TestModelsOfARegion(t *testing.T) {
 			!slices.Contains([]string{"ACTIVE", "LEGACY"}, m.Get("modelLifecycle").Get("status").Str()) || !m.Get("customizationsSupported").IsArray() || len(types) == 0 {
 			t.Errorf("%s", m)
 		}
+		if in := strs(m.Get("inputModalities")); slices.Index(in, "TEXT") > 0 {
+			t.Errorf("%s reads %q", id, in)
+		}
 		if slices.Contains(types, "ON_DEMAND") {
 			direct++
 		} else if slices.Equal(types, []string{"INFERENCE_PROFILE"}) {

@@ -85,6 +85,13 @@ var settings = map[string]struct {
 	prefix + "Service-Tier":              {"default", true},
 }
 
+// spelled is how AWS writes headers that Go writes otherwise.
+var spelled = map[string]string{
+	prefix + "Guardrailidentifier":       prefix + "GuardrailIdentifier",
+	prefix + "Guardrailversion":          prefix + "GuardrailVersion",
+	prefix + "Performanceconfig-Latency": prefix + "PerformanceConfig-Latency",
+}
+
 func request(r *awsapi.Request, accept string) (bedrock.Request, http.Header) {
 	q := bedrock.Request{Body: r.Raw, ContentType: r.Header.Get("Content-Type"), Accept: r.Header.Get(accept)}
 	out := http.Header{}
@@ -106,6 +113,9 @@ func request(r *awsapi.Request, accept string) (bedrock.Request, http.Header) {
 		v := r.Header.Get(name)
 		s, ok := settings[name]
 		if !ok || v != s.only {
+			if as := spelled[name]; as != "" {
+				name = as
+			}
 			q.Unsupported = bedrock.Fault("ValidationException", "%s: %.128s is not supported by this server.", name, v)
 			break
 		}

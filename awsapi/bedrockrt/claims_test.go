@@ -89,7 +89,7 @@ func TestSettingsAreEchoedOrRefused(t *testing.T) {
 	for _, h := range [][2]string{{"X-Amzn-Bedrock-Trace", "ENABLED_FULL"}, {"X-Amzn-Bedrock-GuardrailVersion", "DRAFT"}, {"X-Amzn-Bedrock-PerformanceConfig-Latency", "optimized"},
 		{"X-Amzn-Bedrock-Service-Tier", "flex"}, {"X-Amzn-Bedrock-Something", "new"}} {
 		for _, op := range []string{"invoke", "invoke-with-response-stream"} {
-			if a := s.ask(t, "POST", path(jp45, op), claude, h[0], h[1]); a.status != 400 || !strings.Contains(string(a.body), h[1]+" is not supported by this server.") {
+			if a := s.ask(t, "POST", path(jp45, op), claude, h[0], h[1]); a.status != 400 || !strings.Contains(string(a.body), h[0]+": "+h[1]+" is not supported by this server.") {
 				t.Errorf("%s %s: %d %s", op, h[0], a.status, a.body)
 			}
 		}
