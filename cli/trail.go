@@ -309,9 +309,10 @@ func verifyProof(c *cobra.Command, f *trailFlags, file string, since []byte, for
 
 // filter is what search and export select by.
 type filter struct {
-	request, event, principal, region, served, profile string
-	since, until                                       string
-	from, to                                           time.Time
+	request, event, principal, region, served, profile, execution, failed string
+
+	since, until string
+	from, to     time.Time
 }
 
 func (q *filter) add(c *cobra.Command) {
@@ -321,6 +322,8 @@ func (q *filter) add(c *cobra.Command) {
 	c.Flags().StringVar(&q.region, "region", "", "`Region` in which the call was made")
 	c.Flags().StringVar(&q.served, "served-in", "", "`Region` that served the inference")
 	c.Flags().StringVar(&q.profile, "profile", "", "inference `profile` or model that was called; * stands for anything, as in 'jp.*'")
+	c.Flags().StringVar(&q.execution, "execution", "", "`text` in the ARN of the workflow's execution that made the call")
+	c.Flags().StringVar(&q.failed, "error", "", "error `code`, such as AccessDenied; * stands for anything")
 	addPeriod(c, &q.since, &q.until)
 }
 
@@ -392,6 +395,8 @@ func (q *filter) matches(r *trail.Record) bool {
 		q.event != "" && r.Name != q.event,
 		q.region != "" && r.Region != q.region,
 		q.profile != "" && !residency.Like(q.profile, r.Request.Get("modelId").Str()),
+		q.execution != "" && !strings.Contains(r.ExecutionARN, q.execution),
+		q.failed != "" && (r.ErrorCode == "" || !residency.Like(q.failed, r.ErrorCode)),
 		q.served != "" && r.Additional.Get("inferenceRegion").Str() != q.served,
 		!q.from.IsZero() && r.Time.Before(q.from),
 		!q.to.IsZero() && !r.Time.Before(q.to):
@@ -407,10 +412,13 @@ func trailSearch() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
 		Use:   "search",
-		Short: "Find records: by request, event, principal, Region and time",
-		Long: `Find records, oldest first: by request id, event name, principal, Region and time; all
-that is said must fit. A server may be writing meanwhile. The exit status is 1 if
-there is none.`,
+		Short: "Find records: by request, event, principal, execution, error, Region and time",
+		Long: `Find records, oldest first: by request id, event name, principal, execution, error,
+Region and time; all that is said must fit. A server may be writing meanwhile. The exit
+status is 1 if there is none.`,
+		Example: `  tokaido trail search --profile 'jp.*' --served-in ap-northeast-3 --since 7d
+  tokaido trail search --error AccessDenied --principal intern --format json
+  tokaido trail search --execution order-4711`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkFormat(format, "text", "json"); err != nil {
 				return err
