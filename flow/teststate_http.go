@@ -41,7 +41,7 @@ func httpRequest(args value.Value, region string) *HTTPRequest {
 	case v.IsString():
 		q = append(q, v.Str())
 	case v.IsObject():
-		q = form(nil, "", v, "REPEAT")
+		q = AppendForm(nil, "", v, "REPEAT")
 	case v.IsArray():
 		for _, x := range v.Items() {
 			q = append(q, scalar(x))
@@ -67,7 +67,7 @@ func httpRequest(args value.Value, region string) *HTTPRequest {
 		r.Body = body.Str()
 	case transform.Get("RequestBodyEncoding").Str() == "URL_ENCODED":
 		format := transform.Get("RequestEncodingOptions").Get("ArrayFormat").Str()
-		r.Body = strings.Join(form(nil, "", body, format), "&")
+		r.Body = strings.Join(AppendForm(nil, "", body, format), "&")
 	default:
 		r.Body = body.Compact().JSON()
 	}
@@ -104,9 +104,9 @@ func scalar(v value.Value) string {
 	return v.Compact().JSON()
 }
 
-// form appends v as fields of a form: those of objects inside are name[key], those
+// AppendForm appends v as fields of a form: those of objects inside are name[key], those
 // of arrays as format says.
-func form(to []string, name string, v value.Value, format string) []string {
+func AppendForm(to []string, name string, v value.Value, format string) []string {
 	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 	switch {
 	case v.IsObject():
@@ -114,7 +114,7 @@ func form(to []string, name string, v value.Value, format string) []string {
 			if k = escape(k); name != "" {
 				k = name + "[" + k + "]"
 			}
-			to = form(to, k, x, format)
+			to = AppendForm(to, k, x, format)
 		}
 	case v.IsArray() && format == "COMMAS":
 		var parts []string
@@ -126,11 +126,11 @@ func form(to []string, name string, v value.Value, format string) []string {
 		for i, x := range v.Items() {
 			switch format {
 			case "REPEAT":
-				to = form(to, name, x, format)
+				to = AppendForm(to, name, x, format)
 			case "BRACKETS":
-				to = form(to, name+"[]", x, format)
+				to = AppendForm(to, name+"[]", x, format)
 			default:
-				to = form(to, name+"["+strconv.Itoa(i)+"]", x, format)
+				to = AppendForm(to, name+"["+strconv.Itoa(i)+"]", x, format)
 			}
 		}
 	default:

@@ -58,7 +58,10 @@ type Config struct {
 	Limits LimitsConfig `yaml:"limits"`
 
 	Endpoints Endpoints `yaml:"endpoints"`
-	Mocks     string    `yaml:"mocks"` // a mock configuration file of Step Functions Local; SFN_MOCK_CONFIG
+
+	Connections map[string]ConnectionConfig `yaml:"connections,omitempty"` // of HTTP Tasks, by name
+
+	Mocks string `yaml:"mocks"` // a mock configuration file of Step Functions Local; SFN_MOCK_CONFIG
 
 	Version string `yaml:"-"` // of the program; the console shows it
 
@@ -322,6 +325,7 @@ func (c *Config) Check() error {
 	}
 	c.Limits.check(bad)
 	c.LogFiles.check(bad)
+	c.checkConnections(bad)
 	if e := c.Tracing.Endpoint; e != "" {
 		if u, err := url.Parse(e); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 			bad("tracing.endpoint: %q is not the URL of a server, like http://127.0.0.1:4318", e)

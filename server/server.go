@@ -179,6 +179,11 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	tasks := connector.Table{}
 	(&connector.Bedrock{Inference: inference, Roles: people}).AddTo(tasks)
 	(&connector.Lambda{Endpoint: cfg.Endpoints.Lambda, Credentials: cfg.credentials, Gate: guard, Roles: people}).AddTo(tasks)
+	connections, err := cfg.connections()
+	if err != nil {
+		return s, err
+	}
+	(&connector.HTTP{Connections: connections, Gate: guard, Roles: people}).AddTo(tasks)
 	nested := connector.NewStates(guard, people)
 	nested.AddTo(tasks)
 	var mocks *connector.Mocks

@@ -57,8 +57,12 @@ func TestIntegrationsThatAreNotHere(t *testing.T) {
 		return m.ARN
 	}
 	m := make("m", put+`,"Call":`+call)
-	for state, resource := range map[string]string{"Put": "arn:aws:states:::aws-sdk:s3:putObject", "Call": "arn:aws:states:::http:invoke"} {
-		if n := strings.Count(log.String(), fmt.Sprintf("machine=%s state=%s resource=%s why=\"The resource '%s' is not supported by this server.\"", m, state, resource, resource)); n != 1 {
+	for _, x := range [][3]string{
+		{"Put", "arn:aws:states:::aws-sdk:s3:putObject", "The resource 'arn:aws:states:::aws-sdk:s3:putObject' is not supported by this server."},
+		{"Call", "arn:aws:states:::http:invoke", "There are no connections for HTTP Tasks: name one under connections in tokaido.yaml."},
+	} {
+		state := x[0]
+		if n := strings.Count(log.String(), fmt.Sprintf("machine=%s state=%s resource=%s why=%q", m, state, x[1], x[2])); n != 1 {
 			t.Errorf("%s is said %d times: %s", state, n, log.String())
 		}
 	}
@@ -82,10 +86,10 @@ func TestIntegrationsThatAreNotHere(t *testing.T) {
 	}
 	run(m, "FAILED States.TaskFailed: The resource 'arn:aws:states:::aws-sdk:s3:putObject' is not supported by this server.")
 	run(m+"#Fine", "SUCCEEDED")
-	for _, state := range []string{put, call} {
+	for state, why := range map[string]string{put: "is not supported by this server", call: "connections in tokaido.yaml"} {
 		state = strings.Replace(state, `"Next":"Call"`, `"End":true`, 1)
 		tried, err := s.machines.TestState(t.Context(), flow.TestState{Scope: scope, Definition: state, RoleARN: role})
-		if err != nil || tried.Status != engine.SingleFailed || !strings.Contains(*tried.Cause, "is not supported by this server") {
+		if err != nil || tried.Status != engine.SingleFailed || !strings.Contains(*tried.Cause, why) {
 			t.Errorf("%+v %v", tried, err)
 		}
 	}
