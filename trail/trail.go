@@ -46,6 +46,8 @@ const (
 	maxQueue = 64 << 20 // bytes that wait to be written; then Append waits
 	maxGroup = 4 << 20  // bytes of one write, about
 
+	bodySize = 1536 // bytes of the stored form of most records, at most
+
 	maxGathered = 256 << 10 // bytes of Relaxed records that wait for more
 
 	// partEvery is how many bytes of a segment come before the index of its first
@@ -540,7 +542,7 @@ func (l *Log) Append(ctx context.Context, r *Record) error {
 	if r.Phase > Outcome || (r.Phase == Outcome) != (r.IntentID != "") {
 		return fmt.Errorf("trail: record %s: phase %v with intent %q", r.EventID, r.Phase, r.IntentID)
 	}
-	body := appendRecord(make([]byte, 0, 1024), r)
+	body := appendRecord(make([]byte, 0, bodySize), r)
 	if len(body) > MaxRecord {
 		return fmt.Errorf("trail: record %s has %d bytes, more than %d", r.EventID, len(body), MaxRecord)
 	}
