@@ -130,18 +130,12 @@ func (g *Gate) GroupInferences() { g.grouped = true }
 // be begun any more.
 func (g *Gate) Wait() { g.ending.Wait() }
 
-// recordTimeout is how long a record may take. Nobody is told that a call
-// succeeded before it is recorded, so a disk that hangs must become an error.
-const recordTimeout = 30 * time.Second
-
-var errNoTrail = errors.New("the trail does not answer")
-
 // append writes r, whatever becomes of the client that waits: one that goes
 // away must not be able to do it unrecorded.
 func (g *Gate) append(ctx context.Context, r *trail.Record) error {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), recordTimeout, errNoTrail)
-	defer cancel()
-	if err := g.log.Append(ctx, r); err != nil {
+	p := &patience{Context: context.WithoutCancel(ctx)}
+	defer p.end()
+	if err := g.log.Append(p, r); err != nil {
 		return fmt.Errorf("record %s of %s: %w", r.Name, r.RequestID, err)
 	}
 	return nil
