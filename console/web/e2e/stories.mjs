@@ -117,8 +117,8 @@ export async function abroad(browser, ctx, locale) {
       await box.fill("And now?");
       await box.press("Enter");
       await p.waitForFunction(() => document.querySelectorAll(".play [role=log]").length > 1 && [...document.querySelectorAll(".play [role=log]")].every((l) => /And now[^]*Answered in/.test(l.innerText)));
-      await p.getByRole("button", { name: new RegExp("^" + t("playground:remove", { name: "Claude" })) }).last().click();
-      await p.getByRole("button", { name: new RegExp("^" + t("playground:remove", { name: "Claude" })) }).last().waitFor();
+      await p.getByRole("button", { name: pattern(t("playground:remove", { name: "{name}" })) }).last().click();
+      await p.getByRole("button", { name: pattern(t("playground:remove", { name: "{name}" })) }).last().waitFor();
       await p.getByRole("button", { name: t("viewRequest") }).click();
       await p.getByRole("dialog").getByRole("button", { name: /^1: jp[.]/ }).waitFor().catch(() => p.getByRole("dialog").locator("pre", { hasText: "jp.anthropic" }).first().waitFor());
       await p.getByRole("dialog").getByRole("button", { name: t("close"), exact: true }).first().click();
