@@ -16,7 +16,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
@@ -64,10 +63,11 @@ func check(err error) {
 }
 
 func main() {
-	n := flag.Int("records", 1_000_000, "records of the large log")
+	n := flag.Int("records", 1_000_000, "records of the large log; 0: none")
 	dir := flag.String("dir", "", "directory to work in (default: a temporary one, removed)")
 	producers := flag.Int("producers", 64, "of durable appends")
-	lasting := flag.Duration("for", 5*time.Second, "of each measurement of appends")
+	rounds := flag.Int("rounds", 5, "of appends, and of the disk beside them")
+	lasting := flag.Duration("for", 2*time.Second, "of each of them")
 	flag.Parse()
 	debug.SetGCPercent(400) // as the commands do
 	work := *dir
@@ -79,10 +79,12 @@ func main() {
 	}
 	fmt.Printf("%s, %s, %d cores, go %s\n", time.Now().UTC().Format(time.RFC3339), cpu(), runtime.NumCPU(), runtime.Version())
 	fmt.Printf("load before: %s\n\n", load())
-	for range 3 {
-		appends(work, *producers, *lasting)
+	for _, p := range []int{*producers, 1} {
+		appends(work, p, *rounds, *lasting)
 	}
-	large(work, *n)
+	if *n > 0 {
+		large(work, *n)
+	}
 	fmt.Printf("\nload after: %s\n", load())
 }
 
@@ -96,80 +98,6 @@ func keys(dir string) (*trail.Keys, *trail.Ring) {
 	ring, err := trail.NewRing(public...)
 	check(err)
 	return k, ring
-}
-
-// appends measures durable appends, and before and after what the disk takes in
-// one write and one sync of as many bytes as a group had.
-func appends(work string, producers int, lasting time.Duration) {
-	dir := filepath.Join(work, "appends")
-	defer os.RemoveAll(dir)
-	k, _ := keys(work)
-	signer, err := k.Log()
-	check(err)
-	l, err := trail.Open(dir, trail.Options{Sync: true, Signer: signer})
-	check(err)
-	// Making records is not what is measured: each producer has some of its own.
-	made := make([][]*trail.Record, producers)
-	for p := range made {
-		for i := range 64 {
-			made[p] = append(made[p], record(p*64+i))
-		}
-	}
-	size := int64(0)
-	disk := func() float64 {
-		f, err := os.Create(filepath.Join(work, "disk"))
-		check(err)
-		defer os.Remove(f.Name())
-		defer f.Close()
-		buf := bytes.Repeat([]byte("x"), producers*int(size))
-		writes := 0
-		began := time.Now()
-		for at := int64(0); time.Since(began) < lasting/2; at += int64(len(buf)) {
-			_, err := f.WriteAt(buf, at)
-			check(err)
-			check(syscall.Fdatasync(int(f.Fd())))
-			writes++
-		}
-		return float64(writes*producers) / time.Since(began).Seconds()
-	}
-	probe, err := trail.Open(filepath.Join(work, "probe"), trail.Options{})
-	check(err)
-	const probed = 200
-	for i := range probed {
-		check(probe.Append(context.Background(), record(i)))
-	}
-	check(probe.Close())
-	size = bytesOf(filepath.Join(work, "probe")) / probed
-	check(os.RemoveAll(filepath.Join(work, "probe")))
-	before := disk()
-	end := time.Now().Add(lasting)
-	times := make([][]time.Duration, producers)
-	var wg sync.WaitGroup
-	began := time.Now()
-	for p := range producers {
-		wg.Go(func() {
-			for i := 0; ; i++ {
-				r := made[p][i%len(made[p])]
-				r.EventID = ""
-				t := time.Now()
-				check(l.Append(context.Background(), r))
-				now := time.Now()
-				times[p] = append(times[p], now.Sub(t))
-				if now.After(end) {
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	took := time.Since(began)
-	check(l.Close())
-	all := slices.Concat(times...)
-	slices.Sort(all)
-	limit := (before + disk()) / 2 // others use the disk too: before and after
-	rate := float64(len(all)) / took.Seconds()
-	fmt.Printf("append, %d producers: %.0f durable records/s, p50 %v, p99 %v; the disk, %d records of %d bytes in each write and sync: %.0f records/s (%.2f times)\n",
-		producers, rate, all[len(all)/2].Round(10*time.Microsecond), all[len(all)*99/100].Round(10*time.Microsecond), producers, size, limit, limit/rate)
 }
 
 func large(work string, n int) {
