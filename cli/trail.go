@@ -144,13 +144,6 @@ func progressBar(c *cobra.Command) (show func(done, total int64), end func()) {
 		}
 }
 
-func checkFormat(format string, known ...string) error {
-	if slices.Contains(known, format) {
-		return nil
-	}
-	return usageError{fmt.Errorf("--format is %q, want %s", format, strings.Join(known, " or "))}
-}
-
 func trailVerify() *cobra.Command {
 	var f trailFlags
 	var known, proof, format string
@@ -167,7 +160,7 @@ who kept a later one: take the file "checkpoint" elsewhere now and then, and giv
 with --checkpoint. With --proof a proof made by "tokaido trail prove" is checked
 instead, without the log.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkFormat(format, "text", "json"); err != nil {
+			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
 			}
 			var check trail.Check
@@ -420,7 +413,7 @@ status is 1 if there is none.`,
   tokaido trail search --error AccessDenied --principal intern --format json
   tokaido trail search --execution order-4711`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkFormat(format, "text", "json"); err != nil {
+			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
 			}
 			if limit < 0 {
@@ -510,7 +503,7 @@ func trailExport() *cobra.Command {
 (AWSLogs/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/….json.gz), or as events, one on each
 line. What is exported can be selected as in a search.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkFormat(format, "cloudtrail", "jsonl"); err != nil {
+			if err := oneOf("format", format, "cloudtrail", "jsonl"); err != nil {
 				return err
 			}
 			if format == "cloudtrail" && to == "" {
