@@ -371,3 +371,35 @@ func TestLlamaEmbeddings(t *testing.T) {
 		}
 	}
 }
+
+// A Llama of AWS's, whose body is a prompt that tells of tools, on a real server: it
+// is asked with tools, and with what came of one. Probes find it well.
+func TestLlamaPrompts(t *testing.T) {
+	url := startLlama(t)
+	rt := llamaRuntime(t, url)
+	b, err := openai.New(openai.Config{Connection: upstream.Config{Name: "llama", URL: url + "/v1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Probes()[0].Ask(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if owner := llamaAsk(t, "GET", url+"/v1/models", "").Get("data").At(0).Get("owned_by").Str(); owner != "llamacpp" {
+		t.Errorf("the list of models is %s's: its /health is not asked", owner)
+	}
+	const tools = `,"toolConfig":{"tools":[{"toolSpec":{"name":"weather","inputSchema":{"json":{"type":"object","properties":{"city":{"type":"string"}}}}}}]}`
+	past := `{"messages":[{"role":"user","content":[{"text":"sing"}]},{"role":"assistant","content":[{"toolUse":{"toolUseId":"a","name":"weather","input":{"city":"Kyoto"}}}]},
+		{"role":"user","content":[{"toolResult":{"toolUseId":"a","content":[{"text":"rain"}]}}]}],"inferenceConfig":{"temperature":0,"maxTokens":20}` + tools + `}`
+	for _, model := range []string{"meta.llama3-1-8b-instruct-v1:0", "meta.llama3-3-70b-instruct-v1:0", "meta.llama4-scout-17b-instruct-v1:0"} {
+		for _, request := range []string{asked("sing", `,"maxTokens":20`, tools), past} {
+			out, res, err := rt.Converse(t.Context(), prepare(t, rt, model, request))
+			if err != nil {
+				t.Errorf("%s: %v", model, err)
+				continue
+			}
+			if res.Usage.Input+res.Usage.CacheRead == 0 || out.Get("output").Get("message").Get("content").Len() == 0 {
+				t.Errorf("%s: %s", model, out)
+			}
+		}
+	}
+}
