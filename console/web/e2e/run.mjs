@@ -10,7 +10,7 @@ import { axe, chromiumPath, launch, open, serve, shots, until, wait } from "./ha
 import { list } from "./pages.mjs";
 import { proven } from "./proof.mjs";
 import { connect, seed, settled } from "./seed.mjs";
-import { abroad, designed, kept, own, people, refused, signIn, tools } from "./stories.mjs";
+import { abroad, designed, kept, keyed, own, people, refused, signIn, tools } from "./stories.mjs";
 
 // Pages that are not looked at within this time are named, and do not fail: how slow a machine is
 // says nothing about the console. Stories run first, and always.
@@ -81,6 +81,7 @@ try {
     if (wanted("stories", "tools")) jobs.push(() => tools(browser, ctx, locale));
   }
   if (wanted("stories", "kept")) jobs.push(() => kept(browser, ctx, made));
+  if (wanted("stories", "keyed")) jobs.push(() => keyed(browser, ctx, made));
   if (wanted("sign-in")) jobs.push(() => signIn(ctx));
   const skipped = [];
   const times = [];

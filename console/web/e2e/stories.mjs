@@ -259,6 +259,64 @@ export async function kept(browser, ctx, made) {
   ]);
 }
 
+// keyed: a machine is designed, and a refusal looked into, without a mouse.
+export async function keyed(browser, ctx, made) {
+  const t = await speaker("en", "design", "run");
+  const said = (p) => p.evaluate(() => { const e = document.activeElement; return `${e?.getAttribute("aria-label") ?? ""} ${e?.closest("label, [class*=form-field]")?.textContent ?? ""} ${e?.textContent ?? ""}`; });
+  const tabTo = async (p, what, key = "Tab") => {
+    for (let i = 0; i < 80; i++) {
+      await p.keyboard.press(key);
+      if (what.test(await said(p))) return;
+    }
+    throw new Error(`${key} does not lead to ${what}`);
+  };
+  const focused = (p, what) => p.waitForFunction((w) => new RegExp(w).test(document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? ""), what.source);
+  const state = (p, name) => p.locator(".asl-state", { hasText: name });
+  await steps(browser, ctx, "keyed", "en", [
+    ["Design is reached and keeps the focus", async (p) => {
+      await p.goto(ctx.url + "/console/state-machines/create");
+      await p.locator(".cm-content").waitFor();
+      await p.getByRole("heading", { name: t("create"), exact: true }).waitFor();
+      await tabTo(p, new RegExp(`^ *${t("design:code")}$`));
+      await p.keyboard.press("ArrowRight");
+      await p.keyboard.press("Enter");
+      await p.locator(".design-block").first().waitFor();
+      await focused(p, new RegExp(t("design:design")));
+    }],
+    ["a state is added from the palette", async (p) => {
+      await tabTo(p, new RegExp(t("design:block_Wait") + "$"));
+      await p.keyboard.press("Enter");
+      await state(p, "Wait").waitFor();
+    }],
+    ["one stop leads into the graph, and arrows through it", async (p) => {
+      await tabTo(p, /^Wait, Wait/);
+      await p.keyboard.press("ArrowUp");
+      await focused(p, /^Ask Claude, Task/);
+      await p.keyboard.press("Enter");
+      await p.getByRole("group", { name: t("design:inspector"), exact: true }).getByRole("textbox", { name: t("design:name"), exact: true }).waitFor();
+      await tabTo(p, new RegExp("^" + t("zoomIn")));
+    }],
+    ["it is undone", async (p) => {
+      await tabTo(p, /^Ask Claude, Task/, "Shift+Tab");
+      await p.keyboard.press("Control+z");
+      await state(p, "Wait").waitFor({ state: "detached" });
+    }],
+    ["the step that failed gets the focus, and a dialog gives it back", async (p) => {
+      await p.goto(ctx.url + "/console/executions/" + encodeURIComponent(made.failed));
+      await p.getByRole("button", { name: t("showStep") }).waitFor();
+      await tabTo(p, new RegExp("^ *" + t("showStep")));
+      await p.keyboard.press("Enter");
+      await focused(p, new RegExp(t("stateDetail")));
+      await tabTo(p, new RegExp("^ *" + t("run:testHere")));
+      await p.keyboard.press("Enter");
+      await p.getByRole("dialog").waitFor();
+      await p.keyboard.press("Escape");
+      await p.getByRole("dialog").waitFor({ state: "detached" });
+      await focused(p, new RegExp(t("run:testHere")));
+    }],
+  ]);
+}
+
 // people: a role is made, given a policy that the rules find fault with, then another, and asked about.
 export async function people(browser, ctx, locale) {
   const t = await speaker(locale, "iam");

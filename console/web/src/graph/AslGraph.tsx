@@ -22,10 +22,10 @@ const marks: Record<Status, IconProps> = {
 const isEnd = (g: GNode) => g.type === "Start" || g.type === "End";
 const mostDrawn = 400; // states at once; more are too small to read, and are boxes only
 
-type StateProps = { id: string; g: GNode; x: number; y: number; w: number; h: number; status?: Status; reached: boolean; times?: number; badge?: string; bad: boolean; selected: boolean };
+type StateProps = { id: string; g: GNode; x: number; y: number; w: number; h: number; status?: Status; reached: boolean; times?: number; badge?: string; bad: boolean; selected: boolean; lead: boolean };
 
 // State is drawn again only when something of it changed.
-const State = memo(function State({ id, g, x, y, w, h, status, reached, times, badge, bad, selected }: StateProps) {
+const State = memo(function State({ id, g, x, y, w, h, status, reached, times, badge, bad, selected, lead }: StateProps) {
   const { t } = useI18n();
   const cls = `asl-node asl-${g.type} ${status ? "st-" + status : ""} ${reached ? "" : "st-notReached"} ${selected ? "sel" : ""}`;
   const style = { left: x, top: y, width: w, height: h };
@@ -40,7 +40,7 @@ const State = memo(function State({ id, g, x, y, w, h, status, reached, times, b
       className={`asl-state can ${g.scopes.length ? "holds" : ""}`}
       style={style}
       data-id={id}
-      tabIndex={0}
+      tabIndex={lead ? 0 : -1}
       role="group" // a button cannot hold others, as a Map holds its states
       aria-current={selected || undefined}
       aria-label={`${g.name}, ${g.type}${g.type === "Task" ? " " + g.detail : ""}${status ? ", " + t(statusKey[status]) : ""}${badge ? ", " + badge : ""}`}
@@ -162,8 +162,8 @@ export default function AslGraph({ definition, statuses, counts, served, selecte
   const { sight } = s;
   const seen = useMemo(() => (sight ? [...places.values()].filter((n) => n.node.id === held || meets(boxOf(n), sight)) : []), [places, sight, held]);
   const far = seen.length > mostDrawn;
-  // Of mere boxes one can have the focus: arrow keys lead from it to the others.
-  const lead = far ? (held ?? seen.find((n) => n.node.name === selected && !isEnd(n.node))?.node.id ?? seen.find((n) => !isEnd(n.node))?.node.id) : undefined;
+  // One state is where Tab leads; arrow keys lead from it to the others.
+  const lead = seen.length ? (held ?? seen.find((n) => n.node.name === selected && !isEnd(n.node))?.node.id ?? seen.find((n) => !isEnd(n.node))?.node.id) : undefined;
   const statusOf = (g: GNode) => (isEnd(g) ? undefined : statuses?.[g.name]);
   const boxes = useMemo(() => {
     const all = new Map<string, string>();
@@ -299,6 +299,7 @@ export default function AslGraph({ definition, statuses, counts, served, selecte
                 badge={own && !isEnd(g) ? badgeText(own, t) : undefined}
                 bad={own?.shares.length === 0}
                 selected={g.name === selected && !isEnd(g)}
+                lead={g.id === lead}
               />
             );
           })}
