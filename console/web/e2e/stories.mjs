@@ -109,20 +109,6 @@ export async function abroad(browser, ctx, locale) {
       if (!served) throw new Error("the answer does not say its Region");
       await o.shoot(`abroad-${locale}-1-answer`);
     }],
-    ["the same model is asked through its other profiles, side by side; what goes takes its answers along", async (p) => {
-      if (locale !== "en") return;
-      await p.getByRole("button", { name: t("playground:compareProfiles") }).click();
-      await p.getByRole("heading", { name: "Claude Sonnet 4.5" }).nth(1).waitFor();
-      const box = p.getByRole("textbox", { name: t("prompt"), exact: true });
-      await box.fill("And now?");
-      await box.press("Enter");
-      await p.waitForFunction(() => document.querySelectorAll(".play [role=log]").length > 1 && [...document.querySelectorAll(".play [role=log]")].every((l) => /And now[^]*Answered in/.test(l.innerText)));
-      await p.getByRole("button", { name: pattern(t("playground:remove", { name: "{name}" })) }).last().click();
-      await p.getByRole("button", { name: pattern(t("playground:remove", { name: "{name}" })) }).last().waitFor();
-      await p.getByRole("button", { name: t("viewRequest") }).click();
-      await p.getByRole("dialog").getByRole("button", { name: /^1: jp[.]/ }).waitFor().catch(() => p.getByRole("dialog").locator("pre", { hasText: "jp.anthropic" }).first().waitFor());
-      await p.getByRole("dialog").getByRole("button", { name: t("close"), exact: true }).first().click();
-    }],
     ["its record says ConverseStream and the Region, is in the signed log, and the Region signed for it", async (p, o) => {
       await p.getByRole("link", { name: t("openRecord") }).first().click();
       await p.getByRole("heading", { name: t("eventHistory") }).waitFor();
@@ -132,6 +118,24 @@ export async function abroad(browser, ctx, locale) {
       await sees(p, pattern(t("proof:inLog", { n: "{n}", all: "{all}" })));
       await sees(p, t("proof:receiptOf", { region: served }));
       await o.shoot(`abroad-${locale}-2-record`);
+    }],
+    ["the same model is asked through its other profiles, side by side; what goes takes its answers along", async (p) => {
+      if (locale !== "en") return;
+      await p.goto(ctx.url + "/console/playground?model=" + encodeURIComponent(profile));
+      await p.getByRole("button", { name: t("playground:compareProfiles") }).click();
+      await p.getByRole("heading", { name: "Claude Sonnet 4.5" }).nth(1).waitFor();
+      const box = p.getByRole("textbox", { name: t("prompt"), exact: true });
+      await box.fill("And now?");
+      await box.press("Enter");
+      await p.waitForFunction(() => document.querySelectorAll(".play [role=log]").length > 1 && [...document.querySelectorAll(".play [role=log]")].every((l) => /And now[^]*Answered in/.test(l.innerText)));
+      // The first is closed: the answers of the next stay the next's.
+      const second = await p.locator(".play [role=log]").nth(1).innerText();
+      await p.getByRole("button", { name: t("playground:remove", { name: "JP Anthropic Claude Sonnet 4.5" }) }).click();
+      await p.getByRole("button", { name: t("playground:remove", { name: "JP Anthropic Claude Sonnet 4.5" }) }).waitFor({ state: "detached" });
+      if ((await p.locator(".play [role=log]").first().innerText()) !== second) throw new Error("a conversation changed its model");
+      await p.getByRole("button", { name: t("viewRequest") }).click();
+      await p.getByRole("dialog").locator("pre:visible", { hasText: "--model-id global.anthropic" }).waitFor();
+      await p.getByRole("dialog").getByRole("button", { name: t("close"), exact: true }).first().click();
     }],
   ]);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { counts, read, statuses } from "../src/model/history";
-import { byState, record, sessionName, shares } from "../src/model/inference";
+import { byState, record, sessionName, shares, together } from "../src/model/inference";
 import { denial, kind } from "../src/model/denial";
 import { callParts, destinations, flows, grants, inRegion, kindOf, sources, traffic, underlying } from "../src/model/profile";
 import { asCli, asJavaScript, asPython, quoted } from "../src/model/snippet";
@@ -184,5 +184,19 @@ describe("snippet", () => {
     expect(asPython(s)).toContain('"temperature": 0.5');
     expect(asJavaScript(s)).toContain('"modelId": "jp.m"');
     expect(asJavaScript(s)).not.toContain('"region"');
+  });
+});
+
+describe("what several questions find", () => {
+  const r = (id: string, s: number) => ({ id, time: new Date(s * 1000) }) as never;
+  it("is put together, each record once", () => {
+    const got = together([{ items: [r("c", 3), r("a", 1)], more: false }, { items: [r("c", 3), r("b", 2)], more: false }]);
+    expect(got.items.map((x) => x.id)).toEqual(["c", "b", "a"]);
+    expect(got.more).toBe(false);
+  });
+  it("ends where one of the answers does, lest a kind seem not to be there", () => {
+    const got = together([{ items: [r("e", 5), r("d", 4)], more: true }, { items: [r("c", 4), r("a", 1)], more: false }], [r("x", 6), r("y", 2)]);
+    expect(got.items.map((x) => x.id)).toEqual(["x", "e", "d", "c"]);
+    expect(got.more).toBe(true);
   });
 });

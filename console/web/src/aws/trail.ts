@@ -1,7 +1,7 @@
 // What the console asks CloudTrail.
 import { trailIn } from "./clients";
 import { current } from "./session";
-import { inference, record, sessionName, type Record_ } from "../model/inference";
+import { inference, modelCalls, record, sessionName, together, type Found, type Record_ } from "../model/inference";
 import { pages } from "../app/load";
 
 const maxPages = 20; // of 50 records
@@ -27,21 +27,31 @@ export async function lookup(q: Asked, most = maxPages, signal?: AbortSignal, re
 
 const beside = 6; // Regions that are asked at a time
 
-// everywhere looks in the trails of several Regions, the newest records first. done says how many
-// were read.
-export async function everywhere(q: Asked, regions: readonly string[], most: number, signal: AbortSignal, done: (n: number) => void): Promise<{ items: Record_[]; more: boolean }> {
+export type Question = Asked & { besides?: boolean }; // besides: what it finds is welcome, and not all is asked for
+
+// everywhere asks the trails of several Regions several questions, the newest records first. done
+// says how many Regions were read.
+export async function everywhere(questions: readonly Question[], regions: readonly string[], most: number, signal: AbortSignal, done: (n: number) => void): Promise<Found> {
   const queue = [...regions];
-  const found: { items: Record_[]; more: boolean }[] = [];
+  const found: Found[] = [];
+  const besides: Record_[] = [];
+  let read = 0;
   await Promise.all(
     Array.from({ length: Math.min(beside, regions.length) }, async () => {
       for (let r; (r = queue.shift()); ) {
-        found.push(await lookup(q, most, signal, r));
-        done(found.length);
+        const answers = await Promise.all(questions.map((q) => lookup(q, most, signal, r)));
+        answers.forEach((a, i) => (questions[i]!.besides ? besides.push(...a.items) : found.push(a)));
+        done(++read);
       }
     }),
   );
-  return { items: found.flatMap((f) => f.items).sort((a, b) => b.time.getTime() - a.time.getTime()), more: found.some((f) => f.more) };
+  return together(found, besides);
 }
+
+// ofModels are the calls of models since a time. They are looked for by their names: a page that
+// is open makes more records of other kinds than one wants to read.
+export const ofModels = async (start: Date, most: number, signal?: AbortSignal): Promise<Found> =>
+  together(await Promise.all(modelCalls.map((value) => lookup({ key: "EventName", value, start }, most, signal))));
 
 // ofExecution are the records of an execution's model calls. Its role's session has its name.
 export async function ofExecution(arn: string, start: Date | undefined, end: Date | undefined, signal?: AbortSignal): Promise<Record_[]> {

@@ -166,7 +166,7 @@ const en = {
   machinesN: "State machines",
   runningN: "Running executions",
   failedRecent: "Failed executions",
-  deniedToday: "Refused calls, last 24 hours",
+  deniedToday: "Refused model calls, last 24 hours",
   inferencesToday: "Inferences, last 24 hours",
   inferencesTodayHint: "Where models answered, from CloudTrail.",
   anyStatus: "All",

@@ -167,7 +167,7 @@ const ja: Dict = {
   machinesN: "ステートマシン",
   runningN: "実行中",
   failedRecent: "失敗した実行",
-  deniedToday: "拒否された呼び出し (過去 24 時間)",
+  deniedToday: "拒否されたモデル呼び出し (過去 24 時間)",
   inferencesToday: "推論が実行されたリージョン (過去 24 時間)",
   inferencesTodayHint: "CloudTrail に記録された、モデルが応答したリージョンです。",
   anyStatus: "すべて",

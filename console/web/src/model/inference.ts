@@ -64,6 +64,21 @@ export function record(e: Event): Record_ {
 // inference reports whether a record tells of a model that was asked.
 export const inference = (r: Record_) => r.source === "bedrock.amazonaws.com" && /^(Converse|InvokeModel)/.test(r.name);
 
+// modelCalls are the names of the records for which inference holds.
+export const modelCalls = ["Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream", "InvokeModelWithBidirectionalStream"];
+
+export type Found = { items: Record_[]; more: boolean }; // the newest first; more: there are older ones
+
+// together puts answers into one, each record once, the newest first. Where an answer is not all
+// there is, what is older than its last record may lack some of its kind, and is left out. Of what
+// is found besides, nothing is missed.
+export function together(found: readonly Found[], besides: readonly Record_[] = []): Found {
+  const ends = found.filter((f) => f.more && f.items.length > 0).map((f) => f.items.at(-1)!.time.getTime());
+  const from = Math.max(-Infinity, ...ends);
+  const by = new Map([...found.flatMap((f) => f.items), ...besides].filter((r) => r.time.getTime() >= from).map((r) => [r.id, r]));
+  return { items: [...by.values()].sort((a, b) => b.time.getTime() - a.time.getTime()), more: found.some((f) => f.more) };
+}
+
 export type Share = { region: string; calls: number; tokens: number };
 
 // shares is how many answers came from each Region, the most first.

@@ -13,7 +13,7 @@ import { useTexts } from "../i18n/page";
 import texts from "../i18n/pages/bedrock";
 
 const asked = 6; // models
-const every = 15_000;
+const every = 60_000;
 const few = 6; // Regions that are named
 
 type Backend = { name: string; type: string; simulated: boolean; down: boolean; models: Set<string>; regions: Set<string> };

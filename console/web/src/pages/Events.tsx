@@ -19,7 +19,7 @@ import { put, useParam } from "../app/address";
 import { useLoad } from "../app/load";
 import Preferences, { useView } from "../app/Preferences";
 import { Arn, Code, Command, Copy, Empty, Go, pretty, Problem, to, WhyButton } from "../app/parts";
-import { denied, inference, type Record_ } from "../model/inference";
+import { denied, inference, modelCalls, type Record_ } from "../model/inference";
 import { current } from "../aws/session";
 import { readFilter, writeFilter } from "../model/filter";
 import { regionName, regions } from "../model/regions";
@@ -70,17 +70,24 @@ export default function Events() {
   const [picked, pick] = useState<Row[]>([]);
   const [comparing, setComparing] = useState(false);
   const pushed = filter.operation === "and" ? filter.tokens.find((x) => x.operator === "=" && x.propertyKey && attribute[x.propertyKey] && x.value) : undefined;
-  const asked: Asked = pushed ? { key: attribute[pushed.propertyKey!], value: String(pushed.value) } : {};
+  const start = () => new Date(Date.now() - ranges.find(([id]) => id === range)![2]);
+  // A console reads all the time; what changed something, asked a model or was refused is what is
+  // looked for. CloudTrail cannot look for refusals: of reads, those among the newest are found.
+  const questions: Asked[] = pushed
+    ? [{ key: attribute[pushed.propertyKey!], value: String(pushed.value) }]
+    : reads
+      ? [{}]
+      : [{ key: "ReadOnly", value: "false" }, ...modelCalls.map((value) => ({ key: "EventName", value }))];
+  const hidden = !pushed && !reads && where !== "all";
   const { data, error, loading, reload } = useLoad(
     async (signal) => {
-      const span = ranges.find(([id]) => id === range)![2];
       setDone(0);
-      const r = await everywhere({ ...asked, start: new Date(Date.now() - span) }, wanted, perLoad * loads, signal, setDone);
+      const from = start();
+      const r = await everywhere([...questions.map((q) => ({ ...q, start: from })), ...(hidden ? [{ start: from, besides: true }] : [])], wanted, perLoad * loads, signal, setDone);
       return { ...r, items: r.items.map((x): Row => ({ ...x, resource: x.resources.join(" ") })) };
     },
-    [asked.key, asked.value, range, loads, where],
+    [JSON.stringify(questions), range, loads, where],
   );
-  // A console reads all the time; what changed something, asked a model or was refused is what is looked for.
   const rows = useMemo(() => (data?.items ?? []).filter((r) => reads || !r.readOnly || inference(r) || r.errorCode), [data, reads]);
   const property = (key: string, label: Key, operators: string[] = ["=", "!=", ":"]) => ({ key, propertyLabel: t(label), groupValuesLabel: t(label), operators });
   const filteringProperties = [

@@ -1,3 +1,4 @@
+import { useRef } from "react";
 import { useLocation } from "wouter";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -10,19 +11,20 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { sfn } from "../aws/clients";
 import { current } from "../aws/session";
-import { lookup } from "../aws/trail";
+import { ofModels } from "../aws/trail";
 import { useParam } from "../app/address";
 import { pages, useLoad } from "../app/load";
 import { Command, duration, Empty, Go, Problem, Status, to, WhyButton } from "../app/parts";
 import RegionMap from "../app/Regions";
 import Backends, { Simulated, useBackends } from "./Backends";
 import { flows, traffic, underlying } from "../model/profile";
-import { denied, inference } from "../model/inference";
+import { denied, type Record_ } from "../model/inference";
 import { useI18n } from "../i18n";
 
 const day = 24 * 3600_000;
 const looked = 20; // machines whose executions are shown here, the newest ones
-const every = 5000;
+const every = 5000; // while something runs
+const overlap = 10_000; // records come a moment after their calls
 
 export default function Overview() {
   const { t, time, number } = useI18n();
@@ -45,16 +47,22 @@ export default function Overview() {
       return { machines: machines.items.length, more: machines.more || newest.length < machines.items.filter((x) => x.type === "STANDARD").length || lists.some((l) => l.nextToken), all };
     },
     [],
-    () => every,
+    (d) => (d.all.some((x) => x.status === "RUNNING") ? every : every * 3),
   );
+  // Of what was read before only what is new is asked for.
+  const calls = useRef(new Map<string, Record_>());
+  const read = useRef({ until: 0, more: false });
   const models = useLoad(
     async (signal) => {
-      const q = { key: "EventSource", value: "bedrock.amazonaws.com", start: new Date(Date.now() - day) };
-      const r = await lookup(q, 10, signal);
-      return { more: r.more, calls: r.items.filter(inference), denials: r.items.filter((x) => denied(x.errorCode)) };
+      const now = Date.now();
+      const r = await ofModels(new Date(Math.max(now - day, read.current.until - overlap)), 10, signal);
+      for (const x of r.items) calls.current.set(x.id, x);
+      read.current = { until: now, more: read.current.more || r.more };
+      const all = [...calls.current.values()].filter((x) => x.time.getTime() > now - day).sort((a, b) => b.time.getTime() - a.time.getTime());
+      return { more: read.current.more, calls: all, denials: all.filter((x) => denied(x.errorCode)) };
     },
     [],
-    () => every * 2,
+    () => every * 3,
   );
   const used = (models.data || models.error !== undefined) && [...new Set((models.data?.calls ?? []).map((r) => underlying(r.model ?? "")).filter(Boolean))].sort();
   const backends = useBackends(used || undefined);
