@@ -147,8 +147,8 @@ func (p *Prover) payload(seq uint64) ([]byte, error) {
 
 // Record proves that a record is in the log as it stood at the checkpoint c,
 // which [Prover.Latest] gave: the text that [CheckProof] takes. The error is a
-// *[Reading] where that takes longer, and is ErrNoCheckpoint where c does not
-// cover the record.
+// *[Reading] where that takes longer, ErrNoCheckpoint where c does not cover the
+// record, and a *[Corrupt] or ErrNotInTree where the log is damaged.
 func (p *Prover) Record(ctx context.Context, c *Checkpoint, of *Place) (string, error) {
 	if of.Seq > c.Records {
 		return "", ErrNoCheckpoint
@@ -162,7 +162,7 @@ func (p *Prover) Record(ctx context.Context, c *Checkpoint, of *Place) (string, 
 		return "", err
 	}
 	if err := tlog.CheckRecord(proof, int64(c.Records), c.Root, int64(of.Seq-1), of.Leaf()); err != nil {
-		return "", fmt.Errorf("trail: record %d is not in the tree of the checkpoint of %d records", of.Seq, c.Records)
+		return "", fmt.Errorf("trail: record %d: %w of %d records", of.Seq, ErrNotInTree, c.Records)
 	}
 	return recordText(of.Seq, of.Payload, proof, c), nil
 }
@@ -191,6 +191,9 @@ func (p *Prover) Growth(ctx context.Context, c, since *Checkpoint) (string, erro
 // ErrOtherLog says that a checkpoint is not of this log, or that the log is no
 // longer what the checkpoint signs.
 var ErrOtherLog = errors.New("the log did not grow from that checkpoint")
+
+// ErrNotInTree says that the log is not what its own checkpoint signs.
+var ErrNotInTree = errors.New("the log does not have the tree of its checkpoint")
 
 // ErrRemoved says that a proof would need hashes of records that were removed.
 var ErrRemoved = errors.New("records that the proof needs are no longer kept")

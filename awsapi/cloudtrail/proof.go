@@ -42,7 +42,7 @@ const (
 	complete   = "COMPLETE"
 	pending    = "PENDING_CHECKPOINT" // no checkpoint covers the event yet
 	inProgress = "IN_PROGRESS"        // the log is being read for it: ask again
-	impossible = "IMPOSSIBLE"
+	impossible = "IMPOSSIBLE"         // Reason says why
 )
 
 // ProofOps is GetEventProof, which AWS does not have: CloudTrail's own proof of
@@ -136,7 +136,7 @@ func (h proofs) get(ctx context.Context, r *awsapi.Request) (*awsapi.Response, e
 			return nil, err
 		}
 		if of == nil {
-			return nil, fault.Newf("EventNotFoundException", "Event %.128s was not found in %s. An event is found in the Region that its record names, unless it is no longer kept.", id, r.Region)
+			return nil, notFound(id, r.Region)
 		}
 		v, err := h.event(ctx, c, of)
 		if err != nil {
@@ -152,6 +152,10 @@ func (h proofs) get(ctx context.Context, r *awsapi.Request) (*awsapi.Response, e
 		answer = append(answer, value.Member{Key: "ConsistencyProof", Value: v})
 	}
 	return awsapi.OK(answer...), nil
+}
+
+func notFound(id, region string) error {
+	return fault.Newf("EventNotFoundException", "Event %.128s was not found in %s. An event is found in the Region that its record names, unless it is no longer kept.", id, region)
 }
 
 // earlier reads the checkpoint that somebody kept. Who signed it is for the asker
@@ -184,7 +188,14 @@ func (h proofs) event(ctx context.Context, c *trail.Checkpoint, of *trail.Place)
 		{Key: "RecordHash", Value: value.String(hex.EncodeToString(hash[:]))},
 		{Key: "LeafHash", Value: value.String(base64.StdEncoding.EncodeToString(leaf[:]))},
 	}
-	m, err = outcome(m, proof, err)
+	switch damage, _ := errors.AsType[*trail.Corrupt](err); {
+	case errors.Is(err, trail.ErrRemoved):
+		return value.Value{}, notFound(of.Record.EventID, of.Record.Region)
+	case damage != nil, errors.Is(err, trail.ErrNotInTree):
+		m, err = append(m, value.Member{Key: "Status", Value: value.String(impossible)}, value.Member{Key: "Reason", Value: value.String(err.Error())}), nil
+	default:
+		m, err = outcome(m, proof, err)
+	}
 	if err != nil {
 		return value.Value{}, err
 	}

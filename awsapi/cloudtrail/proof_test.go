@@ -31,6 +31,7 @@ var update = flag.Bool("update", false, "write the vectors that the console's te
 // it, and the checkpoints that it had on its way.
 type proven struct {
 	t         *testing.T
+	dir       string
 	prover    *trail.Prover
 	ring      *trail.Ring
 	op        awsapi.Op
@@ -87,6 +88,7 @@ func provenLog(t *testing.T) *proven {
 	}
 	begin := time.Date(2026, 11, 21, 1, 0, 0, 123_456_789, time.UTC)
 	dir := t.TempDir()
+	p.dir = dir
 	opts := trail.Options{Signer: signer, CheckpointEvery: time.Hour, SegmentSize: 4 << 10, Now: func() time.Time { return begin.Add(time.Hour) }}
 	var log *trail.Log
 	for i := range last {
@@ -321,6 +323,27 @@ func TestGetEventProofLater(t *testing.T) {
 	broken := errors.New("broken")
 	if _, err := with(slow{p.prover, true}, broken); !errors.Is(err, broken) {
 		t.Errorf("without keys: %v", err)
+	}
+}
+
+// TestGetEventProofDamaged: a log that was changed behind the server's back has no
+// proofs, and the answer says where it is damaged.
+func TestGetEventProofDamaged(t *testing.T) {
+	p := provenLog(t)
+	file := filepath.Join(p.dir, "00000000000000000001.trail")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it does not forget
+		_, v, err := p.ask("ap-northeast-1", map[string]any{"EventId": p.records[last-1].EventID})
+		if e := v.Get("EventProof"); err != nil || e.Get("Status").Str() != "IMPOSSIBLE" || !strings.Contains(e.Get("Reason").Str(), "00000000000000000001.trail is damaged at offset") || !e.Get("Proof").IsUndefined() {
+			t.Errorf("%s, %v", v, err)
+		}
 	}
 }
 

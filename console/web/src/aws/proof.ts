@@ -10,7 +10,7 @@ export type ProofInput = { EventId?: string; EarlierCheckpoint?: string };
 
 const number = 1;
 const of = (n: string, members: Record<string, unknown>) => structure(n, Object.keys(members), Object.values(members));
-const progress = { Status: text, Proof: text, RecordsRead: number, RecordsToRead: number };
+const progress = { Status: text, Reason: text, Proof: text, RecordsRead: number, RecordsToRead: number };
 const name = "GetEventProof";
 const Command = shaped(
   LookupEventsCommand,
@@ -31,7 +31,7 @@ const Command = shaped(
           Receipt: () => of("Receipt", { Region: text, KeyName: text, SignedText: text, Signature: text }),
           ReceiptProblem: text,
         }),
-      ConsistencyProof: () => of("ConsistencyProof", { ...progress, EarlierRecords: number, Reason: text }),
+      ConsistencyProof: () => of("ConsistencyProof", { ...progress, EarlierRecords: number }),
     }),
 );
 

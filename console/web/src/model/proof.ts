@@ -5,12 +5,12 @@
 
 export type PublicKey = { PublicKey?: string; Use?: string; Region?: string; Source?: string };
 export type Receipt = { Region?: string; KeyName?: string; SignedText?: string; Signature?: string };
-export type EventProof = { EventId?: string; EventSequence?: number; Status?: string; Proof?: string; RecordHash?: string; LeafHash?: string; RecordsRead?: number; RecordsToRead?: number; Receipt?: Receipt; ReceiptProblem?: string };
+export type EventProof = { EventId?: string; EventSequence?: number; Status?: string; Reason?: string; Proof?: string; RecordHash?: string; LeafHash?: string; RecordsRead?: number; RecordsToRead?: number; Receipt?: Receipt; ReceiptProblem?: string };
 export type ConsistencyProof = { EarlierRecords?: number; Status?: string; Reason?: string; Proof?: string; RecordsRead?: number; RecordsToRead?: number };
 export type Standing = { Checkpoint?: string; CheckpointIntervalSeconds?: number; PublicKeys?: PublicKey[]; EventProof?: EventProof; ConsistencyProof?: ConsistencyProof };
 
 // What can be wrong, each with a text of its own.
-export type Why = "form" | "noteKey" | "noteSignature" | "otherRecord" | "otherPlace" | "notInTree" | "notGrown" | "otherLog" | "receiptForm" | "receiptKey" | "receiptOther" | "receiptRegion" | "receiptSignature" | "receiptNoted";
+export type Why = "noProof" | "form" | "noteKey" | "noteSignature" | "otherRecord" | "otherPlace" | "notInTree" | "notGrown" | "otherLog" | "receiptForm" | "receiptKey" | "receiptOther" | "receiptRegion" | "receiptSignature" | "receiptNoted";
 
 export class Bad extends Error {
   readonly why: Why;

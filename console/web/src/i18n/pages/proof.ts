@@ -45,6 +45,7 @@ export default texts(
     lost: "The log does not have what it had on {time}, at {n} records: {why}.",
     notOurs: "That is no checkpoint of this log: {why}.",
 
+    noProof: "the server has none. {what}",
     form: "it is not written as the log writes it",
     noteKey: "none of the known keys signed the checkpoint of {what}",
     noteSignature: "the signature of the checkpoint is wrong",
@@ -104,6 +105,7 @@ export default texts(
     lost: "ログに {time} 時点 ({n} 件) の内容が残っていません: {why}。",
     notOurs: "このログのチェックポイントではありません: {why}。",
 
+    noProof: "サーバーは証明できません。{what}",
     form: "ログの書式ではありません",
     noteKey: "{what} のチェックポイントに、既知の鍵による署名がありません",
     noteSignature: "チェックポイントの署名が正しくありません",

@@ -40,6 +40,7 @@ export default function Proof({ record }: { record: Record_ }) {
       const able = await canCheck();
       const keys = able ? await ring(s.PublicKeys ?? []) : undefined;
       let held: InLog | Bad | undefined;
+      if (s.EventProof?.Status === "IMPOSSIBLE") held = new Bad("noProof", s.EventProof.Reason);
       if (keys && s.EventProof?.Status === "COMPLETE") held = await inLog(s.EventProof.Proof ?? "", record.json, keys).catch(caught);
       return { s, able, held, receipt: keys && (await receipt(record.json, keys)) };
     },
