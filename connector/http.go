@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"mime"
-	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -93,8 +92,6 @@ func NewOAuth(c OAuthClient) *OAuth { return &OAuth{OAuthClient: c, turn: make(c
 const (
 	// httpLongest is how long a call may take; AWS's limit.
 	httpLongest = 60 * time.Second
-	httpDial    = 10 * time.Second // to connect, and once more for TLS
-	httpIdle    = 90 * time.Second
 	// httpConnections are kept at most.
 	httpConnections = 256
 	// maxHTTPAnswer is how much of an answer is taken: what the Range that is asked
@@ -109,19 +106,8 @@ const (
 
 // AddTo puts the integration in a table.
 func (h *HTTP) AddTo(t Table) {
-	h.client = &http.Client{
-		Timeout: httpLongest,
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: httpDial}).DialContext,
-			TLSHandshakeTimeout: httpDial,
-			ForceAttemptHTTP2:   true,
-			MaxIdleConns:        httpConnections,
-			IdleConnTimeout:     httpIdle,
-			DisableCompression:  true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	h.client = newClient(httpConnections, httpLongest)
+	h.client.Timeout = httpLongest // with the answer's body
 	lacks := ""
 	if len(h.Connections) == 0 {
 		lacks = "There are no connections for HTTP Tasks: name one under connections in tokaido.yaml."

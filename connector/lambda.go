@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -56,8 +55,6 @@ const (
 	// maxLambdaError is how much of an answer that is no JSON is shown.
 	maxLambdaError = 1 << 10
 
-	lambdaDial = 10 * time.Second // to connect, and once more for TLS
-	lambdaIdle = 90 * time.Second // that a connection is kept for the next call
 	// lambdaLongest is how long an answer may take: a function has 15 minutes.
 	lambdaLongest = 16 * time.Minute
 	// lambdaConnections are kept at most: as many as tasks are performed at a time.
@@ -66,21 +63,7 @@ const (
 
 // AddTo puts the integrations in a table.
 func (l *Lambda) AddTo(t Table) {
-	l.client = &http.Client{
-		Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: lambdaDial, KeepAlive: 15 * time.Second}).DialContext,
-			TLSHandshakeTimeout:   lambdaDial,
-			ForceAttemptHTTP2:     true,
-			MaxIdleConns:          lambdaConnections,
-			MaxIdleConnsPerHost:   lambdaConnections,
-			IdleConnTimeout:       lambdaIdle,
-			ResponseHeaderTimeout: lambdaLongest,
-			DisableCompression:    true,
-		},
-		// A signature holds for one address only.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	l.client = newClient(lambdaConnections, lambdaLongest)
 	lacks := ""
 	if l.Endpoint == "" {
 		lacks = "There is no Lambda endpoint to call functions at: set endpoints.lambda in tokaido.yaml, or AWS_ENDPOINT_URL_LAMBDA."
