@@ -64,6 +64,7 @@ type Client struct {
 	// No http.Client: a redirect is not followed, a key goes where it was meant to go.
 	http   *http.Transport
 	direct *direct // nil: there is no such way
+	limits *limits
 }
 
 // New checks a Config. It connects to nobody.
@@ -107,7 +108,7 @@ func New(c Config) (*Client, error) {
 		}
 		t.TLSClientConfig.GetClientCertificate = own.get
 	}
-	return &Client{c: c, base: u, http: t, direct: directTo(u, t, dialer)}, nil
+	return &Client{c: c, base: u, http: t, direct: directTo(u, t, dialer), limits: newLimits(min(c.Timeout, c.Idle))}, nil
 }
 
 // certificate is one in files that may change, as who renews it does.
@@ -161,7 +162,7 @@ type Response struct {
 func (r *Response) Within(d time.Duration) {
 	if b, ok := r.Body.(*body); ok && b.idle > 0 {
 		b.idle = d
-		b.timer.Reset(d)
+		b.limit.set(d)
 	}
 }
 
@@ -184,9 +185,9 @@ var errSlow = errors.New("no answer in time")
 // a whole answer must be complete within Timeout.
 func (c *Client) Do(ctx context.Context, r Request, stream bool) (*Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(c.c.Timeout, func() { cancel(errSlow) })
+	limit := c.limits.start(c.c.Timeout, cancel)
 	end := func() {
-		timer.Stop()
+		limit.stop()
 		cancel(nil)
 	}
 	u := *c.base
@@ -225,10 +226,10 @@ func (c *Client) Do(ctx context.Context, r Request, stream bool) (*Response, err
 		end()
 		return nil, err
 	}
-	b := &body{c: c, ctx: ctx, in: resp.Body, timer: timer, end: end}
+	b := &body{c: c, ctx: ctx, in: resp.Body, limit: limit, end: end}
 	if stream {
 		b.idle = c.c.Idle
-		timer.Reset(b.idle)
+		limit.set(b.idle)
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer b.Close()
@@ -257,7 +258,7 @@ type body struct {
 	c     *Client
 	ctx   context.Context //nolint:containedctx // the request's own, to tell why reading failed
 	in    io.ReadCloser
-	timer *time.Timer
+	limit *limit
 	idle  time.Duration // 0: no stream
 	end   func()
 	done  atomic.Bool
@@ -266,7 +267,7 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.in.Read(p)
 	if b.idle > 0 && n > 0 {
-		b.timer.Reset(b.idle)
+		b.limit.set(b.idle)
 	}
 	if err != nil && err != io.EOF { //nolint:errorlint // Readers return it bare
 		err = b.c.explain(b.ctx, err)
@@ -279,7 +280,7 @@ func (b *body) Close() error {
 		return nil
 	}
 	if b.idle > 0 {
-		b.timer.Reset(drainTime) // it ends the request where it had not ended
+		b.limit.set(drainTime) // it ends the request where it had not ended
 	}
 	if b.ctx.Err() == nil { // what is left of an answer that was read is little, if anything
 		io.CopyN(io.Discard, b.in, maxDrain) //nolint:errcheck // it is thrown away
