@@ -14,7 +14,7 @@ import { abroad, designed, kept, keyed, own, people, refused, signIn, tools } fr
 
 // Pages that are not looked at within this time are named, and do not fail: how slow a machine is
 // says nothing about the console. Stories run first, and always.
-const budgetMs = Number(process.env.BROWSER_SECONDS ?? 150) * 1000;
+const budgetMs = Number(process.env.BROWSER_SECONDS ?? 180) * 1000;
 const beside = Number(process.env.BROWSER_PAGES ?? 3); // pages at a time
 
 const only = process.argv.slice(2);

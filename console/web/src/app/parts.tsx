@@ -8,6 +8,7 @@ import Link, { type LinkProps } from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
 import { useI18n, type Key, type T } from "../i18n";
+import { current } from "../aws/session";
 import { denied } from "../model/inference";
 import { base, param, to } from "./paths";
 
@@ -158,17 +159,28 @@ export function WhyButton(p: WhyProps) {
   );
 }
 
+// hintOf is what one can do about an error, where its kind tells.
+export function hintOf(e: Error & { $fault?: string; $metadata?: { httpStatusCode?: number } }): Key | undefined {
+  if (e.name === "TypeError" && /fetch|network|load failed/i.test(e.message)) return "hintNoAnswer";
+  if (/Throttl|TooManyRequests|SlowDown/.test(e.name)) return "hintThrottled";
+  if (/DoesNotExist|NotFound|NoSuchEntity/.test(e.name)) return "hintGone";
+  if (/^(Validation|InvalidDefinition|MalformedPolicy)/.test(e.name)) return "hintInvalid";
+  if (e.$fault === "server" || (e.$metadata?.httpStatusCode ?? 0) >= 500) return "hintServer";
+  return undefined;
+}
+
 // Problem shows an error of a call: what it was, and what to do.
 // plain is without "Why?", inside of what explains.
 export function Problem({ error, retry, plain = false }: { error: unknown; retry?: () => void; plain?: boolean }) {
   const { t } = useI18n();
   if (!error) return null;
-  const e = error as Error & { $metadata?: { requestId?: string } };
+  const e = error as Error & { $metadata?: { requestId?: string; httpStatusCode?: number } };
   const id = e.$metadata?.requestId;
+  const hint = hintOf(e);
   return (
     <Alert
       type="error"
-      header={e.name && e.name !== "Error" ? e.name : t("errorTitle")}
+      header={hint === "hintNoAnswer" ? t("noAnswer") : e.name && e.name !== "Error" ? e.name : t("errorTitle")}
       action={
         <SpaceBetween direction="horizontal" size="xs">
           {!plain && denied(e.name) && <WhyButton message={e.message} requestId={id} />}
@@ -177,6 +189,7 @@ export function Problem({ error, retry, plain = false }: { error: unknown; retry
       }
     >
       <span className="arn">{e.message}</span>
+      {hint && <div>{t(hint, { region: current().region, origin: location.origin })}</div>}
       {id && (
         <Box fontSize="body-s" color="text-body-secondary">
           {t("requestId")}: {id}

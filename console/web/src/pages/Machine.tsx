@@ -19,7 +19,7 @@ import { put, useParam } from "../app/address";
 import { pages, useLoad } from "../app/load";
 import { Command, duration, Empty, Go, Ids, Problem, Status, statusText, to } from "../app/parts";
 import List from "../app/table";
-import { useI18n } from "../i18n";
+import { useI18n, type Key } from "../i18n";
 import { useTexts } from "../i18n/page";
 import machineTexts from "../i18n/pages/machine";
 import { known } from "./machine/Versions";
@@ -31,6 +31,12 @@ const Tags = later(async () => ({ default: (await import("./machine/Config")).Ta
 const Versions = later(() => import("./machine/Versions"), <Spinner />);
 
 const statuses = ["", "RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"];
+const spans: [string, Key, number | undefined][] = [
+  ["", "anyTime", undefined],
+  ["1h", "last1h", 3600_000],
+  ["24h", "last24h", 24 * 3600_000],
+  ["7d", "last7d", 7 * 24 * 3600_000],
+];
 const pollMs = 3000; // while something runs
 
 export default function Machine({ arn }: { arn: string }) {
@@ -45,6 +51,7 @@ export default function Machine({ arn }: { arn: string }) {
   const [failed, setFailed] = useState<unknown>();
   const [deleting, setDeleting] = useState(false);
   const [status, setStatus] = useParam("status");
+  const [since, setSince] = useParam("since");
   const machine = useLoad((signal) => machineOf(arn, signal), [arn]);
   const d = machine.data;
   const express = d?.type === "EXPRESS";
@@ -80,6 +87,9 @@ export default function Machine({ arn }: { arn: string }) {
   };
   if (!d) return machine.error ? <Problem error={machine.error} retry={machine.reload} /> : <Spinner size="large" />;
   const option = (s: string) => ({ value: s, label: s === "" ? tr("anyStatus") : statusText(s, t) });
+  const from = spans.find(([id]) => id === since)?.[2];
+  const listed = (runs.data?.items ?? []).filter((x) => from === undefined || x.startDate!.getTime() > Date.now() - from);
+  const span = ([id, k]: (typeof spans)[number]) => ({ value: id, label: t(k) });
   const executions = express ? (
     <Empty title={tr("listedNot")} />
   ) : (
@@ -88,7 +98,7 @@ export default function Machine({ arn }: { arn: string }) {
       <List
         name="executions"
         label={t("executions")}
-        items={runs.data?.items ?? []}
+        items={listed}
         loading={runs.loading}
         trackBy={(x) => x.executionArn!}
         find="findExecutions"
@@ -97,10 +107,11 @@ export default function Machine({ arn }: { arn: string }) {
         header={
           <Header
             variant="h2"
-            counter={runs.data && `(${runs.data.items.length}${runs.data.more ? "+" : ""})`}
+            counter={runs.data && `(${listed.length}${runs.data.more ? "+" : ""})`}
             actions={
               <SpaceBetween direction="horizontal" size="xs">
                 <Select ariaLabel={t("status")} selectedOption={option(status)} options={statuses.map(option)} onChange={(e) => setStatus(e.detail.selectedOption.value!)} />
+                <Select ariaLabel={t("started")} selectedOption={span(spans.find(([id]) => id === since) ?? spans[0]!)} options={spans.map(span)} onChange={(e) => setSince(e.detail.selectedOption.value!)} />
                 <Button iconName="refresh" ariaLabel={t("refresh")} onClick={runs.reload} loading={runs.loading} />
               </SpaceBetween>
             }
@@ -109,9 +120,14 @@ export default function Machine({ arn }: { arn: string }) {
           </Header>
         }
         empty={
-          status ? (
+          status || from !== undefined ? (
             <Empty title={t("noMatches")}>
-              <Button onClick={() => setStatus("")}>{t("clearFilter")}</Button>
+              <Button
+                onClick={() => {
+                  setStatus("");
+                  setSince("");
+                }}
+              >{t("clearFilter")}</Button>
             </Empty>
           ) : (
             <Empty title={t("emptyExecutions")}>

@@ -12,7 +12,7 @@ import later from "../../app/later";
 import { iam, noteError } from "../../aws/clients";
 import { isAws, plain } from "../../aws/people";
 import { useLoad } from "../../app/load";
-import { Arn, Copy, Go, Problem, to } from "../../app/parts";
+import { Copy, Go, Ids, Problem, to } from "../../app/parts";
 import { useI18n } from "../../i18n";
 import { useTexts } from "../../i18n/page";
 import texts from "../../i18n/pages/iam";
@@ -66,14 +66,16 @@ export default function Policy({ arn }: { arn: string }) {
       <SpaceBetween size="m">
         <Problem error={failed} />
         <Container>
+          <SpaceBetween size="s">
           <KeyValuePairs
             columns={3}
             items={[
-              { label: t("arn"), value: <Arn arn={arn} /> },
               { label: say("kind"), value: say(own ? "customer" : "awsManaged") },
               { label: say("created"), value: time(data.p.CreateDate) },
             ]}
           />
+          <Ids items={[[t("arn"), arn]]} />
+          </SpaceBetween>
         </Container>
         <Container
           header={

@@ -88,7 +88,7 @@ export function SimulatorForm({ start, fixed = false }: { start: Question; fixed
     setBusy(false);
   };
   const area = (k: "actions" | "resources" | "keys" | "policy", label: string, hint: string, rows: number) => (
-    <FormField label={label} description={hint}>
+    <FormField label={label} description={hint} stretch>
       <Textarea value={f[k]} onChange={(e) => setF({ ...f, [k]: e.detail.value })} rows={rows} spellcheck={false} />
     </FormField>
   );
@@ -104,8 +104,9 @@ export function SimulatorForm({ start, fixed = false }: { start: Question; fixed
         <SpaceBetween size="m">
           <Problem error={error ?? who.error} />
           {!fixed && (
-            <FormField label={say("principal")}>
+            <FormField label={say("principal")} stretch>
               <Select
+                placeholder={say("choosePrincipal")}
                 options={options}
                 selectedOption={options.find((o) => o.value === principal) ?? (principal ? { value: principal, label: principal } : null)}
                 onChange={(e) => setPrincipal(e.detail.selectedOption.value!)}
