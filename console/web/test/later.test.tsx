@@ -5,6 +5,7 @@ import { Boundary } from "../src/app/parts";
 import { Localized } from "../src/i18n";
 
 const Hello = ({ to }: { to: string }) => <p>Hello {to}</p>;
+const patience = { timeout: 60_000 };
 const settled = () => act(async () => {});
 
 describe("later", () => {
@@ -29,8 +30,8 @@ describe("later", () => {
     const load = vi.fn<() => Promise<{ default: typeof Hello }>>().mockRejectedValueOnce(new Error("offline")).mockResolvedValue({ default: Hello });
     const Part = later(load);
     render(<Localized><Boundary><Part to="again" /></Boundary></Localized>);
-    await screen.findByText("offline");
+    await screen.findByText("offline", {}, patience);
     await act(async () => screen.getByRole("button").click());
-    await screen.findByText("Hello again");
-  });
+    await screen.findByText("Hello again", {}, patience);
+  }, 120_000);
 });

@@ -162,8 +162,12 @@ export default function AslGraph({ definition, statuses, counts, served, selecte
   const { sight } = s;
   const seen = useMemo(() => (sight ? [...places.values()].filter((n) => n.node.id === held || meets(boxOf(n), sight)) : []), [places, sight, held]);
   const far = seen.length > mostDrawn;
-  // One state is where Tab leads; arrow keys lead from it to the others.
-  const lead = seen.length ? (held ?? seen.find((n) => n.node.name === selected && !isEnd(n.node))?.node.id ?? seen.find((n) => !isEnd(n.node))?.node.id) : undefined;
+  // One state is reached with Tab, and arrow keys lead from it to the others: the one that had the
+  // focus last, the chosen one, or the first that is in sight.
+  const last = useRef<string>(undefined);
+  if (held !== undefined) last.current = held;
+  const can = (is: (n: PlacedNode) => boolean) => seen.find((n) => !isEnd(n.node) && is(n))?.node.id;
+  const lead = can((n) => n.node.id === last.current) ?? can((n) => n.node.name === selected) ?? can(() => true);
   const statusOf = (g: GNode) => (isEnd(g) ? undefined : statuses?.[g.name]);
   const boxes = useMemo(() => {
     const all = new Map<string, string>();
@@ -189,6 +193,7 @@ export default function AslGraph({ definition, statuses, counts, served, selecte
 
   const nameOf = (el: Element | null) => places.get(el?.closest<HTMLElement>("[data-id]")?.dataset.id ?? "")?.node.name;
   const choose = (ev: MouseEvent) => {
+    if (s.dragged()) return;
     const name = nameOf(ev.target as Element);
     if (name !== undefined) return onSelect?.(name);
     if (!far) return;

@@ -11,6 +11,7 @@ const dots = 20;
 export type Surface = {
   sight: Box | undefined; // what is to be drawn; undefined: the window is not known yet
   touched: () => boolean; // by the user, since home was called
+  dragged: () => boolean; // by the press that ended last: the click that follows chooses nothing
   view: () => View;
   size: () => Size;
   show: (v: View) => void;
@@ -24,6 +25,7 @@ export function useSurface(frame: RefObject<HTMLElement | null>, world: RefObjec
   const view = useRef<View>({ x: 0, y: 0, zoom: 1 });
   const size = useRef<Size>({ w: 0, h: 0 });
   const used = useRef(false);
+  const drag = useRef(false);
   const drawn = useRef<{ box: Box; zoom: number }>(undefined);
   const [sight, see] = useState<Box>();
   const range = useRef<[number, number]>([1, 1]);
@@ -77,6 +79,7 @@ export function useSurface(frame: RefObject<HTMLElement | null>, world: RefObjec
     let from: Pt | undefined; // where a press began that is no drag yet
     const down = (ev: PointerEvent) => {
       if (ev.button !== 0) return;
+      drag.current = false;
       fingers.set(ev.pointerId, here(ev));
       from = fingers.size === 1 ? here(ev) : undefined;
     };
@@ -87,7 +90,8 @@ export function useSurface(frame: RefObject<HTMLElement | null>, world: RefObjec
       if (from) {
         if (Math.hypot(is.x - from.x, is.y - from.y) < slack) return;
         from = undefined;
-        f.setPointerCapture(ev.pointerId); // the click that follows is the frame's and chooses nothing
+        drag.current = true;
+        f.setPointerCapture(ev.pointerId);
         f.classList.add("dragged");
       }
       fingers.set(ev.pointerId, is);
@@ -130,6 +134,7 @@ export function useSurface(frame: RefObject<HTMLElement | null>, world: RefObjec
     () => ({
       sight,
       touched: () => used.current,
+      dragged: () => drag.current,
       view: () => view.current,
       size: () => size.current,
       show: touch,
