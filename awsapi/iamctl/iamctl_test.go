@@ -32,7 +32,9 @@ type fixture struct {
 }
 
 func serve(t *testing.T) *fixture {
-	s := apitest.Serve(t, principal.ControlOptions{}, func(dir *principal.Directory, _ *gate.Gate, log *apitest.Records) []awsapi.Op { return iamctl.Ops(dir, log) })
+	s := apitest.Serve(t, principal.ControlOptions{}, func(dir *principal.Directory, _ *gate.Gate, log *apitest.Records) []awsapi.Op {
+		return iamctl.Ops(dir, log)
+	})
 	return &fixture{s, t, s.Root}
 }
 
