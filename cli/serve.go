@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +100,8 @@ func serve(ctx context.Context, cfg server.Config, endpointFile string, stderr i
 	default:
 		fmt.Fprintf(stderr, "Console (the link signs in as root, once, within 15 minutes): %s%s\n", endpoint, path)
 	}
-	fmt.Fprintf(stderr, "  export AWS_ENDPOINT_URL=%s AWS_REGION=ap-northeast-1 AWS_DEFAULT_REGION=ap-northeast-1\n", endpoint)
+	region := cmp.Or(cfg.Region, server.DefaultRegion)
+	fmt.Fprintf(stderr, "  export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_DEFAULT_REGION=%[2]s\n", endpoint, region)
 
 	// The AWS SDK for JavaScript speaks HTTP/2 to Bedrock Runtime, and to an endpoint
 	// with http:// at once, without asking: https://github.com/aws/aws-sdk-js-v3,

@@ -44,7 +44,7 @@ type Config struct {
 	// invocation logs; empty: a folder of dataDir.
 	InvocationLogs string `yaml:"invocationLogs"`
 
-	Region  string        `yaml:"region"` // of calls with an API key that names none; TOKAIDO_REGION
+	Region  string        `yaml:"region"` // of calls with an API key that names none; TOKAIDO_REGION; empty: DefaultRegion
 	Bedrock BedrockConfig `yaml:"bedrock"`
 
 	Trail TrailConfig `yaml:"trail"`
@@ -181,9 +181,13 @@ type SimulatedRegion struct {
 	RequestsPerMinute int `yaml:"requestsPerMinute"` // 0: any number
 }
 
+// DefaultRegion is where a server is unless it is told: what it tells its first
+// users to set, and where API keys that name no Region are used.
+const DefaultRegion = "ap-northeast-1"
+
 // Default is the configuration where nothing is said.
 func Default() (Config, error) {
-	c := Config{Listen: "127.0.0.1:4566", Store: "pebble", LogFiles: LogFilesConfig{MaxBytes: 256 << 20, Keep: 3},
+	c := Config{Listen: "127.0.0.1:4566", Store: "pebble", Region: DefaultRegion, LogFiles: LogFilesConfig{MaxBytes: 256 << 20, Keep: 3},
 		Trail: defaultTrail(), Tracing: TracingConfig{SampleRatio: new(1.0)}, Limits: defaultLimits()}
 	home, err := os.UserHomeDir()
 	if err != nil {

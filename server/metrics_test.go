@@ -20,6 +20,9 @@ func ask(t *testing.T, s *Server, service, target, body string) *httptest.Respon
 	if err != nil {
 		t.Fatal(err)
 	}
+	if strings.HasPrefix(body, "Action=") {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
 	for _, h := range add {
 		r.Header.Set(h[0], h[1])
 	}

@@ -242,7 +242,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		Directory:     people,
 		Gate:          guard,
 		Logger:        logger,
-		DefaultRegion: cfg.Region,
+		DefaultRegion: cmp.Or(cfg.Region, DefaultRegion),
 		ValidRegion:   func(region string) bool { _, ok := models.Region(region); return ok },
 		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
 		Ops: slices.Concat(
