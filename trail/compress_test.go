@@ -75,6 +75,24 @@ func TestCompressedReadsTheSame(t *testing.T) {
 			}
 			out = append(out, fmt.Sprint(plain(rs)))
 		}
+		prover := NewProver(l)
+		latest, err := prover.Latest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := l.Find(t.Context(), "request-500")
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		place, err := prover.Find(t.Context(), found[0].Region, found[0].EventID)
+		if err != nil || place == nil {
+			t.Fatal(place, err)
+		}
+		proof, err := prover.Record(t.Context(), latest, place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, proof)
 		rs, last, err := l.After(t.Context(), 100, 300)
 		if err != nil {
 			t.Fatal(err)
