@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -399,5 +400,21 @@ func TestProbe(t *testing.T) {
 	s.Close()
 	if err := b.Probes()[0].Ask(t.Context()); err == nil {
 		t.Error("nobody is there, and it does not say so")
+	}
+
+	// One that takes the question and says nothing is not waited for.
+	release := make(chan struct{})
+	s = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	defer s.Close()
+	defer close(release)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := open(t, s.URL, "sesame", 0).Probes()[0].Ask(ctx); err == nil {
+		t.Error("nobody answered, and it does not say so")
 	}
 }
