@@ -43,18 +43,21 @@ export async function proven(browser, ctx, locale) {
   const choose = () => p.locator("tbody tr", { hasText: "ap-northeast" }).last().click();
   let what = "";
   const unsure = async () => {
-    what = "what is not signed yet, and a log that is being read, are said";
+    what = "what is not signed yet, a log that is being read, and one that is damaged, are said";
     let turn = 0;
     await through(p, isProof, (a) => {
       const { Proof: _, ...e } = a.EventProof;
-      a.EventProof = turn++ ? { ...e, Status: "IN_PROGRESS", RecordsRead: 4096 * turn, RecordsToRead: 10_000_000 } : { ...e, Status: "PENDING_CHECKPOINT" };
+      const states = [{ Status: "PENDING_CHECKPOINT" }, { Status: "IN_PROGRESS", RecordsRead: 4096 * turn, RecordsToRead: 10_000_000 }, { Status: "IMPOSSIBLE", Reason: "00000000000000000001.trail is damaged at offset 4711" }];
+      a.EventProof = { ...e, ...states[Math.min(2, Math.ceil(turn++ / 3))] };
       return a;
     });
     await p.goto(record);
     await choose();
     await sees(pattern(t("proof:pending", { s: "{s}" })));
     await sees(pattern(t("proof:reading", { n: "{n}", all: "{all}" })));
-    await checked("6-later");
+    await sees(/damaged at offset 4711/);
+    await never(inLog);
+    await checked("6-damaged");
 
     what = "a browser that cannot check says so";
     await p.unrouteAll({ behavior: "wait" });
