@@ -42,6 +42,7 @@ import (
 	"tokaido/principal"
 	"tokaido/store/memory"
 	"tokaido/store/pebble"
+	"tokaido/telemetry"
 	"tokaido/trail"
 	"tokaido/value"
 )
@@ -152,51 +153,98 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 	if err != nil {
 		return s, err
 	}
-	if s.backends, err = newBackends(ctx, &cfg, models); err != nil {
+	inference, tracing, err := s.openInference(ctx, &cfg, kept, models, receipts, guard, logger)
+	if err != nil {
 		return s, err
+	}
+	if err := s.openFlow(ctx, &cfg, kept, inference, tracing, logger); err != nil {
+		return s, err
+	}
+
+	var answered func(awsapi.Answered)
+	if s.metrics != nil {
+		answered = s.metrics.Answered
+	}
+	s.api, err = awsapi.New(awsapi.Config{
+		OnAnswered:    answered,
+		Directory:     people,
+		Gate:          guard,
+		Logger:        logger,
+		DefaultRegion: cmp.Or(cfg.Region, DefaultRegion),
+		ValidRegion:   func(region string) bool { _, ok := models.Region(region); return ok },
+		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
+		Ops: slices.Concat(
+			sfn.Ops(s.machines), bedrockrt.Ops(inference), bedrockctl.Telling(bedrockctl.Ops(s.runtime), models, s.backends.tell(new(health), s.probes)), bedrockctl.LoggingOps(inference.Logs),
+			iamctl.Ops(people, audit), organizations.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), accessanalyzer.Ops(),
+			cloudtrail.Ops(audit, cloudtrail.Options{LookupsPerSecond: cfg.Trail.LookupsPerSecond}), cloudtrail.TrailOps(files), cloudtrail.ProofOps(trail.NewProver(audit), publicKeys(receipts, cfg)), s3.Ops(files),
+		),
+	})
+	if err != nil {
+		return s, err
+	}
+	page := console.Config{Directory: people, Gate: guard, Logger: logger, Version: cfg.Version}
+	if cfg.Dev {
+		page.Dev = s.root() // whom test/test stands for
+	}
+	s.console, err = console.New(page)
+	return s, err
+}
+
+// openInference makes what models are called with, for clients and Tasks alike.
+func (s *Server) openInference(ctx context.Context, cfg *Config, kept store, models *catalog.Catalog, receipts *trail.Receipts, guard *gate.Gate, logger *slog.Logger) (
+	*connector.Inference, *telemetry.Tracing, error,
+) {
+	var err error
+	if s.backends, err = newBackends(ctx, cfg, models); err != nil {
+		return nil, nil, err
 	}
 	applications, err := bedrock.OpenProfiles(ctx, part{kept.Flow(), profilePrefix}, models)
 	if err != nil {
-		return s, err
+		return nil, nil, err
 	}
-	runtime := bedrock.New(bedrock.Config{Catalog: models, Backend: s.backends.For, Limits: cfg.limits, Hedge: cfg.Bedrock.HedgeAfter, Applications: applications})
-	s.runtime = runtime
-	s.probes = probe.Start(ctx, runtime, s.backends.probed(), logger)
+	s.runtime = bedrock.New(bedrock.Config{Catalog: models, Backend: s.backends.For, Limits: cfg.limits, Hedge: cfg.Bedrock.HedgeAfter, Applications: applications})
+	s.probes = probe.Start(ctx, s.runtime, s.backends.probed(), logger)
 	s.closers = append(s.closers, s.probes.Close)
 	invocations, err := connector.OpenInvocationLogs(ctx, cmp.Or(cfg.InvocationLogs, filepath.Join(cfg.DataDir, invocationsDir)), part{kept.Flow(), loggingPrefix}, logger)
 	if err != nil {
-		return s, err
+		return nil, nil, err
 	}
 	s.closers = append(s.closers, invocations.Close)
-	tracing, err := s.openTracing(ctx, &cfg, logger)
+	tracing, err := s.openTracing(ctx, cfg, logger)
 	if err != nil {
-		return s, err
+		return nil, nil, err
 	}
-	inference := &connector.Inference{Gate: guard, Runtime: runtime, Logs: invocations, Receipts: receipts, Tracer: tracing}
+	inference := &connector.Inference{Gate: guard, Runtime: s.runtime, Logs: invocations, Receipts: receipts, Tracer: tracing}
 	if s.metrics != nil {
 		inference.Observer = s.metrics
 	}
+	return inference, tracing, nil
+}
+
+// openFlow makes what machines and executions need, and lets the executions that
+// it finds go on.
+func (s *Server) openFlow(ctx context.Context, cfg *Config, kept store, inference *connector.Inference, tracing *telemetry.Tracing, logger *slog.Logger) error {
 	tasks := connector.Table{}
-	(&connector.Bedrock{Inference: inference, Roles: people}).AddTo(tasks)
-	(&connector.Lambda{Endpoint: cfg.Endpoints.Lambda, Credentials: cfg.credentials, Gate: guard, Roles: people}).AddTo(tasks)
+	(&connector.Bedrock{Inference: inference, Roles: s.people}).AddTo(tasks)
+	(&connector.Lambda{Endpoint: cfg.Endpoints.Lambda, Credentials: cfg.credentials, Gate: inference.Gate, Roles: s.people}).AddTo(tasks)
 	connections, err := cfg.connections()
 	if err != nil {
-		return s, err
+		return err
 	}
-	(&connector.HTTP{Connections: connections, Gate: guard, Roles: people}).AddTo(tasks)
-	nested := connector.NewStates(guard, people)
+	(&connector.HTTP{Connections: connections, Gate: inference.Gate, Roles: s.people}).AddTo(tasks)
+	nested := connector.NewStates(inference.Gate, s.people)
 	nested.AddTo(tasks)
 	var mocks *connector.Mocks
 	if cfg.Mocks != "" {
 		if mocks, err = connector.ReadMocks(cfg.Mocks); err != nil {
-			return s, fmt.Errorf("mocks: %w", err)
+			return fmt.Errorf("mocks: %w", err)
 		}
 	}
 
 	library := flow.NewLibrary(kept.Flow())
-	logged, err := s.executionLogs(cfg)
+	logged, err := s.executionLogs(*cfg)
 	if err != nil {
-		return s, err
+		return err
 	}
 	s.logs = flow.NewLogs(library, logged, logger)
 	s.closers = append(s.closers, s.logs.Close)
@@ -214,7 +262,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		Observes: func(r flow.Revision) bool { return cfg.observe != nil || s.logs.Wants(r) || s.traces.Wants(r) },
 	})
 	if err != nil {
-		return s, err
+		return err
 	}
 	s.traces.Bind(s.driver)
 	s.closers = append(s.closers, func() error {
@@ -222,43 +270,16 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (s *Server, err e
 		defer cancel()
 		return s.driver.Close(ending)
 	})
-	machines, err := flow.Open(ctx, flow.Config{
+	s.machines, err = flow.Open(ctx, flow.Config{
 		Store: kept.Flow(), Library: library, Driver: s.driver, Invoker: tasks, Logs: s.logs, Traces: s.traces, Limits: cfg.Limits.flow(), Logger: logger, TestCase: mocks.TestCase,
 		CheckRole: s.checkRole,
 	})
 	if err != nil {
-		return s, err
+		return err
 	}
-	s.machines = machines
-	s.closers = append(s.closers, machines.Close)
-	nested.Bind(machines)
-
-	var answered func(awsapi.Answered)
-	if s.metrics != nil {
-		answered = s.metrics.Answered
-	}
-	s.api, err = awsapi.New(awsapi.Config{
-		OnAnswered:    answered,
-		Directory:     people,
-		Gate:          guard,
-		Logger:        logger,
-		DefaultRegion: cmp.Or(cfg.Region, DefaultRegion),
-		ValidRegion:   func(region string) bool { _, ok := models.Region(region); return ok },
-		OnRejected:    func(ctx context.Context, r awsapi.Rejected) { reject(ctx, audit, logger, s.Account, r) },
-		Ops: slices.Concat(
-			sfn.Ops(machines), bedrockrt.Ops(inference), bedrockctl.Telling(bedrockctl.Ops(runtime), models, s.backends.tell(new(health), s.probes)), bedrockctl.LoggingOps(invocations),
-			iamctl.Ops(people, audit), organizations.Ops(people), sts.Ops(people, guard), sts.DecodeOps(audit), accessanalyzer.Ops(), cloudtrail.Ops(audit, cloudtrail.Options{LookupsPerSecond: cfg.Trail.LookupsPerSecond}), cloudtrail.TrailOps(files), cloudtrail.ProofOps(trail.NewProver(audit), publicKeys(receipts, cfg)), s3.Ops(files),
-		),
-	})
-	if err != nil {
-		return s, err
-	}
-	page := console.Config{Directory: people, Gate: guard, Logger: logger, Version: cfg.Version}
-	if cfg.Dev {
-		page.Dev = s.root() // whom test/test stands for
-	}
-	s.console, err = console.New(page)
-	return s, err
+	s.closers = append(s.closers, s.machines.Close)
+	nested.Bind(s.machines)
+	return nil
 }
 
 func (s *Server) root() string { return "arn:aws:iam::" + s.Account + ":root" }
