@@ -138,6 +138,9 @@ func (p *Printer) HTML(w io.Writer, r *Report) error {
 				Title: fmt.Sprintf("%s: %s (%s)", p.region(name), number(c.Calls), percent(row.Share(name))),
 			})
 			x += share
+			if len(b.Parts) <= namedShares { // not by colour alone
+				b.Calls += " · " + p.city(name) + " " + percent(row.Share(name))
+			}
 		}
 		v.Bars = append(v.Bars, b)
 	}
@@ -162,6 +165,9 @@ func (p *Printer) HTML(w io.Writer, r *Report) error {
 	}
 	return pageTemplate.Execute(w, v)
 }
+
+// namedShares is how many Regions' shares stand beside a bar in words.
+const namedShares = 3
 
 const (
 	dayWidth  = 14

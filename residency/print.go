@@ -67,6 +67,14 @@ func (p *Printer) region(code string) string {
 	return code
 }
 
+// city is a Region's city; its code where that is not known.
+func (p *Printer) city(code string) string {
+	if name, ok := strings.CutPrefix(p.region(code), code+" "); ok {
+		return name
+	}
+	return code
+}
+
 func (p *Printer) period(r *Report) string {
 	const day = "2006-01-02 15:04"
 	from, to := r.Since, r.Until
