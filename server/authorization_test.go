@@ -377,12 +377,19 @@ var otherActions = map[string][]string{
 	"bedrock:CountMessageTokens": {"bedrock:CountTokens"},
 	"bedrock:ListModels":         {"bedrock:ListFoundationModels", "bedrock:ListInferenceProfiles"},
 	"bedrock:GetModel":           {"bedrock:ListFoundationModels", "bedrock:ListInferenceProfiles"},
+	"bedrock:ListMessageModels":  {"bedrock:ListFoundationModels", "bedrock:ListInferenceProfiles"},
+	"bedrock:GetMessageModel":    {"bedrock:ListFoundationModels", "bedrock:ListInferenceProfiles"},
+	"bedrock:CreateResponse":     {"bedrock:InvokeModel"},
+	"bedrock:CreateCompletion":   {"bedrock:InvokeModel"},
+	"bedrock:CreateEmbedding":    {"bedrock:InvokeModel"},
 	"sts:AssumeRole":             {"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"},
 }
 
 // refusedAnyway are operations that whoever may call them is told of that they
 // are not here: what exactly they would be about is not worked out.
-var refusedAnyway = []string{"bedrock:StartAsyncInvoke", "bedrock:InvokeModelWithBidirectionalStream"}
+var refusedAnyway = []string{
+	"bedrock:StartAsyncInvoke", "bedrock:InvokeModelWithBidirectionalStream", "bedrock:CreateResponse", "bedrock:CreateCompletion", "bedrock:CreateEmbedding",
+}
 
 // ours are operations that AWS does not have.
 var ours = []string{"states:GenerateStateMachineRolePolicy", "cloudtrail:GetEventProof"}
