@@ -65,7 +65,7 @@ export default function Proof({ record }: { record: Record_ }) {
         {held instanceof Bad && (
           <Alert type="error" header={<span className="arn">{`${say("notVerified")}: ${reason(say, held)}`}</span>}>
             <SpaceBetween size="xs">
-              {say("notVerifiedHint")}
+              {held.why !== "noProof" && say("notVerifiedHint")}
               <Command text="tokaido trail verify" />
             </SpaceBetween>
           </Alert>
