@@ -27,4 +27,7 @@ describe("imports", () => {
     expect(done.size).toBeGreaterThan(80);
     expect(circles).toEqual([]);
   });
+  it("load no part with React.lazy, which waits where later does not", () => {
+    expect(files.filter((f) => /\blazy\(|<Suspense/.test(readFileSync(join("src", f), "utf8")))).toEqual([]);
+  });
 });
