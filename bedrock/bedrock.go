@@ -77,7 +77,7 @@ type Call struct {
 // Document is the Body, read: once for all who look into it.
 func (c *Call) Document() (value.Value, error) {
 	if c.document.IsUndefined() {
-		return value.Parse(c.Body)
+		return value.ParseOwned(c.Body)
 	}
 	return c.document, nil
 }

@@ -142,7 +142,11 @@ func (rt *Runtime) prepare(p *Plan, request value.Value, stream bool) (*Prepared
 	if body, err = merge(body, c.Additional, "additionalModelRequestFields"); err != nil {
 		return nil, err
 	}
-	return &Prepared{Conversation: c, Body: []byte(body.JSON()), document: body, plan: p, family: f}, nil
+	prepared := &Prepared{Conversation: c, Body: body.AppendJSON(nil), plan: p, family: f}
+	if prepared.document, err = value.ParseOwned(prepared.Body); err != nil { // so that the text is there once
+		return nil, err
+	}
+	return prepared, nil
 }
 
 // Converse runs a conversation whole. The answer is the operation's, as clients

@@ -46,7 +46,7 @@ func (r *Request) Check() error {
 		return invalidf("1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than or equal to %d", MaxBody)
 	}
 	if r.document.IsUndefined() {
-		v, err := value.Parse(r.Body)
+		v, err := value.ParseOwned(r.Body)
 		if err != nil || !v.IsObject() {
 			return invalidf("Malformed input request, please reformat your input and try again.")
 		}

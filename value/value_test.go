@@ -332,3 +332,34 @@ func BenchmarkPassThrough(b *testing.B) {
 		buf = v.AppendJSON(buf[:0])
 	}
 }
+
+// A document that is kept beside the bytes it came in need not be there twice.
+func TestParseOwned(t *testing.T) {
+	for _, in := range []string{`{"a":[1,"x"]}`, ` "é" `, ``, `{`, `[1] 2`} {
+		got, err := value.ParseOwned([]byte(in))
+		want, werr := value.Parse([]byte(in))
+		if (err == nil) != (werr == nil) || err == nil && got.JSON() != want.JSON() {
+			t.Errorf("%q: %s %v, want %s %v", in, got, err, want, werr)
+		}
+	}
+	b := []byte(`{"blob":"` + strings.Repeat("x", 1<<20) + `"}`)
+	if n := testing.AllocsPerRun(10, func() { value.ParseOwned(b) }); n > 1 { //nolint:errcheck // it is JSON
+		t.Errorf("%v allocations, want the node's", n)
+	}
+}
+
+// What a body of 1 MiB costs to be read, copied and not.
+func BenchmarkParseBody(b *testing.B) {
+	body := []byte(`{"blob":"` + strings.Repeat("x", 1<<20) + `"}`)
+	for name, parse := range map[string]func([]byte) (value.Value, error){"Parse": value.Parse, "ParseOwned": value.ParseOwned} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				if _, err := parse(body); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -133,7 +133,7 @@ func (b *Backend) ask(ctx context.Context, path string, body []byte) (value.Valu
 	if err != nil {
 		return value.Value{}, b.fault(err)
 	}
-	v, err := value.Parse(doc)
+	v, err := value.ParseOwned(doc)
 	if err != nil {
 		return v, fmt.Errorf("%s: an answer that is not JSON: %w", b.http.URL(), err)
 	}
