@@ -285,6 +285,9 @@ func verifyProof(c *cobra.Command, f *trailFlags, file string, since []byte, for
 		m := []value.Member{{Key: "ok", Value: value.Bool(true)}, {Key: "records", Value: value.Int(int64(p.Checkpoint.Records))}, {Key: "origin", Value: value.String(p.Checkpoint.Origin)}}
 		if p.Record != nil {
 			m = append(m, value.Member{Key: "record", Value: value.Int(int64(p.Seq))}, value.Member{Key: "event", Value: p.Record.CloudTrail()})
+			if word, good := receiptWord(p); word != "" {
+				m = append(m, value.Member{Key: "receipt", Value: value.Object(value.Member{Key: "good", Value: value.Bool(good)}, value.Member{Key: "says", Value: value.String(word)})})
+			}
 		} else {
 			m = append(m, value.Member{Key: "since", Value: value.Int(int64(p.Since))})
 		}
@@ -296,8 +299,28 @@ func verifyProof(c *cobra.Command, f *trailFlags, file string, since []byte, for
 		_, err = fmt.Fprintf(w, "Proven: the log (%s) has all that it had at %d records, in the same places.\n", signed, p.Since)
 		return err
 	}
-	_, err = fmt.Fprintf(w, "Proven: this is record %d of the log (%s):\n%s\n", p.Seq, signed, pretty(p.Record.CloudTrail(), false))
-	return err
+	fmt.Fprintf(w, "Proven: this is record %d of the log (%s):\n%s\n", p.Seq, signed, pretty(p.Record.CloudTrail(), false))
+	if word, _ := receiptWord(p); word != "" {
+		fmt.Fprintf(w, "Receipt: %s\n", word)
+	}
+	return nil
+}
+
+// receiptWord says what became of the receipt of a proven record; nothing if it
+// has none and needs none. A bad one does not make the proof fail: that is of what
+// the log says, and the log may say that the receipt was bad.
+func receiptWord(p *trail.Proven) (word string, good bool) {
+	switch r, err := p.Receipt, p.ReceiptErr; {
+	case errors.Is(err, trail.ErrReceiptKey):
+		return fmt.Sprintf("not checked: the key that signed it, %s, is not here (--key takes its file)", r.Key), false
+	case err != nil:
+		return "bad: " + strings.TrimPrefix(err.Error(), "receipt: "), false
+	case r != nil:
+		return fmt.Sprintf("good: %s signed that it answered request %s", r.Region, r.RequestID), true
+	case !p.Record.Additional.Get("inferenceRegion").IsUndefined():
+		return "none: only the log's own node says where it was answered", false
+	}
+	return "", false
 }
 
 // filter is what search and export select by.

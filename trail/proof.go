@@ -175,6 +175,9 @@ type Proven struct {
 	Seq        uint64
 	Since      uint64 // of a proof of growth: records of the earlier checkpoint
 	Checkpoint *Checkpoint
+
+	Receipt    *Receipt // that the record carries; nil if it has none
+	ReceiptErr error    // why that is not good, or not known to be: see ErrReceiptKey
 }
 
 // CheckProof checks a proof. A proof of growth also needs the earlier checkpoint.
@@ -226,6 +229,10 @@ func checkRecord(rest string, keys *Ring) (*Proven, error) {
 	if err := tlog.CheckRecord(hashes, int64(p.Checkpoint.Records), p.Checkpoint.Root, int64(seq-1), leafHash(sum(payload))); err != nil {
 		return bad("the record is not in the tree of the checkpoint")
 	}
+	if p.Receipt, err = p.Record.Receipt(); err == nil {
+		_, err = p.Record.checkReceipt(keys)
+	}
+	p.ReceiptErr = err
 	return p, nil
 }
 
