@@ -62,7 +62,7 @@ func verifyWhileWritten(t *testing.T, opts Options) {
 	const rounds = 6
 	each := 500
 	if opts.Sync {
-		each = 100
+		each = 40
 	}
 	wg.Go(func() {
 		for i := range each * rounds {
@@ -94,7 +94,7 @@ func TestReadersWhileWritten(t *testing.T) {
 		readersWhileWritten(t, 1500, Options{SegmentSize: 8 << 10, RetainBytes: 64 << 10})
 	})
 	t.Run("over-zeros", func(t *testing.T) {
-		readersWhileWritten(t, 400, Options{SegmentSize: 32 << 10, RetainBytes: 128 << 10, Sync: true})
+		readersWhileWritten(t, 200, Options{SegmentSize: 16 << 10, RetainBytes: 64 << 10, Sync: true})
 	})
 }
 
