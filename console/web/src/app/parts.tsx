@@ -153,7 +153,7 @@ export function WhyButton(p: WhyProps) {
   const [open, setOpen] = useState(false);
   return (
     <>
-      <Button onClick={() => setOpen(true)}>{t("why")}</Button>
+      <Button wrapText={false} onClick={() => setOpen(true)}>{t("why")}</Button>
       {open && Why && <Why {...p} onDismiss={() => setOpen(false)} />}
     </>
   );
