@@ -178,25 +178,30 @@ func parsePayload(p []byte) (seq uint64, prev hash, body []byte, err error) {
 	return seq, prev, rest[:len(rest)-1], nil
 }
 
+// hexDigits is what each byte stands for in a hash. A table, because which
+// digit comes next cannot be guessed, and a wrong guess costs more than the rest.
+var hexDigits = func() (t [256]byte) {
+	for i := range t {
+		t[i] = noDigit
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		t[c] = byte(i)
+	}
+	return t
+}()
+
+const noDigit = 0xff
+
 // parseHex reads a hash in small letters.
 func parseHex(h *hash, s []byte) bool {
-	digit := func(c byte) byte {
-		switch {
-		case c-'0' <= 9:
-			return c - '0'
-		case c-'a' <= 5:
-			return c - 'a' + 10
-		}
-		return 0xff
-	}
+	s = s[:2*len(h)]
+	all := byte(0)
 	for i := range h {
-		a, b := digit(s[2*i]), digit(s[2*i+1])
-		if a|b > 0xf {
-			return false
-		}
+		a, b := hexDigits[s[2*i]], hexDigits[s[2*i+1]]
+		all |= a | b
 		h[i] = a<<4 | b
 	}
-	return true
+	return all != noDigit
 }
 
 // parseBody decodes a record's stored form.
