@@ -268,7 +268,8 @@ export default function AslGraph({ definition, statuses, counts, served, selecte
         onFocus={(ev) => {
           const id = (ev.target as Element).closest<HTMLElement>("[data-id]")?.dataset.id;
           hold(id);
-          frame.current?.scrollTo(0, 0);
+          const f = ev.currentTarget; // which the browser may have scrolled to what has the focus
+          f.scrollTop = f.scrollLeft = 0;
           if (id !== undefined && (ev.target as Element).matches(":focus-visible")) reveal(places.get(id));
         }}
         onBlur={() => hold(undefined)}

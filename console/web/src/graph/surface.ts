@@ -126,7 +126,7 @@ export function useSurface(frame: RefObject<HTMLElement | null>, world: RefObjec
     f.addEventListener("wheel", wheel, { ...options, passive: false });
     f.addEventListener("dblclick", double, options);
     // What has the focus is brought into sight by the view and not by scrolling.
-    f.addEventListener("scroll", () => f.scrollTo(0, 0), options);
+    f.addEventListener("scroll", () => (f.scrollTop = f.scrollLeft = 0), options);
     return () => off.abort();
   }, []);
 
