@@ -219,7 +219,8 @@ func (d *memDisk) copy() *memDisk {
 }
 
 // crash is the disk after a power failure: of each file the synced part, and of
-// the blocks written since, some.
+// the blocks written since, some. A file is as long as it was when it was synced,
+// as it is, or some whole pages long: file systems give it its length by pages.
 func (d *memDisk) crash(r *rand.Rand) *memDisk {
 	const block = 64
 	out := d.copy()
@@ -234,6 +235,9 @@ func (d *memDisk) crash(r *rand.Rand) *memDisk {
 				after = append(after, 0)
 			}
 			copy(after[at:end], f.data[at:end])
+		}
+		if n := len(after); n > len(f.synced) {
+			after = append(after, make([]byte, min(int(roundUp(int64(n))), max(n, len(f.data)))-n)...)
 		}
 		f.data = after
 	}
@@ -520,7 +524,7 @@ func TestPowerFailure(t *testing.T) {
 		}
 		if last, err := after.List(); err != nil {
 			t.Fatal(err)
-		} else if b := after.files[last[len(last)-1]].data; b[len(b)-1] == 0 {
+		} else if bytes.HasSuffix(after.files[last[len(last)-1]].data, []byte{0}) {
 			ahead++
 		}
 		l, err := open(after, opts)
