@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"tokaido/awsapi"
+	"tokaido/awsapi/apitest"
 	"tokaido/awsapi/bedrockctl"
 	"tokaido/awsapi/bedrockrt"
 	"tokaido/awsapi/sigv4"
@@ -117,37 +118,17 @@ type answer struct {
 
 func (s *server) ask(t testing.TB, method, target, body string, more ...string) answer {
 	t.Helper()
-	key := "AKIAROOT"
-	headers := [][2]string{{"Host", strings.TrimPrefix(s.URL, "http://")}}
+	c := apitest.Call{Method: method, Target: target, Body: body, Key: sigv4.Credentials{AccessKeyID: "AKIAROOT", Secret: "secret"},
+		Options: sigv4.Options{Service: "bedrock", Region: "ap-northeast-1"}}
 	for i := 0; i+1 < len(more); i += 2 {
 		if more[i] == "key" {
-			key = more[i+1]
+			c.Key.AccessKeyID = more[i+1]
 			continue
 		}
-		headers = append(headers, [2]string{more[i], more[i+1]})
+		c.Headers = append(c.Headers, [2]string{more[i], more[i+1]})
 	}
-	add, err := sigv4.Sign(sigv4.Request{Method: method, Target: target, Headers: headers, Body: []byte(body)},
-		sigv4.Options{Service: "bedrock", Region: "ap-northeast-1", Now: time.Now()}, sigv4.Credentials{AccessKeyID: key, Secret: "secret"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+target, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, h := range append(headers[1:], add...) {
-		r.Header.Set(h[0], h[1])
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{resp.StatusCode, resp.Header, b}
+	status, header, b := apitest.Send(t, s.URL, c)
+	return answer{status, header, b}
 }
 
 func path(id, op string) string {
